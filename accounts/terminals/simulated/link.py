@@ -1,0 +1,38 @@
+"""The line between a MetaTrader5-shaped module and the trade server behind it.
+
+`TradeServer` (same process) and `RemoteBroker` (a client of the broker process) satisfy it.
+Only plain values cross: None, bool, int, float, str, bytes, tuple, list, dict, numpy arrays.
+Rows are tuples in MetaTrader 5's field order; times are the broker's wall clock as UTC epoch.
+"""
+
+from typing import Any, Protocol
+
+CODE_CALL_FAILED = -1
+CODE_INVALID_PARAMS = -2
+CODE_NOT_FOUND = -4
+CODE_AUTHORIZATION_FAILED = -6
+CODE_ALGO_TRADING_OFF = -8
+CODE_NO_CONNECTION = -10004
+CODE_TIMEOUT = -10005
+
+
+class LinkError(Exception):
+    """A call that the terminal could not answer: MT5's last_error code and its description."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(code, text)
+        self.code = code
+        self.text = text
+
+
+class LinkTimeout(LinkError):
+    """No answer within the limit; what was asked may still be carried out."""
+
+    def __init__(self, code: int = CODE_TIMEOUT, text: str = "IPC timeout") -> None:
+        super().__init__(code, text)
+
+
+class BrokerLink(Protocol):
+    def call(self, method: str, *arguments: Any) -> Any:
+        """Ask the trade server; raise LinkError or LinkTimeout when there is no answer."""
+        ...
