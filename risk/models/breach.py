@@ -1,0 +1,59 @@
+import uuid
+from typing import Self
+
+from django.db import models
+from django.db.models import Q
+
+
+class RuleBreachQuerySet(models.QuerySet["RuleBreach"]):
+    def owned_by(self, user: object) -> Self:
+        return self.filter(user_id=getattr(user, "pk", user))
+
+    def latched(self) -> Self:
+        return self.filter(cleared_at=None)
+
+
+class RuleBreach(models.Model):
+    """A violation: the ledger row and, until `cleared_at`, the latch of (rule, account).
+
+    Holds plain ids and outlives its rule and account. Acknowledging re-arms the rule's action and
+    moves no floor; clearing ends the violation.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    user_id = models.BigIntegerField(db_index=True)
+    rule_id = models.UUIDField(db_index=True)
+    account_id = models.UUIDField(db_index=True)
+    rule_name = models.CharField(max_length=64)
+    rule_type = models.CharField(max_length=32)
+    account_name = models.CharField(max_length=64)
+    observed = models.FloatField(null=True, help_text="What was measured, in `unit`.")
+    limit = models.FloatField()
+    floor = models.FloatField(null=True)
+    unit = models.CharField(max_length=16)
+    message = models.CharField(max_length=255)
+    latched_at = models.DateTimeField(db_index=True)
+    inside_since = models.DateTimeField(null=True, blank=True)
+    acknowledged_at = models.DateTimeField(null=True, blank=True)
+    acknowledged_by_id = models.BigIntegerField(null=True, blank=True)
+    acknowledged_reason = models.CharField(max_length=255, blank=True)
+    cleared_at = models.DateTimeField(null=True, blank=True)
+    cleared_by_id = models.BigIntegerField(null=True, blank=True)
+    cleared_reason = models.CharField(max_length=255, blank=True)
+
+    objects = RuleBreachQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-latched_at", "-id"]
+        verbose_name = "breach"
+        verbose_name_plural = "breaches"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["rule_id", "account_id"],
+                condition=Q(cleared_at=None),
+                name="risk_rulebreach_one_latch",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.message

@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class TradeGuardConfig(AppConfig):
+    name = "tradeguard"
+    verbose_name = "TradeGuard"

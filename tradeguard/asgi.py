@@ -1,0 +1,20 @@
+import os
+
+from channels.routing import ProtocolTypeRouter, URLRouter
+from channels.security.websocket import AllowedHostsOriginValidator
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradeguard.settings")
+django_application = get_asgi_application()
+
+from accounts.sockets import SocketAuthentication  # noqa: E402  # models need the app registry
+from tradeguard.routing import websocket_urlpatterns  # noqa: E402
+
+application = ProtocolTypeRouter(
+    {
+        "http": django_application,
+        "websocket": AllowedHostsOriginValidator(
+            SocketAuthentication(URLRouter(websocket_urlpatterns))
+        ),
+    }
+)

@@ -1,0 +1,28 @@
+from django.contrib import admin
+from django.urls import include, path
+from django.views.generic import RedirectView
+from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
+
+api_patterns = [
+    path("", include("accounts.api.urls")),
+    path("", include("groups.api.urls")),
+    path("", include("risk.api.urls")),
+    path("", include("notifications.api.urls")),
+]
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="group-list"), name="home"),
+    path("", include("accounts.urls")),
+    path("", include("groups.urls")),
+    path("", include("risk.urls")),
+    path("", include("notifications.urls")),
+    path("", include("tradeguard.health.urls")),
+    path("api/v1/", include((api_patterns, "api"))),
+    path("api/schema", SpectacularAPIView.as_view(), name="schema"),
+    path("docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("redoc", SpectacularRedocView.as_view(url_name="schema"), name="redoc"),
+    path("admin/", admin.site.urls),
+]
+
+admin.site.site_header = "TradeGuard administration"
+admin.site.site_title = "TradeGuard"
