@@ -1,0 +1,64 @@
+"""Collect what all processes of this machine count, and each host's last tick."""
+
+import os
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import datetime
+
+from django.conf import settings
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+from redis import RedisError
+
+from tradeguard.health.probes import open_redis, tick_age_seconds
+
+TICK_GAUGES = {
+    "duration_ms": ("tradeguard_last_tick_duration_milliseconds", "How long the last tick took."),
+    "accounts": ("tradeguard_last_tick_accounts", "Accounts that the last tick evaluated."),
+    "dropped": ("tradeguard_ticks_dropped", "Ticks dropped because one was still running."),
+    "late": ("tradeguard_ticks_late", "Ticks dropped because they came too late."),
+}
+
+
+class TickCollector(Collector):
+    """The facts that each host's worker leaves in Redis with every tick."""
+
+    def __init__(self, *, now: datetime) -> None:
+        self.now = now
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        age = GaugeMetricFamily(
+            "tradeguard_last_tick_age_seconds", "Age of the last tick.", labels=["host"]
+        )
+        gauges = {
+            field: GaugeMetricFamily(name, text, labels=["host"])
+            for field, (name, text) in TICK_GAUGES.items()
+        }
+        try:
+            with closing(open_redis()) as redis:
+                for host in settings.TERMINAL_HOSTS:
+                    age_seconds = tick_age_seconds(redis, host, now=self.now)
+                    if age_seconds is None:
+                        continue
+                    age.add_metric([host], age_seconds)
+                    facts = redis.hgetall(f"tick:{{{host}}}")
+                    for field, gauge in gauges.items():
+                        if field in facts:
+                            gauge.add_metric([host], float(facts[field]))
+        except (RedisError, OSError):
+            return
+        yield age
+        yield from gauges.values()
+
+
+def collect_metrics(*, now: datetime) -> tuple[bytes, str]:
+    """Return the metrics as text and its content type."""
+    registry = CollectorRegistry()
+    if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        MultiProcessCollector(registry)
+    else:
+        registry.register(REGISTRY)
+    registry.register(TickCollector(now=now))
+    return generate_latest(registry), CONTENT_TYPE_LATEST
