@@ -16,20 +16,24 @@ class StructSequence(tuple[Any, ...]):
 
     __slots__ = ()
 
-    n_fields: ClassVar[int]
-    n_sequence_fields: ClassVar[int]
+    n_fields: ClassVar[int] = 0
+    n_sequence_fields: ClassVar[int] = 0
     n_unnamed_fields: ClassVar[int] = 0
     __match_args__: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls) -> None:
         names = tuple(inspect.get_annotations(cls))
-        for position, name in enumerate(names):
-            setattr(cls, name, property(itemgetter(position)))
-        cls.__match_args__ = names
-        cls.n_fields = cls.n_sequence_fields = len(names)
-        cls.__module__ = (
-            "builtins"  # pickle looks the class up there, and fails as with the package
-        )
+        attributes: dict[str, Any] = {
+            name: property(itemgetter(position)) for position, name in enumerate(names)
+        }
+        attributes |= {
+            "__match_args__": names,
+            "n_fields": len(names),
+            "n_sequence_fields": len(names),
+            "__module__": "builtins",  # pickle looks there, in vain, as for the package's own
+        }
+        for name, value in attributes.items():
+            setattr(cls, name, value)
 
     def __new__(cls, sequence: Iterable[Any], /) -> Self:
         try:
