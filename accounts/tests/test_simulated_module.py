@@ -111,6 +111,17 @@ class TestSession:
         assert terminal.initialize() is True
         assert link.last() == ("authorise", 1001, "first", SERVER)
 
+    def test_it_never_takes_one_terminals_account_for_anothers(
+        self, terminal: SimulatedMetaTrader5, link: RecordingLink
+    ) -> None:
+        assert terminal.initialize("C:/two/terminal64.exe") is False
+        assert terminal.last_error() == AUTHORIZATION_FAILED
+        assert link.calls == []
+        assert terminal.initialize("C:/two/terminal64.exe", login=1001, server=SERVER) is False
+        assert link.last() == ("authorise", 1001, "", SERVER)
+        assert terminal.initialize("c:/ONE/terminal64.exe") is True
+        assert link.last() == ("authorise", 1001, "first", SERVER)
+
     def test_it_shows_no_account_after_a_refused_login(
         self, terminal: SimulatedMetaTrader5, link: RecordingLink
     ) -> None:

@@ -142,6 +142,7 @@ class TestQueries:
         info = terminal.terminal_info()
         assert info is not None
         assert info.connected is True
+        assert info.path == "C:/one"
         assert terminal.version() == (500, 5000, "01 Nov 2026")
 
     @pytest.mark.parametrize(

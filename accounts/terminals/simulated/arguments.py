@@ -113,6 +113,9 @@ class Parameter:
     check: Check
 
 
+GROUP: Final = Parameter("group", text)
+
+
 def exactly(values: Sequence[Any], *checks: Check) -> tuple[Any, ...]:
     """Read the arguments of a positional-only function."""
     if len(values) != len(checks):

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from accounts.terminals.simulated import constants
 from accounts.terminals.simulated.arguments import (
-    Parameter,
+    GROUP,
     epoch,
     exactly,
     mixed,
@@ -53,7 +53,6 @@ TICKS_DTYPE: Final = np.dtype(
 TIMEFRAMES: Final = frozenset(
     value for name, value in constants.CONSTANTS.items() if name.startswith("TIMEFRAME_")
 )
-GROUP = Parameter("group", text)
 
 Rows = npt.NDArray[np.void]
 

@@ -5,7 +5,9 @@ error, to be used from one thread.
 """
 
 import functools
+import ntpath
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from accounts.terminals.simulated import constants
@@ -71,6 +73,16 @@ def api(
     return decorate
 
 
+@dataclass(slots=True)
+class Installation:
+    """What a terminal keeps on disk: the account that it showed last, and saved passwords."""
+
+    path: str = ""
+    last_login: int = 0
+    last_server: str = ""
+    passwords: dict[tuple[int, str], str] = field(default_factory=dict, repr=False)
+
+
 class Session:
     """The connection to one terminal and the account that it is logged in to."""
 
@@ -80,21 +92,22 @@ class Session:
         self._is_open = False
         self._login: int | None = None
         self._book_symbols: set[str] = set()
-        # What a terminal keeps on disk: the account that it showed last, and saved passwords.
-        self._last_login = 0
-        self._last_server = ""
-        self._saved_passwords: dict[tuple[int, str], str] = {}
+        self._installations: dict[str, Installation] = {}
+        self._installation = Installation()
 
     @api(False)
     def initialize(self, *args: Any, **kwargs: Any) -> bool:
         """initialize(path, *, login, password, server, timeout, portable) -> bool
 
-        Close the earlier session and open one; without a login, to the terminal's last account.
+        Close the earlier session and open one; without a login, to the terminal's last account,
+        without a path, to the terminal that was used last.
         """
         given = mixed(
             args, kwargs, PATH, LOGIN, PASSWORD, SERVER, TIMEOUT, PORTABLE, keyword_only=5
         )
         self._close()
+        if path := given.get("path", ""):
+            self._installation = self._installations.setdefault(path.lower(), Installation(path))
         self._authorise(given.get("login", 0), given.get("password", ""), given.get("server", ""))
         self._is_open = True
         return True
@@ -129,7 +142,14 @@ class Session:
 
     @api(None)
     def terminal_info(self) -> TerminalInfo:
-        return self._row(TerminalInfo, "terminal_info")
+        """Say what the terminal is; the folder is that of the path given to initialize.
+
+        The trade server keeps no installations, and callers tell their terminals apart by it.
+        """
+        row = dict(zip(TerminalInfo.__match_args__, self._found("terminal_info"), strict=True))
+        if not row["path"]:
+            row["path"] = row["data_path"] = ntpath.dirname(self._installation.path)
+        return TerminalInfo(row.values())
 
     @api(None)
     def account_info(self) -> AccountInfo:
@@ -142,15 +162,16 @@ class Session:
 
     def _authorise(self, login: int, password: str, server: str) -> None:
         self._login = None
-        login = login or self._last_login
-        server = server or self._last_server
+        terminal = self._installation
+        login = login or terminal.last_login
+        server = server or terminal.last_server
         if not login:
             raise LinkError(*AUTHORIZATION_FAILED)
-        password = password or self._saved_passwords.get((login, server), "")
+        password = password or terminal.passwords.get((login, server), "")
         self._link.call("authorise", login, password, server)
-        self._login = self._last_login = login
-        self._last_server = server
-        self._saved_passwords[login, server] = password
+        self._login = terminal.last_login = login
+        terminal.last_server = server
+        terminal.passwords[login, server] = password
 
     def _require_session(self) -> None:
         if not self._is_open:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from accounts.terminals.simulated.arguments import (
+    GROUP,
     ArgumentError,
     Parameter,
     epoch,
@@ -31,7 +32,6 @@ EVER: Final = (0, 2**31 - 1)
 TICKET = Parameter("ticket", unsigned_64)
 POSITION = Parameter("position", unsigned_64)
 SYMBOL = Parameter("symbol", text)
-GROUP = Parameter("group", text)
 
 
 def _first_given(keywords: Mapping[str, Any], *parameters: Parameter) -> dict[str, Any]:
