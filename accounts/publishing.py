@@ -1,7 +1,7 @@
 """Messages from workers to the sockets of the web processes.
 
-`async_to_sync(group_send)` opens a new connection for every call (2 ms); one event loop that lives as
-long as its process sends a batch for a tenth of that.
+`async_to_sync(group_send)` opens a new connection for every call (2 ms); one event loop that lives
+as long as its process sends a batch for a tenth of that.
 """
 
 import asyncio

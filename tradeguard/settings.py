@@ -36,7 +36,9 @@ for name, value in (("SECRET_KEY", SECRET_KEY), ("TRADEGUARD_MASTER_KEY", MASTER
     if len(value) < 32:
         raise ImproperlyConfigured(f"{name} needs at least 32 characters.")
 
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"] if EMBEDDED else environ.Env.NOTSET)
+ALLOWED_HOSTS = env.list(
+    "ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"] if EMBEDDED else environ.Env.NOTSET
+)
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
 INSTALLED_APPS = [
@@ -134,7 +136,10 @@ CHANNEL_LAYERS = {
 AUTH_USER_MODEL = "accounts.User"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 10},
+    },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
@@ -260,6 +265,7 @@ CELERY_BEAT_SCHEDULE = {
     **{
         f"tick-{host}": {
             "task": "tradeguard.tick",
+            "args": [host],
             "schedule": TICK_INTERVAL_SECONDS,
             "options": {"queue": f"terminals.{host}", "expires": 2.0},
         }

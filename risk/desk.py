@@ -1,0 +1,260 @@
+"""The desk of a host: its accounts, the rules on them and their groups, laid out for the tick.
+
+Loaded when something changed, which a cheap fingerprint tells; no signal has to be sent by whoever
+edits a rule, in whichever way.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import time
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from django.db.models import Count, Max
+
+from accounts.models import ConnectedAccount
+from groups.models import AccountGroup, Membership
+from risk.core.arrays import Integers
+from risk.core.pairs import AccountTerms, Clock, PairTable, build_pairs
+from risk.core.parameters import RuleParameters, parse_parameters
+from risk.core.rule_types import RuleType
+from risk.models import RiskRule, RuleBreach
+
+Fingerprint = tuple[Any, ...]
+_NO_TERMS = AccountTerms(float("nan"), "UTC", Clock(time(0, 0), "UTC"))
+
+
+@dataclass(frozen=True, slots=True)
+class AccountFacts:
+    id: UUID
+    user_id: int
+    name: str
+    currency: str
+    portfolio_role: str
+    server: str
+    login: int
+    terms: AccountTerms
+
+
+@dataclass(frozen=True, slots=True)
+class RuleFacts:
+    id: UUID
+    user_id: int
+    name: str
+    action: str
+    is_firm_rule: bool
+    applies_to_all_accounts: bool
+    parameters: RuleParameters
+
+
+@dataclass(frozen=True, slots=True)
+class GroupFacts:
+    """A group with all its members, also those on other hosts (`remote`)."""
+
+    id: UUID
+    user_id: int
+    name: str
+    members: tuple[UUID, ...]
+    remote: Mapping[str, tuple[UUID, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Accounts in the order of the sessions; a row number is an account's index everywhere.
+
+    A session whose account was deleted a moment ago has None for facts and no rules. `pairs` is the
+    table of (rule, account); `group_of` and `account_of` list the memberships of this host's
+    accounts as (index into groups, index into accounts).
+    """
+
+    fingerprint: Fingerprint
+    accounts: tuple[AccountFacts | None, ...]
+    rules: tuple[RuleFacts, ...]
+    groups: tuple[GroupFacts, ...]
+    pairs: PairTable
+    group_of: Integers
+    account_of: Integers
+    account_index: Mapping[UUID, int]
+
+
+def desk_fingerprint(host: str) -> Fingerprint:
+    """Return something that differs whenever the desk of `host` may have changed.
+
+    Counts see what is gone, the newest change sees what was edited, the highest id of the link
+    tables sees one link replaced by another.
+    """
+    accounts = ConnectedAccount.objects.active().on_host(host)
+    return (
+        *accounts.aggregate(n=Count("pk"), t=Max("updated_at")).values(),
+        *RiskRule.objects.active().aggregate(n=Count("pk"), t=Max("updated_at")).values(),
+        *AccountGroup.objects.aggregate(n=Count("pk"), t=Max("updated_at")).values(),
+        *Membership.objects.aggregate(n=Count("pk"), m=Max("pk")).values(),
+        *RiskRule.accounts.through._default_manager.aggregate(n=Count("pk"), m=Max("pk")).values(),
+        *RiskRule.groups.through._default_manager.aggregate(n=Count("pk"), m=Max("pk")).values(),
+    )
+
+
+def latch_fingerprint() -> Fingerprint:
+    """Return something that differs when a person has acknowledged or cleared a latch."""
+    latched = RuleBreach.objects.latched()
+    return tuple(latched.aggregate(n=Count("pk"), t=Max("acknowledged_at")).values())
+
+
+def load_desk(account_ids: Sequence[UUID], fingerprint: Fingerprint) -> Desk:
+    """Read the desk of these accounts, in this order, in a constant number of queries."""
+    known = _load_accounts(account_ids)
+    accounts = tuple(known.get(account_id) for account_id in account_ids)
+    index = {account.id: number for number, account in enumerate(accounts) if account}
+    users = {account.user_id for account in known.values()}
+    members = _load_members(users)
+    rules = _load_rules(users)
+    rule_index, account_index = _targets(rules, accounts, index, members)
+    groups, group_of, account_of = _load_groups(members, index)
+    return Desk(
+        fingerprint=fingerprint,
+        accounts=accounts,
+        rules=rules,
+        groups=groups,
+        pairs=build_pairs(
+            [rule.parameters for rule in rules],
+            [account.terms if account else _NO_TERMS for account in accounts],
+            rule_index,
+            account_index,
+        ),
+        group_of=group_of,
+        account_of=account_of,
+        account_index=index,
+    )
+
+
+def parameters_of(
+    rule_type: str, limit: Decimal, caution: Decimal, critical: Decimal, raw: Mapping[str, object]
+) -> RuleParameters:
+    """Read a stored rule the way the core wants it; ParameterErrors if it was stored wrong."""
+    return parse_parameters(
+        RuleType(rule_type), limit, {**raw, "caution": caution, "critical": critical}
+    )
+
+
+def _load_accounts(account_ids: Sequence[UUID]) -> dict[UUID, AccountFacts]:
+    # A thousand ids at a time: SQLite bounds the number of variables in a query.
+    return {
+        row.id: AccountFacts(
+            id=row.id,
+            user_id=row.user_id,
+            name=row.name,
+            currency=row.currency,
+            portfolio_role=row.portfolio_role,
+            server=row.server,
+            login=row.login,
+            terms=AccountTerms(
+                initial_balance=float(row.initial_balance),
+                broker_zone=row.broker_time_zone,
+                trading_day=Clock(row.day_reset_time, row.day_reset_zone),
+            ),
+        )
+        for batch in _batches(account_ids)
+        for row in ConnectedAccount.objects.filter(pk__in=batch)
+    }
+
+
+def _batches(ids: Sequence[UUID], size: int = 1000) -> Iterator[Sequence[UUID]]:
+    return (ids[start : start + size] for start in range(0, len(ids), size))
+
+
+def _load_rules(users: Iterable[int]) -> tuple[RuleFacts, ...]:
+    rows = RiskRule.objects.active().filter(user__in=users).order_by("rule_type", "name", "id")
+    return tuple(
+        RuleFacts(
+            id=row.id,
+            user_id=row.user_id,
+            name=row.name,
+            action=row.action,
+            is_firm_rule=row.is_firm_rule,
+            applies_to_all_accounts=row.applies_to_all_accounts,
+            parameters=parameters_of(
+                row.rule_type, row.limit, row.caution, row.critical, row.parameters
+            ),
+        )
+        for row in rows
+    )
+
+
+MemberRow = tuple[UUID, str, int, UUID, str]
+
+
+def _load_members(users: Iterable[int]) -> list[MemberRow]:
+    """Return (group, its name, its user, account, the account's host) in a stable order."""
+    return list(
+        Membership.objects.filter(group__user__in=users, account__is_active=True)
+        .order_by("group__name", "group_id", "account__name", "account_id")
+        .values_list(
+            "group_id", "group__name", "group__user_id", "account_id", "account__terminal_host_id"
+        )
+    )
+
+
+def _targets(
+    rules: Sequence[RuleFacts],
+    accounts: Sequence[AccountFacts | None],
+    index: Mapping[UUID, int],
+    members: Sequence[MemberRow],
+) -> tuple[Integers, Integers]:
+    """List the pairs of rules and accounts, each once, whatever way a rule reaches an account."""
+    number = {rule.id: place for place, rule in enumerate(rules)}
+    pairs: dict[tuple[int, int], None] = {}
+    by_user: dict[int, list[int]] = {}
+    for place, account in enumerate(accounts):
+        if account:
+            by_user.setdefault(account.user_id, []).append(place)
+    for place, rule in enumerate(rules):
+        if rule.applies_to_all_accounts:
+            pairs.update(dict.fromkeys((place, one) for one in by_user.get(rule.user_id, ())))
+    by_group: dict[UUID, list[int]] = {}
+    for group_id, _, _, account_id, _ in members:
+        if account_id in index:
+            by_group.setdefault(group_id, []).append(index[account_id])
+    active = RiskRule.objects.active()
+    for rule_id, account_id in active.exclude(accounts=None).values_list("pk", "accounts"):
+        if rule_id in number and account_id in index:
+            pairs[number[rule_id], index[account_id]] = None
+    for rule_id, group_id in active.exclude(groups=None).values_list("pk", "groups"):
+        if rule_id in number:
+            reached = by_group.get(group_id, ())
+            pairs.update(dict.fromkeys((number[rule_id], place) for place in reached))
+    listed = np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2)
+    return listed[:, 0], listed[:, 1]
+
+
+def _load_groups(
+    members: Sequence[MemberRow], index: Mapping[UUID, int]
+) -> tuple[tuple[GroupFacts, ...], Integers, Integers]:
+    names: dict[UUID, tuple[str, int]] = {}
+    accounts: dict[UUID, list[UUID]] = {}
+    remote: dict[UUID, dict[str, list[UUID]]] = {}
+    for group_id, name, user_id, account_id, host in members:
+        names[group_id] = (name, user_id)
+        accounts.setdefault(group_id, []).append(account_id)
+        if account_id not in index:
+            remote.setdefault(group_id, {}).setdefault(host, []).append(account_id)
+    here = [group_id for group_id in names if any(one in index for one in accounts[group_id])]
+    groups = tuple(
+        GroupFacts(
+            id=group_id,
+            user_id=names[group_id][1],
+            name=names[group_id][0],
+            members=tuple(accounts[group_id]),
+            remote={host: tuple(ids) for host, ids in remote.get(group_id, {}).items()},
+        )
+        for group_id in here
+    )
+    links = [
+        (place, index[account_id])
+        for place, group in enumerate(groups)
+        for account_id in group.members
+        if account_id in index
+    ]
+    listed = np.array(links, dtype=np.int64).reshape(-1, 2)
+    return groups, listed[:, 0], listed[:, 1]
