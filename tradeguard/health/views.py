@@ -13,13 +13,13 @@ from tradeguard.health.probes import probe_all
 
 @require_safe
 @never_cache
-def live(request: HttpRequest) -> HttpResponse:
+def live(_request: HttpRequest) -> HttpResponse:
     return JsonResponse({"status": "live"})
 
 
 @require_safe
 @never_cache
-def ready(request: HttpRequest) -> HttpResponse:
+def ready(_request: HttpRequest) -> HttpResponse:
     """Answer 200 when every part works, else 503 with the parts that do not."""
     findings = probe_all(now=timezone.now())
     failed = [finding.part for finding in findings if not finding.is_working]

@@ -1,0 +1,172 @@
+"""Bring a whole desk up in the foreground, keep it up, and take it down."""
+
+import http.client
+import json
+import os
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from prometheus_client.multiprocess import mark_process_dead
+
+from tradeguard.serving import programs, redis
+from tradeguard.serving.claims import claim_home, require_free_port
+from tradeguard.serving.programs import BASE_DIR, STOP_ORDER, BrokerOptions
+from tradeguard.serving.supervisor import StartError, Supervisor
+
+START_SECONDS = 120.0
+WATCH_SECONDS = 0.2
+HTTP_TIMEOUT_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class DeskOptions:
+    """What one `serve` runs. `redis_url` None means the bundled Redis."""
+
+    home: Path
+    broker_home: Path
+    port: int
+    host: str
+    redis_url: str | None
+    has_demo: bool = True
+    broker: BrokerOptions = field(default_factory=BrokerOptions)
+
+
+class Desk:
+    """The processes of one home folder, from the claim of the folder to the last stop."""
+
+    def __init__(
+        self, options: DeskOptions, *, say: Callable[[str], None], sign_in: Callable[[], str]
+    ) -> None:
+        self._options = options
+        self._say = say
+        self._sign_in = sign_in
+        self._stop = threading.Event()
+        self._hurry = threading.Event()
+        self._metrics = options.home / "run" / "metrics"
+
+    def ask_to_stop(self, *_signal: object) -> None:
+        """Stop at the next look; asked twice, don't wait for anybody."""
+        if self._stop.is_set():
+            self._hurry.set()
+        self._stop.set()
+
+    def run(self) -> None:
+        """Run until asked to stop. Raises ClaimError or StartError with a sentence for people."""
+        with claim_home(self._options.home):
+            require_free_port(self._options.port)
+            self._clean_metrics()
+            supervisor = Supervisor(
+                environment=self._environment(),
+                folder=BASE_DIR,
+                logs=self._options.home / "logs",
+                say=self._say,
+                on_end=lambda pid: mark_process_dead(pid, str(self._metrics)),
+            )
+            previous = self._take_signals()
+            try:
+                if self._start(supervisor):
+                    self._say(
+                        f"TradeGuard is ready: http://127.0.0.1:{self._options.port} "
+                        f"({self._sign_in()})"
+                    )
+                while not self._stop.wait(WATCH_SECONDS):
+                    supervisor.watch()
+                self._say("Stopping …")
+            finally:
+                supervisor.stop(STOP_ORDER, is_hurried=self._hurry.is_set)
+                for number, handler in previous.items():
+                    signal.signal(number, handler)
+        self._say("TradeGuard has stopped.")
+
+    def _take_signals(self) -> dict[signal.Signals, object]:
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        return {number: signal.signal(number, self.ask_to_stop) for number in numbers}
+
+    def _environment(self) -> dict[str, str]:
+        options = self._options
+        environment = {
+            **os.environ,
+            "TRADEGUARD_HOME": str(options.home),
+            "PORT": str(options.port),
+            "PYTHONUNBUFFERED": "1",
+            "PROMETHEUS_MULTIPROC_DIR": str(self._metrics),
+            # Celery warns root about its worker; here the whole desk runs as the user who
+            # started it, and task messages are JSON.
+            "PYTHONWARNINGS": "ignore:You're running the worker with superuser privileges",
+        }
+        if options.redis_url:
+            environment["REDIS_URL"] = options.redis_url
+        return environment
+
+    def _clean_metrics(self) -> None:
+        shutil.rmtree(self._metrics, ignore_errors=True)
+        self._metrics.mkdir(parents=True, mode=0o700)
+
+    def _start(self, supervisor: Supervisor) -> bool:
+        """Start everything in order; False when asked to stop meanwhile."""
+        options = self._options
+        redis_url = options.redis_url
+        if redis_url is None:
+            program, redis_url = redis.prepare_redis(options.home / "run")
+            supervisor.set_environment(REDIS_URL=redis_url)
+            supervisor.start(program)
+        url = redis_url
+        supervisor.start(programs.broker(options.broker_home, options.broker))
+        steps = [
+            programs.manage("migrate", "migrate", "--no-input"),
+            *([programs.manage("demo", "create_demo", "--quiet")] if options.has_demo else []),
+        ]
+        is_up = self._await(supervisor, "Redis", lambda: redis.answers(url)) and self._await(
+            supervisor, "The simulated broker", lambda: supervisor.is_ready("broker")
+        )
+        if not is_up or not all(
+            supervisor.run(step, is_cancelled=self._stop.is_set) for step in steps
+        ):
+            return False
+        for program in (
+            programs.terminals(options.host),
+            programs.default(options.host),
+            programs.beat(),
+            programs.web(options.port),
+        ):
+            supervisor.start(program)
+        return self._await(supervisor, "The web server", self._is_ready)
+
+    def _await(self, supervisor: Supervisor, what: str, condition: Callable[[], bool]) -> bool:
+        deadline = time.monotonic() + START_SECONDS
+        while not condition():
+            if time.monotonic() > deadline:
+                raise StartError(
+                    f"{what} was not ready after {START_SECONDS:.0f} s{self._failing_parts()}. "
+                    f"The logs are in {self._options.home / 'logs'}."
+                )
+            if self._stop.wait(WATCH_SECONDS):
+                return False
+            supervisor.watch()
+            supervisor.raise_when_failing()
+        return True
+
+    def _is_ready(self) -> bool:
+        return self._ask_readiness()[0] == 200
+
+    def _failing_parts(self) -> str:
+        failed = self._ask_readiness()[1].get("failed")
+        return f" (failing: {', '.join(failed)})" if isinstance(failed, list) else ""
+
+    def _ask_readiness(self) -> tuple[int, dict[str, object]]:
+        web = http.client.HTTPConnection(
+            "127.0.0.1", self._options.port, timeout=HTTP_TIMEOUT_SECONDS
+        )
+        try:
+            web.request("GET", "/health/ready")
+            answer = web.getresponse()
+            return answer.status, json.loads(answer.read())
+        except (OSError, http.client.HTTPException, ValueError):
+            return 0, {}
+        finally:
+            web.close()

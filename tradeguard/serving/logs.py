@@ -1,0 +1,56 @@
+"""Keep what a child prints: all of it in a bounded file, its alarms on the terminal too."""
+
+import logging
+import re
+from collections import deque
+from collections.abc import Callable
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+MAX_BYTES = 5_000_000
+OLD_FILES = 3
+TAIL_LINES = 30
+
+_ALARM = re.compile(
+    r"\b(WARNING|ERROR|CRITICAL)\b|\w+Warning: |^Traceback \(most recent call last\)"
+)
+_TRACEBACK = "Traceback (most recent call last)"
+# Advice about the kernel for database servers; a desk on one machine does not need it.
+_NOISE = re.compile(r"Memory overcommit must be enabled")
+
+
+class ChildLog:
+    """The log file of one child, begun anew with every `serve`."""
+
+    def __init__(self, path: Path, *, prefix: str, alarm: Callable[[str], None]) -> None:
+        self.path = path
+        self.tail: deque[str] = deque(maxlen=TAIL_LINES)
+        self._prefix = prefix
+        self._alarm = alarm
+        self._in_traceback = False
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        is_old = path.exists() and path.stat().st_size > 0
+        self._file = RotatingFileHandler(
+            path, maxBytes=MAX_BYTES, backupCount=OLD_FILES, encoding="utf-8"
+        )
+        if is_old:
+            self._file.doRollover()
+
+    def add(self, line: str) -> None:
+        self.tail.append(line)
+        self._file.emit(logging.LogRecord("child", logging.INFO, "", 0, line, None, None))
+        if self._is_alarm(line):
+            self._alarm(f"[{self._prefix}] {line}")
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _is_alarm(self, line: str) -> bool:
+        if line.startswith(_TRACEBACK):
+            self._in_traceback = True
+            return True
+        if self._in_traceback:
+            # The exception's own line is the first one that is not indented.
+            self._in_traceback = line.startswith(" ")
+            return True
+        return bool(_ALARM.search(line)) and not _NOISE.search(line)

@@ -1,0 +1,95 @@
+"""The command lines of a desk's processes."""
+
+import signal
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from tradeguard.serving.child import Program
+
+BASE_DIR = Path(__file__).resolve().parents[2]
+
+# Later ones need earlier ones, so they stop in the opposite order.
+STOP_ORDER = (("beat",), ("terminals", "default"), ("web",), ("broker",), ("redis",))
+
+
+@dataclass(frozen=True)
+class BrokerOptions:
+    """How the simulated broker makes its prices; None leaves the choice to the broker."""
+
+    prices: Path | None = None
+    speed: float | None = None
+    seed: int | None = None
+
+
+def broker(home: Path, options: BrokerOptions) -> Program:
+    chosen = {"--prices": options.prices, "--speed": options.speed, "--seed": options.seed}
+    return Program(
+        "broker",
+        (
+            *_module("accounts.terminals.simulated"),
+            "--home",
+            str(home),
+            *(
+                text
+                for name, value in chosen.items()
+                if value is not None
+                for text in (name, str(value))
+            ),
+        ),
+        ready_line="broker ready",
+        stop_seconds=3.0,
+        death_signal=signal.SIGTERM,
+    )
+
+
+def web(port: int) -> Program:
+    application = "tradeguard.asgi:application"
+    return Program(
+        "web",
+        (*_module("daphne"), "-b", "127.0.0.1", "-p", str(port), application),
+        stop_seconds=3.0,
+    )
+
+
+def terminals(host: str) -> Program:
+    return _worker("terminals", queue=f"terminals.{host}", node=f"terminals@{host}", threads=8)
+
+
+def default(host: str) -> Program:
+    return _worker("default", queue="default", node=f"default@{host}", threads=4)
+
+
+def beat() -> Program:
+    # No pid file: one left behind by a killed beat could name a process of today.
+    return Program("beat", (*_celery(), "beat", "--pidfile="), stop_seconds=2.0)
+
+
+def manage(name: str, *arguments: str) -> Program:
+    return Program(name, (sys.executable, str(BASE_DIR / "manage.py"), *arguments))
+
+
+def _worker(name: str, *, queue: str, node: str, threads: int) -> Program:
+    return Program(
+        name,
+        (
+            *_celery(),
+            "worker",
+            "--pool=threads",
+            f"--concurrency={threads}",
+            f"--queues={queue}",
+            f"--hostname={node}",
+            # One worker per queue has nobody to talk to.
+            "--without-gossip",
+            "--without-mingle",
+            "--without-heartbeat",
+        ),
+    )
+
+
+def _celery() -> tuple[str, ...]:
+    return (*_module("celery"), "-A", "tradeguard")
+
+
+def _module(name: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", name)
