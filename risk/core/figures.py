@@ -1,0 +1,63 @@
+"""Numbers as people read them, rounded towards the cautious side.
+
+What is left is rounded down and what is used is rounded up, so that no sentence promises more
+than there is. A share of the limit that is used shows 100 % only when all of it is, and one
+that is left shows 0 % only when none is: "under 1 %" in between.
+"""
+
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
+
+# Doubles carry noise: 212.40 may arrive as 212.39999999999418.
+_NOISE = Decimal("0.000001")
+
+
+@dataclass(frozen=True, slots=True)
+class Currency:
+    """An account's currency and how many decimals its amounts have."""
+
+    name: str
+    digits: int = 2
+
+
+def amount_text(amount: float | Decimal, digits: int, rounding: str = ROUND_HALF_EVEN) -> str:
+    """Write an amount with thousands commas, e.g. "5,000.00"; the unit is the caller's."""
+    exact = Decimal(str(amount)).quantize(_NOISE)
+    rounded = exact.quantize(Decimal(1).scaleb(-digits), rounding=rounding)
+    return f"{abs(rounded) if rounded == 0 else rounded:,.{digits}f}"
+
+
+def left_text(amount: float, digits: int) -> str:
+    """Write what is left, rounded down."""
+    return amount_text(amount, digits, ROUND_FLOOR)
+
+
+def used_text(amount: float, digits: int) -> str:
+    """Write what is used, rounded up."""
+    return amount_text(amount, digits, ROUND_CEILING)
+
+
+def left_percent_text(buffer: float) -> str:
+    """Write a buffer as "4 %", rounded down."""
+    percent = Decimal(str(buffer * 100)).quantize(_NOISE)
+    if 0 < percent < 1:
+        return "under 1 %"
+    return f"{percent.quantize(Decimal(1), rounding=ROUND_FLOOR):,} %"
+
+
+def used_percent_text(fraction: float) -> str:
+    """Write a used fraction as "97 %", rounded up, yet "100 %" only when it is all used."""
+    percent = Decimal(str(fraction * 100)).quantize(_NOISE)
+    rounded = percent.quantize(Decimal(1), rounding=ROUND_CEILING)
+    return f"{99 if percent < 100 <= rounded else rounded:,} %"
+
+
+def plain_text(number: float | Decimal) -> str:
+    """Write a number without needless zeros: "2.5", "150"."""
+    exact = Decimal(str(number)).quantize(_NOISE).normalize()
+    return f"{exact:,f}"
+
+
+def fraction_text(fraction: Decimal) -> str:
+    """Write a fraction as a percentage without needless zeros: 0.05 is "5 %"."""
+    return f"{plain_text(fraction * 100)} %"
