@@ -25,7 +25,7 @@ class LinkError(Exception):
         self.text = text
 
 
-class LinkTimeout(LinkError):
+class LinkTimeout(LinkError):  # noqa: N818 (named for what happened, as in the contract)
     """No answer within the limit; what was asked may still be carried out."""
 
     def __init__(self, code: int = CODE_TIMEOUT, text: str = "IPC timeout") -> None:

@@ -1,0 +1,196 @@
+"""The broker's back office: accounts, money, prices by hand, and faults."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from . import constants as mt5
+from .books import CHANGED_ACCOUNT, NEW_ACCOUNT
+from .calls import AccountTerms
+from .contracts import ACCOUNT_CURRENCIES, CONTRACT_INDEX, CURRENCY_INDEX, currency_digits
+from .engine import Engine
+from .faults import Fault, FaultKind, Faults
+from .state import AccountState, present_state
+
+_TRANSFER_TYPES = (
+    mt5.DEAL_TYPE_BALANCE,
+    mt5.DEAL_TYPE_CREDIT,
+    mt5.DEAL_TYPE_CORRECTION,
+    mt5.DEAL_TYPE_BONUS,
+)
+_SWITCHES = ("algo_trading", "trade_allowed", "enabled")
+LARGEST_LOGIN = 2**53
+
+
+def password_digest(login: int, password: str) -> bytes:
+    """Return what the books keep of a password; the login salts it, so equal ones differ."""
+    return hashlib.blake2b(password.encode(), key=str(login).encode(), digest_size=32).digest()
+
+
+class Administration:
+    """Carries out the administration calls. Not thread-safe: the trade server holds the lock."""
+
+    def __init__(self, engine: Engine, faults: Faults) -> None:
+        self._engine = engine
+        self._books = engine.books
+        self._faults = faults
+        self.robots_version = 0
+
+    def create_account(
+        self, login: int, password: str, server: str, name: str, terms: Mapping[str, Any]
+    ) -> bool:
+        if login in self._books.account_of:
+            return False
+        agreed = AccountTerms(**terms)
+        _check_terms(login, server, agreed)
+        self._books.write(NEW_ACCOUNT, server, _opened(login, password, name, agreed))
+        self.robots_version += 1
+        if agreed.deposit:
+            self.transfer(login, mt5.DEAL_TYPE_BALANCE, agreed.deposit, "Initial deposit")
+        return True
+
+    def accounts(self) -> list[dict[str, Any]]:
+        return [self._summary(login, row) for login, row in self._books.account_of.items()]
+
+    def transfer(self, login: int, deal_type: int, amount: float, comment: str) -> int:
+        if deal_type not in _TRANSFER_TYPES:
+            raise ValueError(f"{deal_type} is not a balance operation")
+        return self._engine.ledger.transfer(self.number(login), deal_type, amount, comment)
+
+    def charge_swap(self, ticket: int, amount: float) -> None:
+        row = self._books.position_row(ticket)
+        if row is None:
+            raise ValueError(f"there is no open position {ticket}")
+        self._engine.ledger.charge_swap(row, amount)
+
+    def set_prices(self, symbol: str, bid: float, ask: float) -> None:
+        if not 0 < bid <= ask:
+            raise ValueError(f"{bid} / {ask} is no quote: 0 < bid ≤ ask does not hold")
+        self._engine.quote(_symbol(symbol), float(bid), float(ask))
+
+    def release_prices(self, symbol: str) -> None:
+        self._engine.release(_symbol(symbol))
+
+    def set_account(self, login: int, switch: str, on: bool) -> None:
+        if switch not in _SWITCHES:
+            raise ValueError(f"{switch} is not a switch of an account")
+        self._books.write(CHANGED_ACCOUNT, self.number(login), {switch: bool(on)})
+
+    def change_password(self, login: int, password: str) -> None:
+        digest = password_digest(login, password)
+        self._books.write(CHANGED_ACCOUNT, self.number(login), {"password": digest})
+
+    def set_market_open(self, symbol: str, is_open: bool) -> None:
+        change = self._engine.desk.closed_symbols
+        (change.discard if is_open else change.add)(_symbol(symbol))
+
+    def set_trade_mode(self, symbol: str, mode: int) -> None:
+        self._engine.desk.trade_modes[_symbol(symbol)] = mode
+
+    def set_robot(self, login: int, spec: Mapping[str, Any] | None) -> None:
+        self._books.write(CHANGED_ACCOUNT, self.number(login), {"robot": robot_text(spec)})
+        self.robots_version += 1
+
+    def set_fault(
+        self,
+        login: int,
+        kind: str,
+        seconds: float | None,
+        once: bool,
+        peer: int | None,
+        hang_seconds: float,
+    ) -> None:
+        number = self.number(login)
+        fault = Fault(FaultKind(kind), once=once, peer=peer, hang_seconds=hang_seconds)
+        if seconds is not None:
+            fault.until = self._engine.clock() + seconds
+        if fault.kind is FaultKind.CUT_FROM_BROKER:
+            fault.frozen = self.present_state(number)
+        if fault.kind is FaultKind.WRONG_ACCOUNT:
+            fault.peer = self._peer(login, peer)
+        self._faults.put(login, fault)
+
+    def clear_fault(self, login: int) -> None:
+        self._faults.clear(login)
+
+    def clear_faults(self) -> None:
+        self._faults.clear_all()
+
+    def server_time(self) -> float:
+        self._engine.touch()
+        return self._engine.now_msc() / 1000
+
+    def fingerprint(self) -> str:
+        return self._books.fingerprint()
+
+    def number(self, login: int) -> int:
+        """Return an account's row; raises ValueError for a login that nobody has."""
+        number = self._books.account_of.get(login)
+        if number is None:
+            raise ValueError(f"there is no account {login}")
+        return number
+
+    def present_state(self, number: int) -> AccountState:
+        engine = self._engine
+        return present_state(engine.books, engine.valuation, engine.tick_msc, number)
+
+    def _peer(self, login: int, peer: int | None) -> int:
+        if peer is not None:
+            self.number(peer)
+            return peer
+        others = [other for other in self._books.account_of if other != login]
+        if not others:
+            raise ValueError("there is no other account whose data could be answered")
+        return others[0]
+
+    def _summary(self, login: int, row: int) -> dict[str, Any]:
+        account = self._books.accounts.row(row)
+        return {
+            "login": login,
+            "server": self._books.servers[account["server"]],
+            "name": account["name"],
+            "currency": list(CURRENCY_INDEX)[account["currency"]],
+            "balance": account["balance"],
+            "equity": self._books.equity(row),
+            "robot": json.loads(account["robot"]) if account["robot"] else None,
+        }
+
+
+def robot_text(spec: Mapping[str, Any] | None) -> str:
+    return "" if spec is None else json.dumps(dict(spec), sort_keys=True)
+
+
+def _symbol(name: str) -> int:
+    if name not in CONTRACT_INDEX:
+        raise ValueError(f"{name} is not a symbol of this broker")
+    return CONTRACT_INDEX[name]
+
+
+def _check_terms(login: int, server: str, terms: AccountTerms) -> None:
+    if not 0 < login < LARGEST_LOGIN:
+        raise ValueError(f"{login} is not a login")
+    if not server:
+        raise ValueError("an account needs the name of its server")
+    if terms.currency not in ACCOUNT_CURRENCIES:
+        raise ValueError(f"accounts are kept in {', '.join(ACCOUNT_CURRENCIES)}")
+    if terms.margin_mode != mt5.ACCOUNT_MARGIN_MODE_RETAIL_HEDGING:
+        raise ValueError("only hedging accounts are offered")
+    if terms.leverage < 1 or terms.deposit < 0:
+        raise ValueError("leverage is at least 1 and a deposit not below 0")
+
+
+def _opened(login: int, password: str, name: str, terms: AccountTerms) -> dict[str, Any]:
+    investor = terms.investor_password
+    return {
+        "login": login, "name": name, "currency": CURRENCY_INDEX[terms.currency],
+        "currency_digits": currency_digits(terms.currency), "leverage": terms.leverage,
+        "trade_mode": terms.trade_mode, "margin_mode": terms.margin_mode, "balance": 0.0,
+        "credit": 0.0, "floating": 0.0, "margin": 0.0, "stop_out_mode": terms.stop_out_mode,
+        "stop_out_call": terms.stop_out_call, "stop_out_level": terms.stop_out_level,
+        "commission_per_lot": terms.commission_per_lot, "position_limit": terms.position_limit,
+        "trade_allowed": True, "investor": False, "algo_trading": True, "enabled": True,
+        "last_deal": 0, "password": password_digest(login, password),
+        "investor_password": password_digest(login, investor) if investor else b"",
+        "robot": robot_text(terms.robot),
+    }  # fmt: skip

@@ -1,0 +1,87 @@
+"""What prices do by themselves: stop losses, take profits and the broker's stop-out."""
+
+import numpy as np
+
+from . import constants as mt5
+from .books import Books
+from .contracts import CONTRACTS
+from .ledger import Ledger
+from .requests import TradeOrder
+from .valuation import Valuation
+
+
+class Liquidation:
+    """Closes the positions that the current quotes have decided about."""
+
+    def __init__(self, books: Books, valuation: Valuation, ledger: Ledger) -> None:
+        self._books = books
+        self._valuation = valuation
+        self._ledger = ledger
+
+    def run(self) -> None:
+        """Close what the quotes have triggered, then stop out what is left without cover."""
+        self._close_triggered()
+        for account in self._accounts_to_stop_out():
+            self._stop_out(account)
+
+    def _close_triggered(self) -> None:
+        positions = self._books.positions
+        price = positions["price_current"] * positions["sign"]
+        stopped = positions["live"] & (price <= positions["sl_edge"])
+        taken = positions["live"] & (price >= positions["tp_edge"])
+        due = np.flatnonzero(stopped | taken)
+        # By ticket: closing a position may compact the table under the row numbers.
+        hits = [(int(positions["ticket"][row]), bool(stopped[row])) for row in due]
+        for ticket, is_stop in hits:
+            row = self._books.position_row(ticket)
+            if row is not None:
+                self._close_at_level(row, is_stop)
+
+    def _close_at_level(self, row: int, is_stop: bool) -> None:
+        positions = self._books.positions
+        digits = CONTRACTS[int(positions["symbol"][row])].digits
+        name, reason = ("sl", mt5.DEAL_REASON_SL) if is_stop else ("tp", mt5.DEAL_REASON_TP)
+        comment = f"[{name} {float(positions[name][row]):.{digits}f}]"
+        lots = float(positions["volume"][row])
+        self._ledger.close_position(row, lots, reason, TradeOrder(comment=comment))
+
+    def _accounts_to_stop_out(self) -> list[int]:
+        accounts = self._books.accounts
+        margin = accounts["margin"]
+        used = margin > 0
+        if not used.any():
+            return []
+        equity = accounts["balance"] + accounts["credit"] + accounts["floating"]
+        in_percent = accounts["stop_out_mode"] == mt5.ACCOUNT_STOPOUT_MODE_PERCENT
+        limit = accounts["stop_out_level"]
+        # Compared in money: equity ≤ margin × level is the percentage without a division.
+        floor = np.where(in_percent, margin * limit / 100.0, limit)
+        due: list[int] = np.flatnonzero(used & (equity <= floor + 1e-9)).tolist()
+        return due
+
+    def _is_due(self, account: int) -> bool:
+        accounts = self._books.accounts
+        margin = float(accounts["margin"][account])
+        if margin <= 0:
+            return False
+        limit = float(accounts["stop_out_level"][account])
+        in_percent = accounts["stop_out_mode"][account] == mt5.ACCOUNT_STOPOUT_MODE_PERCENT
+        floor = margin * limit / 100.0 if in_percent else limit
+        return self._books.equity(account) <= floor + 1e-9
+
+    def _stop_out(self, account: int) -> None:
+        while self._is_due(account):
+            rows = self._books.rows_of(account)
+            if not len(rows):
+                return
+            positions = self._books.positions
+            result = positions["profit"][rows] + positions["swap"][rows]
+            row = int(rows[np.argmin(result)])
+            comment = self._comment(account)
+            lots = float(positions["volume"][row])
+            self._ledger.close_position(row, lots, mt5.DEAL_REASON_SO, TradeOrder(comment=comment))
+
+    def _comment(self, account: int) -> str:
+        equity = self._books.equity(account)
+        margin = float(self._books.accounts["margin"][account])
+        return f"so: {equity / margin * 100:.2f}%/{equity:.2f}/{margin:.2f}"

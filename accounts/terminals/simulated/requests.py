@@ -1,0 +1,85 @@
+"""Trade requests as they arrive, and the refusals that answer them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from decimal import Decimal
+from typing import Any
+
+from . import constants as mt5
+from .contracts import Contract
+
+
+class Refusal(Exception):  # noqa: N818 (an ordinary answer of the server, not an error)
+    """The server's answer to a request that it does not carry out."""
+
+    def __init__(self, retcode: int, comment: str) -> None:
+        super().__init__(retcode, comment)
+        self.retcode = retcode
+        self.comment = comment
+
+
+@dataclass(frozen=True, slots=True)
+class TradeOrder:
+    """A trade request with MetaTrader's defaults, fields in the order of TradeRequest."""
+
+    action: int = 0
+    magic: int = 0
+    order: int = 0
+    symbol: str = ""
+    volume: float = 0.0
+    price: float = 0.0
+    stoplimit: float = 0.0
+    sl: float = 0.0
+    tp: float = 0.0
+    deviation: int = 0
+    type: int = 0
+    type_filling: int = 0
+    type_time: int = 0
+    expiration: int = 0
+    comment: str = ""
+    position: int = 0
+    position_by: int = 0
+
+    @classmethod
+    def of(cls, request: Mapping[str, Any]) -> "TradeOrder":
+        return cls(**{name: request[name] for name in _NAMES if name in request})
+
+    def row(self) -> tuple[Any, ...]:
+        return tuple(getattr(self, name) for name in _NAMES)
+
+
+_NAMES = tuple(field.name for field in fields(TradeOrder))
+
+
+def is_multiple(volume_lots: float, step_lots: float) -> bool:
+    """Tell whether a volume is a whole number of steps, in decimal arithmetic."""
+    return Decimal(str(volume_lots)) % Decimal(str(step_lots)) == 0
+
+
+def subtract_lots(volume_lots: float, taken_lots: float) -> float:
+    return float(Decimal(str(volume_lots)) - Decimal(str(taken_lots)))
+
+
+def check_volume(contract: Contract, volume_lots: float) -> None:
+    inside = contract.volume_min <= volume_lots <= contract.volume_max
+    if not inside or not is_multiple(volume_lots, contract.volume_step):
+        raise Refusal(mt5.TRADE_RETCODE_INVALID_VOLUME, "Invalid volume")
+
+
+def check_filling(contract: Contract, filling: int) -> None:
+    """Refuse a filling mode that the symbol does not offer (10030)."""
+    flags = {mt5.ORDER_FILLING_FOK: 1, mt5.ORDER_FILLING_IOC: 2}
+    if not contract.filling_flags & flags.get(filling, 0):
+        raise Refusal(mt5.TRADE_RETCODE_INVALID_FILL, "Unsupported filling mode")
+
+
+def check_stops(
+    contract: Contract, position_type: int, closing_price: float, sl: float, tp: float
+) -> None:
+    """Refuse stops on the wrong side of the closing price or inside the stops level (10016)."""
+    sign = 1.0 if position_type == mt5.POSITION_TYPE_BUY else -1.0
+    nearest = max(contract.stops_level, 1)
+    for level, side in ((sl, sign), (tp, -sign)):
+        distance_points = round((closing_price - level) * side / contract.point)
+        if level < 0 or (level and distance_points < nearest):
+            raise Refusal(mt5.TRADE_RETCODE_INVALID_STOPS, "Invalid stops")

@@ -1,0 +1,87 @@
+"""Growing tables held column by column, so that whole columns are worked on at once."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Column = npt.NDArray[Any]
+
+
+class Table:
+    """Rows that are appended and never moved, one numpy array per column.
+
+    ``columns`` pairs names with numpy type codes; "O" holds Python strings. ``table[name]`` is a
+    view of the rows in use: writing to it writes to the table.
+    """
+
+    def __init__(self, columns: Sequence[tuple[str, str]], capacity: int = 64) -> None:
+        self.columns = tuple(columns)
+        self._arrays: dict[str, Column] = {
+            name: np.zeros(capacity, dtype=code) for name, code in self.columns
+        }
+        self._capacity = capacity
+        self.size = 0
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitem__(self, name: str) -> Column:
+        return self._arrays[name][: self.size]
+
+    def append(self, values: Mapping[str, Any]) -> int:
+        """Add a row from ``values`` (one for every column); return its number."""
+        if self.size == self._capacity:
+            self._grow()
+        row = self.size
+        for name, array in self._arrays.items():
+            array[row] = values[name]
+        self.size = row + 1
+        return row
+
+    def update(self, row: int, values: Mapping[str, Any]) -> None:
+        for name, value in values.items():
+            self._arrays[name][row] = value
+
+    def row(self, row: int) -> dict[str, Any]:
+        """Return one row as plain Python values."""
+        return {name: _plain(array[row]) for name, array in self._arrays.items()}
+
+    def keep(self, rows: Column) -> None:
+        """Drop every row but those numbered in ``rows``, which become 0, 1, 2, …"""
+        for array in self._arrays.values():
+            array[: len(rows)] = array[: self.size][rows]
+        self.size = len(rows)
+
+    def dump(self) -> dict[str, Any]:
+        """Return the columns as plain values that `load` takes back."""
+        return {name: _dumped(self[name]) for name, _ in self.columns}
+
+    def load(self, dumped: Mapping[str, Any]) -> None:
+        size = None
+        for name, code in self.columns:
+            column = dumped[name]
+            if code == "O":
+                array = np.empty(len(column), dtype=object)
+                array[:] = list(column)
+            else:
+                array = np.frombuffer(column, dtype=code).copy()
+            self._arrays[name] = array
+            size = len(array)
+        self.size = self._capacity = size or 0
+
+    def _grow(self) -> None:
+        self._capacity = max(64, self._capacity * 2)
+        for name, array in self._arrays.items():
+            grown = np.zeros(self._capacity, dtype=array.dtype)
+            grown[: self.size] = array[: self.size]
+            self._arrays[name] = grown
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _dumped(column: Column) -> Any:
+    return column.tolist() if column.dtype == object else column.tobytes()

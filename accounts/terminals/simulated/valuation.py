@@ -1,0 +1,111 @@
+"""Marking to market: what open positions are worth at the current quotes."""
+
+import numpy as np
+import numpy.typing as npt
+
+from .books import Books, RowNumbers
+from .contracts import CONTRACTS
+from .conversion import Conversion
+from .margin import Leg, symbol_margin
+
+Floats = npt.NDArray[np.float64]
+
+
+class Valuation:
+    """The current quotes, and the values that follow from them.
+
+    ``closing`` holds, at ``symbol × 2 + type``, the price at which a position of that type would be
+    closed: the bid for a buy, the ask for a sell.
+    """
+
+    def __init__(self, books: Books) -> None:
+        self._books = books
+        self.bid: Floats = np.zeros(len(CONTRACTS))
+        self.ask: Floats = np.zeros(len(CONTRACTS))
+        self.closing: Floats = np.zeros(len(CONTRACTS) * 2)
+        self.conversion = Conversion()
+
+    def quote(self, symbol: int, bid: float, ask: float) -> None:
+        self.bid[symbol] = self.closing[symbol * 2] = bid
+        self.ask[symbol] = self.closing[symbol * 2 + 1] = ask
+
+    def convert(self) -> None:
+        """Renew the exchange rates after quotes have changed."""
+        self.conversion.update(self.bid, self.ask)
+
+    def mark(self) -> None:
+        """Revalue every position and every account at the current quotes."""
+        positions, accounts = self._books.positions, self._books.accounts
+        price = self.closing[positions["side"]]
+        positions["price_current"][:] = price
+        positions["profit"][:] = self._profit(
+            positions["units"],
+            positions["price_open"],
+            price,
+            positions["pair"],
+            positions["money_scale"],
+        )
+        accounts["floating"][:] = np.bincount(
+            positions["account"],
+            weights=positions["profit"] + positions["swap"],
+            minlength=len(accounts),
+        )
+
+    def settle(self, account: int) -> None:
+        """Revalue one account after a trade: its positions, floating result and margin."""
+        positions, accounts = self._books.positions, self._books.accounts
+        rows = self._books.rows_of(account)
+        price = self.closing[positions["side"][rows]]
+        profit = self._profit(
+            positions["units"][rows],
+            positions["price_open"][rows],
+            price,
+            positions["pair"][rows],
+            positions["money_scale"][rows],
+        )
+        positions["price_current"][rows] = price
+        positions["profit"][rows] = profit
+        digits = int(accounts["currency_digits"][account])
+        # Added up one by one in row order, as `mark` adds them: the same sum to the last bit.
+        floating = 0.0
+        for result in (profit + positions["swap"][rows]).tolist():
+            floating += result
+        accounts["floating"][account] = floating
+        accounts["margin"][account] = round(self.margin(account, rows), digits)
+
+    def margin(
+        self, account: int, rows: RowNumbers, extra: tuple[int, int, float, float] | None = None
+    ) -> float:
+        """Return the margin of an account's positions, and of one more.
+
+        ``extra`` is that position's symbol, type, lots and rate from margin to account currency.
+        """
+        positions = self._books.positions
+        legs: dict[int, tuple[Leg, Leg]] = {}
+        held = zip(
+            positions["symbol"][rows].tolist(),
+            positions["type"][rows].tolist(),
+            positions["volume"][rows].tolist(),
+            positions["margin_rate"][rows].tolist(),
+            strict=True,
+        )
+        for symbol, side, lots, rate in (*held, *((extra,) if extra else ())):
+            legs.setdefault(symbol, (Leg(), Leg()))[side].add(lots, rate)
+        leverage = int(self._books.accounts["leverage"][account])
+        return sum(
+            symbol_margin(CONTRACTS[symbol], leverage, long, short)
+            for symbol, (long, short) in legs.items()
+        )
+
+    def _profit(
+        self,
+        units: Floats,
+        opened: Floats,
+        price: Floats,
+        pair: npt.NDArray[np.int32],
+        scale: Floats,
+    ) -> Floats:
+        raw = (price - opened) * units
+        rate = np.where(raw >= 0, self.conversion.gain[pair], self.conversion.loss[pair])
+        result: Floats = np.rint(raw * rate * scale) / scale
+        return result
