@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from accounts.terminals.simulated import constants, tuples
+from accounts.terminals.simulated.history import RATES_DTYPE, TICKS_DTYPE
 from accounts.terminals.simulated.module import SimulatedMetaTrader5
-from accounts.terminals.simulated.module_market import RATES_DTYPE, TICKS_DTYPE
 from accounts.terminals.simulated.structure import StructSequence
 
 API_FILE = Path(__file__).resolve().parents[2].parent / "shared" / "mt5_api.json"

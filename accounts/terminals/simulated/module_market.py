@@ -16,6 +16,7 @@ from accounts.terminals.simulated.arguments import (
     text,
     unsigned_32,
 )
+from accounts.terminals.simulated.history import RATES_DTYPE, TICKS_DTYPE
 from accounts.terminals.simulated.link import LinkError
 from accounts.terminals.simulated.module_session import (
     CALL_FAILED,
@@ -26,30 +27,6 @@ from accounts.terminals.simulated.module_session import (
 )
 from accounts.terminals.simulated.tuples import BookInfo, SymbolInfo, Tick
 
-RATES_DTYPE: Final = np.dtype(
-    [
-        ("time", "<i8"),
-        ("open", "<f8"),
-        ("high", "<f8"),
-        ("low", "<f8"),
-        ("close", "<f8"),
-        ("tick_volume", "<u8"),
-        ("spread", "<i4"),
-        ("real_volume", "<u8"),
-    ]
-)
-TICKS_DTYPE: Final = np.dtype(
-    [
-        ("time", "<i8"),
-        ("bid", "<f8"),
-        ("ask", "<f8"),
-        ("last", "<f8"),
-        ("volume", "<u8"),
-        ("time_msc", "<i8"),
-        ("flags", "<u4"),
-        ("volume_real", "<f8"),
-    ]
-)
 TIMEFRAMES: Final = frozenset(
     value for name, value in constants.CONSTANTS.items() if name.startswith("TIMEFRAME_")
 )
