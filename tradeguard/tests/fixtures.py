@@ -1,0 +1,51 @@
+"""Fixtures of every app's tests. The cast: alice owns, bob shares, charlie is a stranger."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.conf import settings
+from django.test import override_settings
+from redis import Redis
+
+from accounts.models import User
+from accounts.tests.factories import make_user
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _fast_passwords() -> Iterator[None]:
+    """Hash the users' passwords cheaply; the vault's own stretching is cached per process."""
+    hashers = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    with override_settings(PASSWORD_HASHERS=hashers):
+        yield
+
+
+@pytest.fixture(scope="session")
+def _redis_of_the_session() -> Iterator[Redis]:
+    with Redis.from_url(settings.REDIS_URL, decode_responses=True) as client:
+        yield client
+
+
+@pytest.fixture(autouse=True)
+def _empty_redis(_redis_of_the_session: Redis) -> None:
+    _redis_of_the_session.flushall()
+
+
+@pytest.fixture
+def redis(_redis_of_the_session: Redis) -> Redis:
+    """Return a client of the tests' Redis, which is empty at the start of every test."""
+    return _redis_of_the_session
+
+
+@pytest.fixture
+def alice(db: None) -> User:
+    return make_user("alice")
+
+
+@pytest.fixture
+def bob(db: None) -> User:
+    return make_user("bob")
+
+
+@pytest.fixture
+def charlie(db: None) -> User:
+    return make_user("charlie")
