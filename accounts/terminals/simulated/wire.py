@@ -1,0 +1,103 @@
+"""Frames between the broker process and its clients: length-prefixed msgpack, no pickle.
+
+A connection begins with a challenge in both directions; whoever does not know the key of the
+broker's private file gets no further. Arrays travel as their raw bytes.
+"""
+
+import hashlib
+import hmac
+import secrets
+import socket
+import struct
+from typing import Any
+
+import msgpack
+import numpy as np
+
+_LENGTH = struct.Struct(">I")
+_LARGEST_FRAME_BYTES = 256 * 1024 * 1024
+_NONCE_BYTES = 32
+_ARRAY = 1
+
+
+class WireError(ConnectionError):
+    """The other side is gone, or does not speak this protocol, or does not know the key."""
+
+
+def send(sock: socket.socket, value: Any) -> None:
+    payload = encode(value)
+    sock.sendall(_LENGTH.pack(len(payload)) + payload)
+
+
+def receive(sock: socket.socket) -> Any:
+    """Return the next value; raises WireError at the end of the connection."""
+    (length,) = _LENGTH.unpack(_exactly(sock, _LENGTH.size))
+    if length > _LARGEST_FRAME_BYTES:
+        raise WireError(f"a frame of {length} bytes is too long")
+    return decode(_exactly(sock, length))
+
+
+def encode(value: Any) -> bytes:
+    return bytes(msgpack.packb(value, default=_encoded))
+
+
+def decode(payload: bytes | bytearray) -> Any:
+    """Return what was encoded, with tuples in the place of lists."""
+    return msgpack.unpackb(payload, use_list=False, ext_hook=_decoded, strict_map_key=False)
+
+
+def admit(sock: socket.socket, key: bytes) -> None:
+    """Let a client prove that it knows the key, and prove it to the client."""
+    challenge = secrets.token_bytes(_NONCE_BYTES)
+    sock.sendall(challenge)
+    answer = bytes(_exactly(sock, _NONCE_BYTES))
+    counter_challenge = bytes(_exactly(sock, _NONCE_BYTES))
+    if not hmac.compare_digest(answer, _proof(key, b"client", challenge)):
+        raise WireError("a client does not know the key")
+    sock.sendall(_proof(key, b"broker", counter_challenge))
+
+
+def introduce(sock: socket.socket, key: bytes) -> None:
+    """Prove to a broker that this client knows the key, and let the broker prove it."""
+    challenge = bytes(_exactly(sock, _NONCE_BYTES))
+    counter_challenge = secrets.token_bytes(_NONCE_BYTES)
+    sock.sendall(_proof(key, b"client", challenge) + counter_challenge)
+    proof = bytes(_exactly(sock, _NONCE_BYTES))
+    if not hmac.compare_digest(proof, _proof(key, b"broker", counter_challenge)):
+        raise WireError("this is not the broker")
+
+
+def _proof(key: bytes, role: bytes, challenge: bytes) -> bytes:
+    return hmac.digest(key, role + challenge, hashlib.sha256)
+
+
+def _exactly(sock: socket.socket, size: int) -> bytearray:
+    data = bytearray(size)
+    view = memoryview(data)
+    while view:
+        received = sock.recv_into(view)
+        if not received:
+            raise WireError("the connection was closed")
+        view = view[received:]
+    return data
+
+
+def _encoded(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        layout: Any = value.dtype.descr if value.dtype.names else value.dtype.str
+        packed = msgpack.packb((layout, value.shape, np.ascontiguousarray(value).tobytes()))
+        return msgpack.ExtType(_ARRAY, bytes(packed))
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} cannot cross the wire")
+
+
+def _decoded(code: int, data: bytes) -> Any:
+    if code != _ARRAY:
+        raise WireError(f"unknown extension {code}")
+    layout, shape, raw = msgpack.unpackb(data, use_list=False)
+    fields = layout if isinstance(layout, str) else [tuple(field) for field in layout]
+    dtype = np.dtype(fields)
+    if dtype.hasobject:
+        raise WireError("an array of objects cannot cross the wire")
+    return np.frombuffer(bytearray(raw), dtype=dtype).reshape(shape)
