@@ -4,3 +4,12 @@ from django.apps import AppConfig
 class RiskConfig(AppConfig):
     name = "risk"
     verbose_name = "Risk"
+
+    def ready(self) -> None:
+        # Services import models, which exist only now.
+        from accounts.services.locks import register_lock
+        from groups.services import register_departure_check
+        from risk.services.locks import ViolationLock, departure_refusal
+
+        register_lock(ViolationLock())
+        register_departure_check(departure_refusal)

@@ -1,0 +1,114 @@
+"""The one shape of every error: {"error": {"code", "message", "fields"}}."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied
+from django.core.exceptions import ValidationError as ModelValidationError
+from django.http import Http404
+from kombu.exceptions import OperationalError as BrokerUnreachable
+from redis import RedisError
+from rest_framework import exceptions, status
+from rest_framework.response import Response
+from rest_framework.settings import api_settings
+from rest_framework.views import set_rollback
+
+from accounts.refusals import Refusal
+
+Fields = dict[str, list[str]]
+_WHOLE = {NON_FIELD_ERRORS, "non_field_errors"}
+_CODES = {
+    status.HTTP_400_BAD_REQUEST: "invalid",
+    status.HTTP_401_UNAUTHORIZED: "not_authenticated",
+    status.HTTP_403_FORBIDDEN: "permission_denied",
+    status.HTTP_404_NOT_FOUND: "not_found",
+    status.HTTP_405_METHOD_NOT_ALLOWED: "method_not_allowed",
+    status.HTTP_406_NOT_ACCEPTABLE: "not_acceptable",
+    status.HTTP_415_UNSUPPORTED_MEDIA_TYPE: "unsupported_media_type",
+    status.HTTP_429_TOO_MANY_REQUESTS: "throttled",
+}
+
+
+def exception_handler(error: Exception, _context: Mapping[str, Any]) -> Response | None:
+    """Answer an error in the API's shape; None (a 500) for what nobody foresaw."""
+    answer = _answer(error)
+    if answer is not None:
+        set_rollback()
+    return answer
+
+
+def _answer(error: Exception) -> Response | None:
+    match error:
+        case Refusal():
+            return _response(status.HTTP_409_CONFLICT, error.code, error.sentence)
+        case ModelValidationError():
+            return _invalid(_model_fields(error))
+        case exceptions.ValidationError():
+            fields: Fields = {}
+            _collect(error.detail, "", fields)
+            return _invalid(fields)
+        case RecursionError():
+            message = "The body is nested too deeply."
+            return _response(status.HTTP_400_BAD_REQUEST, "parse_error", message)
+        case RedisError() | BrokerUnreachable():
+            message = "A part of TradeGuard does not answer right now; try again soon."
+            return _response(status.HTTP_503_SERVICE_UNAVAILABLE, "unavailable", message)
+        case Http404():
+            return _from_framework(exceptions.NotFound())
+        case PermissionDenied():
+            return _from_framework(exceptions.PermissionDenied())
+        case exceptions.APIException():
+            return _from_framework(error)
+    return None
+
+
+def _from_framework(error: exceptions.APIException) -> Response:
+    code = _CODES.get(error.status_code, "error")
+    if isinstance(error, exceptions.ParseError):
+        code = "parse_error"
+    detail = error.detail
+    if isinstance(detail, dict):  # tokens: {"detail": …, "code": …, "messages": …}
+        detail = detail.get("detail", error.default_detail)
+    response = _response(error.status_code, code, str(detail))
+    if challenge := getattr(error, "auth_header", None):
+        response["WWW-Authenticate"] = challenge
+    if wait := getattr(error, "wait", None):
+        response["Retry-After"] = str(int(wait))
+    return response
+
+
+def _invalid(fields: Fields) -> Response:
+    whole = fields.pop("", [])
+    message = " ".join(whole) or "Some fields are not right."
+    return _response(status.HTTP_400_BAD_REQUEST, "invalid", message, fields)
+
+
+def _response(status_code: int, code: str, message: str, fields: Fields | None = None) -> Response:
+    body = {"error": {"code": code, "message": message, "fields": fields or {}}}
+    return Response(body, status=status_code)
+
+
+def _model_fields(error: ModelValidationError) -> Fields:
+    if not hasattr(error, "error_dict"):
+        return {"": error.messages}
+    return {
+        "" if name in _WHOLE else name: messages for name, messages in error.message_dict.items()
+    }
+
+
+def _collect(detail: Any, name: str, fields: Fields) -> None:
+    """Flatten nested details; an item of a list is reported at the list's name."""
+    if isinstance(detail, dict):
+        for key, inner in detail.items():
+            is_inner_name = isinstance(key, str) and key not in _whole_names()
+            prefix = f"{name}." if name and is_inner_name else name
+            _collect(inner, f"{prefix}{key}" if is_inner_name else name, fields)
+    elif isinstance(detail, list):
+        for inner in detail:
+            _collect(inner, name, fields)
+    elif str(detail) not in fields.setdefault(name, []):
+        fields[name].append(str(detail))
+
+
+def _whole_names() -> set[str]:
+    return _WHOLE | {str(api_settings.NON_FIELD_ERRORS_KEY)}

@@ -1,0 +1,15 @@
+from django.urls import path
+from rest_framework.routers import SimpleRouter
+
+from accounts.api.auth import RefreshView, RegisterView, TokenView
+from accounts.api.views import AccountViewSet
+
+router = SimpleRouter(trailing_slash=False)
+router.register("accounts", AccountViewSet, basename="account")
+
+urlpatterns = [
+    path("auth/register", RegisterView.as_view(), name="register"),
+    path("auth/token", TokenView.as_view(), name="token"),
+    path("auth/token/refresh", RefreshView.as_view(), name="token-refresh"),
+    *router.urls,
+]

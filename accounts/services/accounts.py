@@ -1,0 +1,258 @@
+from collections.abc import Iterable, Mapping
+from datetime import datetime, time
+from decimal import Decimal
+from typing import Any, TypedDict, Unpack
+from uuid import UUID
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
+
+from accounts.models import AccountConnection, ApiKey, ConnectedAccount, TerminalHost, User
+from accounts.services.connections import request_connect, request_disconnect
+from accounts.services.keys import checked_secret, create_key, rotate_secret
+from accounts.services.locks import forget_account, refuse_if_locked
+from accounts.services.tags import tags_named
+
+NEW_YORK_CLOSE = "America/New_York+7h"
+# Changing one of these would move a floor, or stop the watch over a rule that was broken.
+HELD_WHILE_LOCKED = {
+    "server": "moved to another server",
+    "login": "changed to another login",
+    "currency": "given another currency",
+    "initial_balance": "given another initial balance",
+    "broker_time_zone": "given another time zone",
+    "day_reset_time": "given another reset time",
+    "day_reset_zone": "given another reset zone",
+}
+CREDENTIALS = frozenset({"server", "login", "api_key_id"})
+
+
+class AccountChanges(TypedDict, total=False):
+    name: str
+    broker: str
+    server: str
+    login: int
+    role: str
+    is_demo: bool
+    is_active: bool
+    currency: str
+    initial_balance: Decimal
+    broker_time_zone: str
+    day_reset_time: time
+    day_reset_zone: str
+    api_key: ApiKey
+    password: str
+    tags: Iterable[str]
+
+
+@sensitive_variables("password")
+@transaction.atomic
+def create_account(
+    *,
+    user: User,
+    name: str,
+    broker: str,
+    server: str,
+    login: int,
+    currency: str,
+    initial_balance: Decimal,
+    password: str | None = None,
+    api_key: ApiKey | None = None,
+    role: str = ConnectedAccount.Role.TRADING,
+    is_demo: bool = True,
+    is_active: bool = True,
+    broker_time_zone: str = NEW_YORK_CLOSE,
+    day_reset_time: time = time(0, 0),
+    day_reset_zone: str = NEW_YORK_CLOSE,
+    terminal_host: str | None = None,
+    tags: Iterable[str] = (),
+    now: datetime | None = None,
+) -> ConnectedAccount:
+    """Create an account, put its password into the vault and, unless inactive, connect it.
+
+    The credential is a new `password` or a key that the user has. The first account of a user
+    becomes the default. Raises ValidationError with the fields named.
+    """
+    now = now or timezone.now()
+    lock_accounts_of(user_id=user.pk)
+    account = ConnectedAccount(
+        user=user,
+        name=name,
+        broker=broker,
+        server=server,
+        login=login,
+        currency=currency,
+        initial_balance=initial_balance,
+        role=role,
+        is_demo=is_demo,
+        is_active=is_active,
+        is_default=not ConnectedAccount.objects.owned_by(user).exists(),
+        broker_time_zone=broker_time_zone,
+        day_reset_time=day_reset_time,
+        day_reset_zone=day_reset_zone,
+        terminal_host=_host_named(terminal_host or settings.TERMINAL_HOST),
+    )
+    _check(account)
+    account.api_key = _credential(account, password, api_key)
+    account.save(force_insert=True)
+    AccountConnection.objects.create(account=account, since=now)
+    account.tags.set(tags_named(user=user, names=tags))
+    if is_active:
+        request_connect(account=account, now=now)
+    return account
+
+
+@sensitive_variables("changes", "password")
+@transaction.atomic
+def update_account(
+    *, account: ConnectedAccount, now: datetime | None = None, **changes: Unpack[AccountChanges]
+) -> ConnectedAccount:
+    """Change an account and return it as it is now; new credentials log it in again.
+
+    `password` replaces the secret of the account's key. Raises Refusal when the account is locked
+    and the change would loosen something, ValidationError with the fields named.
+    """
+    now = now or timezone.now()
+    account = ConnectedAccount.objects.select_for_update().get(pk=account.pk)
+    password = changes.pop("password", None)
+    tags = changes.pop("tags", None)
+    changed = _apply(account, changes)
+    if changed:
+        _refuse_loosening(account, changed)
+        _check(account)
+        account.save(update_fields=[*changed, "updated_at"])
+    if tags is not None:
+        account.tags.set(tags_named(user=account.user, names=tags))
+    if password is not None:
+        _change_password(account, password, now)
+    _follow_up(account, changed, now)
+    return account
+
+
+@transaction.atomic
+def delete_account(*, account: ConnectedAccount, now: datetime | None = None) -> None:
+    """End the session of an account, delete it and destroy its secret; its ledgers stay.
+
+    The default passes to the oldest account that is left, an active one if there is one. Raises
+    Refusal while the account is locked.
+    """
+    now = now or timezone.now()
+    lock_accounts_of(user_id=account.user_id)
+    account = ConnectedAccount.objects.select_for_update().get(pk=account.pk)
+    refuse_if_locked(account_id=account.pk, change="deleted")
+    request_disconnect(account=account, now=now)
+    forget_account(account_id=account.pk, now=now)
+    user_id, was_default, key_id = account.user_id, account.is_default, account.api_key_id
+    account.delete()
+    if key_id is not None:
+        ApiKey.objects.filter(pk=key_id, accounts=None).delete()
+    if was_default:
+        _pass_default_on(user_id)
+
+
+@transaction.atomic
+def set_default(*, account: ConnectedAccount) -> ConnectedAccount:
+    lock_accounts_of(user_id=account.user_id)
+    ConnectedAccount.objects.filter(user_id=account.user_id, is_default=True).exclude(
+        pk=account.pk
+    ).update(is_default=False)
+    account = ConnectedAccount.objects.get(pk=account.pk)
+    account.is_default = True
+    account.save(update_fields=["is_default", "updated_at"])
+    return account
+
+
+def lock_accounts_of(*, user_id: int) -> None:
+    """Let one transaction at a time decide which account of this user is the default."""
+    User.objects.select_for_update().only("pk").get(pk=user_id)
+
+
+def _host_named(name: str) -> TerminalHost:
+    if name not in settings.TERMINAL_HOSTS:
+        raise ValidationError({"terminal_host": f"There is no terminal host named “{name}”."})
+    return TerminalHost.objects.get_or_create(name=name)[0]
+
+
+def _check(account: ConnectedAccount) -> None:
+    account.full_clean(exclude=["user", "terminal_host", "api_key"], validate_constraints=False)
+    taken = ConnectedAccount.objects.filter(
+        user_id=account.user_id, server=account.server, login=account.login
+    ).exclude(pk=account.pk)
+    if taken.exists():
+        raise ValidationError({"login": "You already watch this login on this server."})
+
+
+@sensitive_variables("password")
+def _credential(account: ConnectedAccount, password: str | None, key: ApiKey | None) -> ApiKey:
+    if (password is None) == (key is None):
+        raise ValidationError({"password": "Give either the password, or a key that you have."})
+    if key is not None:
+        return _usable(account, key)
+    return create_key(
+        user=account.user,
+        name=f"{account.name} ({account.login})",
+        secret=checked_secret(password or ""),
+    )
+
+
+def _usable(account: ConnectedAccount, key: ApiKey) -> ApiKey:
+    if key.user_id != account.user_id or key.status != ApiKey.Status.ACTIVE:
+        raise ValidationError({"api_key": "not found"})
+    return key
+
+
+def _apply(account: ConnectedAccount, changes: Mapping[str, Any]) -> list[str]:
+    """Set the attributes that differ and return their names."""
+    changed = []
+    for name, value in changes.items():
+        if name == "api_key":
+            name, value = "api_key_id", _usable(account, value).pk
+        if getattr(account, name) != value:
+            setattr(account, name, value)
+            changed.append(name)
+    return changed
+
+
+def _refuse_loosening(account: ConnectedAccount, changed: list[str]) -> None:
+    if "is_active" in changed and not account.is_active:
+        refuse_if_locked(account_id=account.pk, change="deactivated")
+    for name in changed:
+        if name in HELD_WHILE_LOCKED:
+            refuse_if_locked(account_id=account.pk, change=HELD_WHILE_LOCKED[name])
+
+
+@sensitive_variables("password")
+def _change_password(account: ConnectedAccount, password: str, now: datetime) -> None:
+    if account.api_key is not None:
+        rotate_secret(key=account.api_key, secret=password, now=now)
+        return
+    account.api_key = _credential(account, password, None)
+    account.save(update_fields=["api_key", "updated_at"])
+    if is_wanted(account.pk):
+        request_connect(account=account, now=now)
+
+
+def _follow_up(account: ConnectedAccount, changed: list[str], now: datetime) -> None:
+    if "is_active" in changed:
+        request = request_connect if account.is_active else request_disconnect
+        request(account=account, now=now)
+    elif not CREDENTIALS.isdisjoint(changed) and is_wanted(account.pk):
+        request_connect(account=account, now=now)
+
+
+def is_wanted(account_id: UUID) -> bool:
+    return AccountConnection.objects.filter(account_id=account_id, is_wanted=True).exists()
+
+
+def _pass_default_on(user_id: int) -> None:
+    heir = (
+        ConnectedAccount.objects.filter(user_id=user_id)
+        .order_by("-is_active", "created_at", "pk")
+        .first()
+    )
+    if heir is not None:
+        heir.is_default = True
+        heir.save(update_fields=["is_default", "updated_at"])

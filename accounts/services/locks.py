@@ -1,0 +1,52 @@
+"""What holds an account as it is: a say that the apps above have in changes made here.
+
+`accounts` knows nothing of rules, yet an account that broke one must not be deleted or loosened. An
+app above registers an AccountLock when it is loaded.
+"""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from accounts.refusals import Refusal
+
+
+class AccountLock(Protocol):
+    def reasons(self, *, account_ids: Collection[UUID]) -> Mapping[UUID, str]:
+        """Say, in half a sentence, why which of these accounts are locked."""
+
+    def forget(self, *, account_id: UUID, now: datetime) -> None:
+        """Close what is open about an account that is being deleted."""
+
+
+_locks: list[AccountLock] = []
+
+
+def register_lock(lock: AccountLock) -> None:
+    if not any(type(lock) is type(known) for known in _locks):
+        _locks.append(lock)
+
+
+def lock_reasons(*, account_ids: Collection[UUID]) -> dict[UUID, str]:
+    """Return why which of these accounts are locked; one that is free is left out."""
+    found: dict[UUID, str] = {}
+    for lock in _locks:
+        found = {**lock.reasons(account_ids=account_ids), **found}
+    return found
+
+
+def refuse_if_locked(*, account_id: UUID, change: str) -> None:
+    """Raise Refusal when the account is locked; `change` continues "it cannot be …"."""
+    reason = lock_reasons(account_ids=[account_id]).get(account_id)
+    if reason is not None:
+        raise Refusal(
+            f"The account is locked, because {reason}; it cannot be {change} until somebody"
+            " has acknowledged that with a reason.",
+            code="locked",
+        )
+
+
+def forget_account(*, account_id: UUID, now: datetime) -> None:
+    for lock in _locks:
+        lock.forget(account_id=account_id, now=now)

@@ -1,0 +1,34 @@
+from django.db.models import QuerySet
+from django_filters import rest_framework as filters
+
+from risk.models import RiskRule, RuleBreach
+
+
+class RuleFilter(filters.FilterSet):
+    account = filters.UUIDFilter(method="naming_account")
+    group = filters.UUIDFilter(method="naming_group")
+
+    class Meta:
+        model = RiskRule
+        fields = ["rule_type", "action", "is_active", "is_firm_rule", "applies_to_all_accounts"]
+
+    def naming_account(
+        self, rules: QuerySet[RiskRule], _name: str, value: str
+    ) -> QuerySet[RiskRule]:
+        return rules.filter(accounts=value)
+
+    def naming_group(self, rules: QuerySet[RiskRule], _name: str, value: str) -> QuerySet[RiskRule]:
+        return rules.filter(groups=value)
+
+
+class BreachFilter(filters.FilterSet):
+    rule_type = filters.ChoiceFilter(choices=RiskRule.Type.choices)
+    latched = filters.BooleanFilter(field_name="cleared_at", lookup_expr="isnull")
+    acknowledged = filters.BooleanFilter(
+        field_name="acknowledged_at", lookup_expr="isnull", exclude=True
+    )
+    since = filters.IsoDateTimeFilter(field_name="latched_at", lookup_expr="gte")
+
+    class Meta:
+        model = RuleBreach
+        fields = ["rule_id", "account_id"]

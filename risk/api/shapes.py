@@ -1,0 +1,124 @@
+"""The live objects as the schema describes them; risk.live makes them."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from accounts.models.connection import ConnectionState
+from risk.core.statuses import Status
+from risk.models import RiskRule
+
+STATUSES = [status.text for status in Status]
+
+
+class NamedStatus(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    name = serializers.CharField()
+    status = serializers.ChoiceField(choices=STATUSES)
+    buffer = serializers.FloatField(
+        allow_null=True, help_text="What is left of the limit: 1 untouched, 0 at the limit."
+    )
+
+
+class RuleReading(serializers.Serializer[Any]):
+    rule_id = serializers.UUIDField()
+    rule_type = serializers.ChoiceField(choices=RiskRule.Type.choices)
+    name = serializers.CharField()
+    status = serializers.ChoiceField(choices=STATUSES)
+    buffer = serializers.FloatField(allow_null=True)
+    used = serializers.FloatField(allow_null=True)
+    limit = serializers.FloatField(allow_null=True)
+    left = serializers.FloatField(allow_null=True)
+    floor = serializers.FloatField(allow_null=True)
+    unit = serializers.CharField()
+    message = serializers.CharField()
+    latched = serializers.BooleanField()
+
+
+class GroupRuleReading(RuleReading):
+    weakest_account = NamedStatus(allow_null=True)
+
+
+class AccountRuleReading(RuleReading):
+    acknowledged = serializers.BooleanField()
+    reset_at = serializers.DateTimeField(allow_null=True)
+
+
+class MemberReading(NamedStatus):
+    reading_age_seconds = serializers.FloatField(allow_null=True)
+
+
+class GroupRisk(serializers.Serializer[Any]):
+    group_id = serializers.UUIDField()
+    name = serializers.CharField()
+    status = serializers.ChoiceField(choices=STATUSES)
+    evaluated_at = serializers.DateTimeField(allow_null=True)
+    sequence = serializers.IntegerField()
+    unknown_accounts = serializers.ListField(child=serializers.UUIDField())
+    weakest_account = NamedStatus(allow_null=True)
+    rules = GroupRuleReading(many=True)
+    accounts = MemberReading(many=True)
+
+
+class LiveConnection(serializers.Serializer[Any]):
+    state = serializers.ChoiceField(choices=ConnectionState.choices)
+    since = serializers.DateTimeField(allow_null=True)
+    reason = serializers.CharField(allow_blank=True)
+    message = serializers.CharField(allow_blank=True)
+    retries = serializers.IntegerField()
+
+
+class AccountInfo(serializers.Serializer[Any]):
+    currency = serializers.CharField(allow_null=True)
+    balance = serializers.FloatField(allow_null=True)
+    credit = serializers.FloatField(allow_null=True)
+    equity = serializers.FloatField(allow_null=True)
+    profit = serializers.FloatField(allow_null=True)
+    margin = serializers.FloatField(allow_null=True)
+    margin_free = serializers.FloatField(allow_null=True)
+    margin_level = serializers.FloatField(allow_null=True)
+    leverage = serializers.IntegerField(allow_null=True)
+    is_watching_only = serializers.BooleanField(allow_null=True)
+
+
+class Position(serializers.Serializer[Any]):
+    ticket = serializers.IntegerField()
+    symbol = serializers.CharField()
+    side = serializers.ChoiceField(choices=["buy", "sell"])
+    volume = serializers.FloatField()
+    price_open = serializers.FloatField()
+    price_current = serializers.FloatField()
+    sl = serializers.FloatField(allow_null=True)
+    tp = serializers.FloatField(allow_null=True)
+    swap = serializers.FloatField()
+    profit = serializers.FloatField()
+    opened_at = serializers.DateTimeField(allow_null=True)
+
+
+class Reading(serializers.Serializer[Any]):
+    account_id = serializers.UUIDField()
+    name = serializers.CharField()
+    read_at = serializers.DateTimeField(allow_null=True)
+    reading_age_seconds = serializers.FloatField(allow_null=True)
+
+
+class AccountStatus(Reading):
+    status = serializers.ChoiceField(choices=STATUSES)
+    connection = LiveConnection()
+    account_info = AccountInfo(
+        allow_null=True, help_text="As it was at `read_at`; null before the first reading."
+    )
+
+
+class AccountPositions(Reading):
+    count = serializers.IntegerField(allow_null=True)
+    results = Position(many=True, allow_null=True)
+
+
+class AccountRisk(Reading, AccountInfo):
+    status = serializers.ChoiceField(choices=STATUSES)
+    buffer = serializers.FloatField(allow_null=True)
+    sequence = serializers.IntegerField()
+    connection = LiveConnection()
+    positions = Position(many=True)
+    rules = AccountRuleReading(many=True)

@@ -1,0 +1,51 @@
+from datetime import datetime
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from accounts.models import ConnectedAccount, User
+from accounts.refusals import Refusal
+from risk.models import RiskRule, RuleBreach
+
+LONGEST_REASON = 255
+# Their limit is a floor in money; acknowledging never moves it, so the violation stays.
+LOSS_TYPES = frozenset({RiskRule.Type.MAX_DAILY_LOSS, RiskRule.Type.MAX_DRAWDOWN})
+
+
+@transaction.atomic
+def reset_rule(
+    *, rule: RiskRule, account: ConnectedAccount, actor: User, reason: str, now: datetime
+) -> RuleBreach:
+    """Acknowledge the violation of a rule on an account, with a reason; re-arms its action.
+
+    No floor moves: a firm's rule and any loss rule stays "violated, acknowledged" until it ends by
+    itself. Another rule of the user's own is cleared at once, and violated anew if the next
+    reading says so. Raises Refusal when there is nothing to acknowledge.
+    """
+    reason = _checked(reason)
+    latches = RuleBreach.objects.latched().select_for_update()
+    breach = latches.filter(rule_id=rule.pk, account_id=account.pk).first()
+    if breach is None:
+        raise Refusal(f"The rule is not violated on {account.name}.", code="not_violated")
+    if breach.acknowledged_at is not None:
+        raise Refusal("The violation is acknowledged already.", code="already_acknowledged")
+    breach.acknowledged_at = now
+    breach.acknowledged_by_id = actor.pk
+    breach.acknowledged_reason = reason
+    changed = ["acknowledged_at", "acknowledged_by_id", "acknowledged_reason"]
+    if not rule.is_firm_rule and rule.rule_type not in LOSS_TYPES:
+        breach.cleared_at = now
+        breach.cleared_by_id = actor.pk
+        breach.cleared_reason = reason
+        changed += ["cleared_at", "cleared_by_id", "cleared_reason"]
+    breach.save(update_fields=changed)
+    return breach
+
+
+def _checked(reason: str) -> str:
+    reason = reason.strip()
+    if not reason:
+        raise ValidationError({"reason": "Give the reason; it goes into the ledger."})
+    if len(reason) > LONGEST_REASON:
+        raise ValidationError({"reason": f"At most {LONGEST_REASON} characters are possible."})
+    return reason
