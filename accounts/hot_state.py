@@ -14,7 +14,7 @@ from uuid import UUID
 import msgpack
 import numpy as np
 
-from accounts.redis import readings_key, redis_client
+from accounts.redis import readings_key, redis_client, sequences_key
 from accounts.terminals.readings import POSITION_DTYPE, Rows
 
 TABLES_FIELD = b"tables"
@@ -44,6 +44,7 @@ RULE_STATE_DTYPE = np.dtype(
     [
         ("rule", "<i4"),  # index into the tables
         ("status", "<i1"),
+        ("present", "<i1"),  # the status that the reading alone gives
         ("reason", "<i1"),  # why it is unknown
         ("latched", "?"),
         ("acknowledged", "?"),
@@ -54,7 +55,8 @@ RULE_STATE_DTYPE = np.dtype(
         ("left", "<f8"),
         ("floor", "<f8"),
         ("buffer", "<f8"),
-        ("detail", "<i4"),  # index of a symbol that the value is about, -1 none
+        ("symbol", "<i4"),  # the symbol that the value is about, -1 none
+        ("direction", "<i1"),
     ]
 )
 
@@ -163,3 +165,11 @@ def read_accounts(account_ids_by_host: Mapping[str, Sequence[UUID]]) -> dict[UUI
             if state is not None:
                 found[account_id] = state
     return found
+
+
+def read_sequences(kind: str, ids: Sequence[UUID]) -> dict[UUID, int]:
+    """Return how many updates of each group or account were published."""
+    if not ids:
+        return {}
+    values = redis_client().hmget(sequences_key(kind), [str(each) for each in ids])
+    return {each: int(value) for each, value in zip(ids, values, strict=True) if value is not None}

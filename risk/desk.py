@@ -204,28 +204,47 @@ def _targets(
 ) -> tuple[Integers, Integers]:
     """List the pairs of rules and accounts, each once, whatever way a rule reaches an account."""
     number = {rule.id: place for place, rule in enumerate(rules)}
-    pairs: dict[tuple[int, int], None] = {}
-    by_user: dict[int, list[int]] = {}
-    for place, account in enumerate(accounts):
-        if account:
-            by_user.setdefault(account.user_id, []).append(place)
+    owners = [account.user_id if account else None for account in accounts]
+    reached = {
+        (place, row)
+        for place, row in (
+            *_everywhere(rules, owners),
+            *((number.get(rule_id), index.get(account_id)) for rule_id, account_id in _named()),
+            *((number.get(rule_id), row) for rule_id, row in _through_groups(members, index)),
+        )
+        # A rule reaches its user's own accounts only, whatever the link tables say.
+        if place is not None and row is not None and owners[row] == rules[place].user_id
+    }
+    listed = np.array(sorted(reached), dtype=np.int64).reshape(-1, 2)
+    return listed[:, 0], listed[:, 1]
+
+
+def _everywhere(
+    rules: Sequence[RuleFacts], owners: Sequence[int | None]
+) -> Iterator[tuple[int, int]]:
+    rows_of: dict[int | None, list[int]] = {}
+    for row, owner in enumerate(owners):
+        rows_of.setdefault(owner, []).append(row)
     for place, rule in enumerate(rules):
         if rule.applies_to_all_accounts:
-            pairs.update(dict.fromkeys((place, one) for one in by_user.get(rule.user_id, ())))
-    by_group: dict[UUID, list[int]] = {}
+            yield from ((place, row) for row in rows_of.get(rule.user_id, ()))
+
+
+def _named() -> Iterable[tuple[UUID, UUID]]:
+    named = RiskRule.objects.active().filter(accounts__isnull=False)
+    return named.values_list("pk", "accounts")
+
+
+def _through_groups(
+    members: Sequence[MemberRow], index: Mapping[UUID, int]
+) -> Iterator[tuple[UUID, int]]:
+    rows_of: dict[UUID, list[int]] = {}
     for group_id, _, _, account_id, _ in members:
         if account_id in index:
-            by_group.setdefault(group_id, []).append(index[account_id])
-    active = RiskRule.objects.active()
-    for rule_id, account_id in active.exclude(accounts=None).values_list("pk", "accounts"):
-        if rule_id in number and account_id in index:
-            pairs[number[rule_id], index[account_id]] = None
-    for rule_id, group_id in active.exclude(groups=None).values_list("pk", "groups"):
-        if rule_id in number:
-            reached = by_group.get(group_id, ())
-            pairs.update(dict.fromkeys((number[rule_id], place) for place in reached))
-    listed = np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2)
-    return listed[:, 0], listed[:, 1]
+            rows_of.setdefault(group_id, []).append(index[account_id])
+    grouped = RiskRule.objects.active().filter(groups__isnull=False)
+    for rule_id, group_id in grouped.values_list("pk", "groups"):
+        yield from ((rule_id, row) for row in rows_of.get(group_id, ()))
 
 
 def _load_groups(

@@ -1,0 +1,156 @@
+"""Live risk for pages, API and sockets: names from the database, numbers from the hot state."""
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from channels.db import database_sync_to_async
+from django.db.models import prefetch_related_objects
+from redis import RedisError
+
+from accounts.hot_state import AccountState, read_accounts, read_sequences
+from accounts.models import ConnectedAccount, User
+from accounts.models.connection import AccountConnection, ConnectionState
+from groups.models import AccountGroup
+from risk.core.parameters import RuleParameters
+from risk.desk import parameters_of
+from risk.live_objects import Json, Member, RuleView, account_object, group_object
+from risk.models import RiskRule
+from risk.selectors import rules_by_account
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSummary:
+    group: AccountGroup
+    risk: Json
+
+    def __getitem__(self, name: str) -> Any:
+        return getattr(self, name)
+
+
+def group_risk(group: AccountGroup, *, now: datetime) -> Json:
+    """Return the live risk of a group, whatever is the matter with the worker or Redis."""
+    return group_risks([group], now=now)[0]
+
+
+def group_risks(groups: Sequence[AccountGroup], *, now: datetime) -> list[Json]:
+    """Return the live risk of several groups in one round trip and a constant number of queries."""
+    prefetch_related_objects(groups, "accounts")
+    accounts = {
+        account.pk: account
+        for group in groups
+        for account in group.accounts.all()
+        if account.is_active
+    }
+    members = load_members(list(accounts.values()), now=now)
+    sequences = _sequences("group", [group.pk for group in groups])
+    return [
+        group_object(
+            group.pk,
+            group.name,
+            [members[account.pk] for account in group.accounts.all() if account.pk in members],
+            sequence=sequences.get(group.pk, 0),
+        )
+        for group in groups
+    ]
+
+
+def account_risk(account: ConnectedAccount, *, now: datetime) -> Json:
+    """Return the live state of one account, its positions and rules."""
+    member = load_members([account], now=now)[account.pk]
+    sequence = _sequences("account", [account.pk]).get(account.pk, 0)
+    return account_object(member, sequence=sequence)
+
+
+def account_risks(accounts: Sequence[ConnectedAccount], *, now: datetime) -> list[Json]:
+    """Return the live state of several accounts, in their order."""
+    members = load_members(accounts, now=now)
+    sequences = _sequences("account", [account.pk for account in accounts])
+    return [
+        account_object(members[account.pk], sequence=sequences.get(account.pk, 0))
+        for account in accounts
+    ]
+
+
+def group_summaries(user: User, *, now: datetime) -> list[GroupSummary]:
+    """Return the user's groups with their live risk, by name."""
+    groups = list(AccountGroup.objects.owned_by(user))
+    risks = group_risks(groups, now=now)
+    return [GroupSummary(group, risk) for group, risk in zip(groups, risks, strict=True)]
+
+
+agroup_risk = database_sync_to_async(group_risk)
+aaccount_risk = database_sync_to_async(account_risk)
+
+
+def load_members(accounts: Sequence[ConnectedAccount], *, now: datetime) -> dict[UUID, Member]:
+    """Put accounts, connections, rules and the last states together, keyed by account."""
+    states = _states(accounts)
+    rules = rules_by_account(accounts)
+    views = _rule_views({rule.pk: rule for listed in rules.values() for rule in listed})
+    connections = AccountConnection.objects.in_bulk([account.pk for account in accounts])
+    return {
+        account.pk: Member(
+            id=account.pk,
+            name=account.name,
+            currency=account.currency,
+            connection=connection_object(connections.get(account.pk)),
+            rules=[views[rule.pk] for rule in rules[account.pk]],
+            state=states.get(account.pk),
+            now=now.timestamp(),
+        )
+        for account in accounts
+    }
+
+
+def connection_object(connection: AccountConnection | None) -> Json:
+    if connection is None:
+        return {
+            "state": ConnectionState.DISCONNECTED.value,
+            "since": None,
+            "reason": "",
+            "message": "",
+            "retries": 0,
+        }
+    return {
+        "state": connection.state,
+        "since": connection.since.isoformat().replace("+00:00", "Z"),
+        "reason": connection.reason,
+        "message": connection.last_error,
+        "retries": connection.retries,
+    }
+
+
+def rule_view(rule: RiskRule) -> RuleView:
+    return RuleView(rule.pk, rule.name, rule.action, rule.is_firm_rule, _parameters(rule))
+
+
+def _rule_views(rules: Mapping[UUID, RiskRule]) -> dict[UUID, RuleView]:
+    return {rule_id: rule_view(rule) for rule_id, rule in rules.items()}
+
+
+def _parameters(rule: RiskRule) -> RuleParameters:
+    return parameters_of(rule.rule_type, rule.limit, rule.caution, rule.critical, rule.parameters)
+
+
+def _states(accounts: Iterable[ConnectedAccount]) -> dict[UUID, AccountState]:
+    ids: dict[str, list[UUID]] = {}
+    for account in accounts:
+        ids.setdefault(account.terminal_host_id, []).append(account.pk)
+    try:
+        return read_accounts(ids)
+    except RedisError as error:
+        logger.warning("The hot state can't be read, so every account is unknown: %s", error)
+        return {}
+
+
+def _sequences(kind: str, ids: Sequence[UUID]) -> dict[UUID, int]:
+    try:
+        return read_sequences(kind, ids)
+    except RedisError:
+        return {}

@@ -1,0 +1,343 @@
+"""The objects that clients see: the live risk of a group and of an account, as plain JSON values.
+
+Everything that ages is judged here, by whoever reads, because a dead worker cannot announce its own
+death: a reading older than two seconds is stale, and what it said is not known any more. A
+latched violation stays. What is not known is None, never 0.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
+from uuid import UUID
+
+from accounts.hot_state import RULE_STATE_DTYPE, AccountState
+from accounts.terminals.readings import POSITION_DTYPE
+from risk.core.figures import Currency
+from risk.core.pair_numbers import PairNumbers
+from risk.core.parameters import RuleParameters
+from risk.core.sentences import risk_sentence, unit_of
+from risk.core.statuses import Reason, Status
+
+STALE_AFTER_SECONDS = 2.0
+# Two machines' clocks differ a little: a reading from the near future is fresh, from a far one not.
+CLOCK_TOLERANCE_SECONDS = 2.0
+
+Json = dict[str, Any]
+_RULE = {name: place for place, name in enumerate(RULE_STATE_DTYPE.names or ())}
+_POSITION = {name: place for place, name in enumerate(POSITION_DTYPE.names or ())}
+
+
+@dataclass(frozen=True, slots=True)
+class RuleView:
+    id: UUID
+    name: str
+    action: str
+    is_firm_rule: bool
+    parameters: RuleParameters
+
+
+@dataclass(frozen=True)
+class Member:
+    """An account as the objects need it; `state` is None when no tick has seen it yet."""
+
+    id: UUID
+    name: str
+    currency: str
+    connection: Json
+    rules: Sequence[RuleView]
+    state: AccountState | None
+    now: float
+
+    @cached_property
+    def age_seconds(self) -> float | None:
+        if self.state is None:
+            return None
+        read_at = float(self.state.account["read_at"])
+        return None if read_at != read_at else max(self.now - read_at, 0.0)
+
+    @cached_property
+    def is_fresh(self) -> bool:
+        if self.state is None or self.age_seconds is None:
+            return False
+        is_from_the_future = self.state.account["read_at"] - self.now > CLOCK_TOLERANCE_SECONDS
+        is_connected = self.connection["state"] == "connected"
+        return self.age_seconds <= STALE_AFTER_SECONDS and is_connected and not is_from_the_future
+
+    @cached_property
+    def money(self) -> Currency:
+        """Return the account's currency as its terminal reports it, else as it was entered."""
+        if self.state is None:
+            return Currency(self.currency)
+        number = int(self.state.account["currency"])
+        names = self.state.tables.currencies
+        name = names[number] if 0 <= number < len(names) else self.currency
+        return Currency(name, int(self.state.account["currency_digits"]) or 2)
+
+    @cached_property
+    def rows(self) -> dict[UUID, "Row"]:
+        """Return what each rule says of this account, by rule."""
+        stored = {}
+        if self.state is not None:
+            ids = self.state.tables.rules
+            stored = {ids[row[0]]: row for row in self.state.rules.tolist()}
+        symbols = self.state.tables.symbols if self.state is not None else ()
+        return {
+            rule.id: Row(self, rule, _numbers(stored.get(str(rule.id)), symbols, self.is_fresh))
+            for rule in self.rules
+        }
+
+    @cached_property
+    def weakest_row(self) -> "Row | None":
+        return min(self.rows.values(), key=lambda row: row.weakness, default=None)
+
+    @cached_property
+    def status(self) -> Status:
+        if self.weakest_row is None:
+            return Status.SAFE if self.is_fresh else Status.UNKNOWN
+        return self.weakest_row.numbers.status
+
+    @cached_property
+    def buffer(self) -> float | None:
+        return None if self.weakest_row is None else self.weakest_row.numbers.buffer
+
+    @property
+    def weakness(self) -> tuple[int, float]:
+        return _weakness(self.status, self.buffer)
+
+    def summary(self) -> Json:
+        return {
+            "id": str(self.id),
+            "name": self.name,
+            "status": self.status.text,
+            "buffer": self.buffer,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One rule on one account; `latched` means that it was violated, whatever it says now."""
+
+    member: Member
+    rule: RuleView
+    numbers: PairNumbers
+
+    @property
+    def weakness(self) -> tuple[int, float]:
+        return _weakness(self.numbers.status, self.numbers.buffer)
+
+    @property
+    def is_latched(self) -> bool:
+        return self.numbers.status is Status.VIOLATED
+
+    def figures(self) -> Json:
+        numbers = self.numbers
+        return {
+            "rule_id": str(self.rule.id),
+            "status": numbers.status.text,
+            "buffer": numbers.buffer,
+            "used": numbers.used,
+            "limit": numbers.limit,
+            "left": numbers.left,
+            "floor": numbers.floor,
+            "latched": self.is_latched,
+        }
+
+    def full(self) -> Json:
+        rule, member = self.rule, self.member
+        return {
+            "rule_id": str(rule.id),
+            "name": rule.name,
+            "rule_type": rule.parameters.rule_type.value,
+            "action": rule.action,
+            **self.figures(),
+            "unit": unit_of(rule.parameters.rule_type, member.money.name),
+            "message": risk_sentence(member.name, rule.parameters, self.numbers, member.money),
+            "acknowledged": self.numbers.acknowledged,
+            "reconstructed": self.numbers.reconstructed,
+        }
+
+
+def group_object(group_id: UUID, name: str, members: Sequence[Member], *, sequence: int) -> Json:
+    """Build the live risk of a group; its weakest account decides."""
+    weakest = min(members, key=lambda member: member.weakness, default=None)
+    rules: dict[UUID, list[Row]] = {}
+    for member in members:
+        for rule_id, row in member.rows.items():
+            rules.setdefault(rule_id, []).append(row)
+    return {
+        "group_id": str(group_id),
+        "name": name,
+        "status": (weakest.status if weakest else Status.UNKNOWN).text,
+        "evaluated_at": _evaluated_at(members),
+        "sequence": sequence,
+        "unknown_accounts": [str(member.id) for member in members if _is_unknown(member)],
+        "weakest_account": weakest.summary() if weakest else None,
+        "rules": [_group_rule(rows) for rows in rules.values()],
+        "accounts": [_group_member(member) for member in members],
+    }
+
+
+def account_object(member: Member, *, sequence: int) -> Json:
+    """Build the live state of one account with its positions and rules."""
+    account = member.state.account if member.state is not None else None
+    is_known = account is not None and member.age_seconds is not None
+
+    def amount(name: str) -> float | None:
+        return _known(float(account[name])) if is_known and account is not None else None
+
+    return {
+        "account_id": str(member.id),
+        "name": member.name,
+        "status": member.status.text,
+        "buffer": member.buffer,
+        "evaluated_at": _evaluated_at([member]),
+        "read_at": _moment(account["read_at"]) if is_known and account is not None else None,
+        "reading_age_seconds": member.age_seconds,
+        "is_fresh": member.is_fresh,
+        "sequence": sequence,
+        "connection": member.connection,
+        "currency": member.money.name,
+        "currency_digits": member.money.digits,
+        "balance": amount("balance"),
+        "credit": amount("credit"),
+        "equity": amount("equity"),
+        "profit": amount("profit"),
+        "margin": amount("margin"),
+        "margin_free": amount("margin_free"),
+        # MetaTrader reports 0 when there is no margin: that is "none", not a level.
+        "margin_level": amount("margin_level") if amount("margin") else None,
+        "leverage": int(account["leverage"]) if is_known and account is not None else None,
+        "is_watching_only": bool(is_known and account is not None and not account["trade_allowed"]),
+        "positions": _positions(member),
+        "rules": [row.full() for row in member.rows.values()],
+    }
+
+
+def _group_rule(rows: Sequence[Row]) -> Json:
+    weakest = min(rows, key=lambda row: row.weakness)
+    numbers = weakest.numbers
+    return weakest.full() | {
+        "weakest_account": {
+            "id": str(weakest.member.id),
+            "name": weakest.member.name,
+            "status": numbers.status.text,
+            "buffer": numbers.buffer,
+        }
+    }
+
+
+def _group_member(member: Member) -> Json:
+    account = member.state.account if member.state is not None else None
+    equity = _known(float(account["equity"])) if account is not None else None
+    return member.summary() | {
+        "reading_age_seconds": member.age_seconds,
+        "connection": member.connection["state"],
+        "currency": member.money.name,
+        "equity": equity if member.age_seconds is not None else None,
+        "rules": [row.figures() for row in member.rows.values()],
+    }
+
+
+def _positions(member: Member) -> list[Json]:
+    if member.state is None:
+        return []
+    symbols = member.state.tables.symbols
+    return [
+        {
+            "ticket": row[_POSITION["ticket"]],
+            "symbol": symbols[row[_POSITION["symbol"]]],
+            "side": "sell" if row[_POSITION["type"]] else "buy",
+            "volume": row[_POSITION["volume"]],
+            "price_open": row[_POSITION["price_open"]],
+            "price_current": row[_POSITION["price_current"]],
+            "sl": row[_POSITION["sl"]] or None,
+            "tp": row[_POSITION["tp"]] or None,
+            "swap": row[_POSITION["swap"]],
+            "profit": row[_POSITION["profit"]],
+            "magic": row[_POSITION["magic"]],
+            # The broker's wall clock, as the terminal shows it.
+            "opened_at_broker": _broker_time(row[_POSITION["time_msc"]]),
+        }
+        for row in member.state.positions.tolist()
+    ]
+
+
+def _numbers(row: tuple[Any, ...] | None, symbols: Sequence[str], is_fresh: bool) -> PairNumbers:
+    if row is None:
+        return _NOTHING_KNOWN
+    status = Status(row[_RULE["status"]])
+    symbol = row[_RULE["symbol"]]
+    numbers = PairNumbers(
+        status=status,
+        present=Status(row[_RULE["present"]]),
+        value=_known(row[_RULE["value"]]),
+        used=_known(row[_RULE["used"]]),
+        limit=_known(row[_RULE["limit"]]),
+        left=_known(row[_RULE["left"]]),
+        floor=_known(row[_RULE["floor"]]),
+        buffer=_known(row[_RULE["buffer"]]),
+        reason=Reason(row[_RULE["reason"]]),
+        symbol=symbols[symbol] if 0 <= symbol < len(symbols) else "",
+        direction=row[_RULE["direction"]],
+        acknowledged=row[_RULE["acknowledged"]],
+        reconstructed=row[_RULE["reconstructed"]],
+    )
+    return numbers if is_fresh else _aged(numbers)
+
+
+_NOTHING_KNOWN = PairNumbers(
+    status=Status.UNKNOWN,
+    present=Status.UNKNOWN,
+    value=None,
+    used=None,
+    limit=None,
+    left=None,
+    floor=None,
+    buffer=None,
+    reason=Reason.NO_READING,
+    symbol="",
+    direction=0,
+    acknowledged=False,
+    reconstructed=False,
+)
+
+
+def _aged(numbers: PairNumbers) -> PairNumbers:
+    """Return what is still true of numbers whose reading is stale: limits, floors, violations."""
+    is_violated = numbers.status is Status.VIOLATED
+    return replace(
+        _NOTHING_KNOWN,
+        status=Status.VIOLATED if is_violated else Status.UNKNOWN,
+        limit=numbers.limit,
+        floor=numbers.floor,
+        acknowledged=numbers.acknowledged,
+        reconstructed=numbers.reconstructed,
+    )
+
+
+def _weakness(status: Status, buffer: float | None) -> tuple[int, float]:
+    """Order by status, then by buffer; one that is not known comes last within its status."""
+    return -int(status), float("inf") if buffer is None else buffer
+
+
+def _is_unknown(member: Member) -> bool:
+    return not member.is_fresh or member.status is Status.UNKNOWN
+
+
+def _evaluated_at(members: Iterable[Member]) -> str | None:
+    moments = [member.state.tables.evaluated_at for member in members if member.state is not None]
+    return _moment(max(moments)) if moments else None
+
+
+def _moment(epoch: float) -> str:
+    return datetime.fromtimestamp(float(epoch), UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def _broker_time(msc: int) -> str:
+    return datetime.fromtimestamp(msc / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _known(number: float) -> float | None:
+    return number if abs(number) < float("inf") else None

@@ -1,0 +1,263 @@
+"""The baselines of the loss rules between memory and the database.
+
+A tick writes only the rows that changed, in one statement: a thousand rows take 10 ms with
+PostgreSQL's `unnest` and 2 ms with SQLite's `executemany`, where an ORM bulk update takes ten times
+that.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from django.db import connection, transaction
+from django.db.models import Max
+
+from risk.core.arrays import Flags, Floats, Integers
+from risk.core.rule_types import LOSS_RULES
+from risk.core.states import PairState, new_state
+from risk.desk import Desk
+from risk.models import RuleBreach, RuleState
+
+_MONEY_COLUMNS = (
+    "deposits",
+    "withdrawals",
+    "peak",
+    "day_balance",
+    "day_equity",
+    "day_deposits",
+    "day_withdrawals",
+)
+# SQLite allows 32,766 variables in a statement, a row of RuleState takes 14.
+_INSERT_ROWS = 2000
+_QUERY_IDS = 1000
+
+Key = tuple[UUID, UUID]  # rule, account
+
+
+@dataclass(frozen=True, slots=True)
+class StoredState:
+    """The state of the pairs as the database has it.
+
+    `row_ids` is the database row of each pair, 0 where a pair keeps no baselines. Per account,
+    `last_deal` is the newest deal that the baselines contain (0: none), `stored_at` when they were
+    stored (UTC epoch seconds), and `begun_anew` tells that one of its rules starts again.
+    """
+
+    state: PairState
+    row_ids: Integers
+    last_deal: Integers
+    stored_at: Floats
+    begun_anew: Flags
+
+
+def load_state(desk: Desk, now: datetime) -> StoredState:
+    """Read baselines and latches; a pair that has none yet begins now."""
+    stored = _existing(desk)
+    missing = _missing(desk, stored, now)
+    if missing:
+        for start in range(0, len(missing), _INSERT_ROWS):
+            RuleState.objects.bulk_create(
+                missing[start : start + _INSERT_ROWS], ignore_conflicts=True
+            )
+        stored = _existing(desk)
+    table = desk.pairs
+    count = len(table)
+    state = new_state(count, now.timestamp())
+    row_ids = np.zeros(count, dtype=np.int64)
+    deals = np.zeros(count, dtype=np.int64)
+    stored_at = np.full(table.accounts, np.nan)
+    last_deal = np.zeros(table.accounts, dtype=np.int64)
+    for pair, key in enumerate(_keys(desk)):
+        row = stored.get(key)
+        if row is not None:
+            account = table.account_index[pair]
+            row_ids[pair], deals[pair] = row.pk, row.last_deal
+            stored_at[account] = np.fmax(stored_at[account], row.updated_at.timestamp())
+            _place(state, pair, row)
+    np.maximum.at(last_deal, table.account_index, deals)
+    # A rule that was switched off or taken from the account has missed deals: it starts again.
+    behind = (row_ids > 0) & (deals < last_deal[table.account_index])
+    state = _restarted(state, behind, now.timestamp())
+    begun_anew = np.zeros(table.accounts, dtype=np.bool_)
+    begun_anew[table.account_index[behind]] = True
+    return StoredState(load_latches(desk, state), row_ids, last_deal, stored_at, begun_anew)
+
+
+def stored_cursors(account_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """Return the newest deal that the baselines of each account contain."""
+    cursors: dict[UUID, int] = {}
+    for start in range(0, len(account_ids), _QUERY_IDS):
+        rows = RuleState.objects.filter(account__in=account_ids[start : start + _QUERY_IDS])
+        cursors.update(rows.values_list("account_id").annotate(newest=Max("last_deal")))
+    return cursors
+
+
+def _place(state: PairState, pair: int, row: RuleState) -> None:
+    state.started_at[pair] = row.started_at.timestamp()
+    state.day_started_at[pair] = _epoch(row.day_started_at)
+    state.day_reconstructed[pair] = row.is_reconstructed
+    for name in _MONEY_COLUMNS:
+        value = getattr(row, name)
+        getattr(state, name)[pair] = np.nan if value is None else value
+
+
+def _restarted(state: PairState, pairs: Flags, started_at: float) -> PairState:
+    if not pairs.any():
+        return state
+    fresh = new_state(len(state), started_at)
+    names = ("started_at", "day_started_at", "day_reconstructed", *_MONEY_COLUMNS)
+    return replace(
+        state,
+        **{name: np.where(pairs, getattr(fresh, name), getattr(state, name)) for name in names},
+    )
+
+
+def load_latches(desk: Desk, state: PairState) -> PairState:
+    """Return the state with the latches that the database has, and no other."""
+    pair_of = {key: pair for pair, key in enumerate(_keys(desk))}
+    count = len(desk.pairs)
+    latched: Flags = np.zeros(count, dtype=np.bool_)
+    acknowledged: Flags = np.zeros(count, dtype=np.bool_)
+    latched_at: Floats = np.full(count, np.nan)
+    for rule_id, account_id, at, acknowledged_at in RuleBreach.objects.latched().values_list(
+        "rule_id", "account_id", "latched_at", "acknowledged_at"
+    ):
+        pair = pair_of.get((rule_id, account_id))
+        if pair is not None:
+            latched[pair] = True
+            latched_at[pair] = at.timestamp()
+            acknowledged[pair] = acknowledged_at is not None
+    inside_since = np.where(latched & state.latched, state.inside_since, np.nan)
+    return replace(
+        state,
+        latched=latched,
+        latched_at=latched_at,
+        acknowledged=acknowledged,
+        inside_since=inside_since,
+    )
+
+
+def save_state(
+    stored: StoredState, state: PairState, pairs: Integers, last_deal: Integers, now: datetime
+) -> None:
+    """Write the baselines of these pairs; `last_deal` has one element per pair in `pairs`.
+
+    All or nothing, so that a deal is never counted by one rule of an account and not by another.
+    """
+    if not len(pairs):
+        return
+    columns: list[list[Any]] = [_nullable(getattr(state, name)[pairs]) for name in _MONEY_COLUMNS]
+    columns += [
+        _moments(state.started_at[pairs]),
+        _moments(state.day_started_at[pairs]),
+        state.day_reconstructed[pairs].tolist(),
+        last_deal.tolist(),
+        [now] * len(pairs),
+    ]
+    with transaction.atomic():
+        _update(stored.row_ids[pairs].tolist(), columns)
+
+
+_UPDATED_COLUMNS = (
+    *((name, "float8") for name in _MONEY_COLUMNS),
+    ("started_at", "timestamptz"),
+    ("day_started_at", "timestamptz"),
+    ("is_reconstructed", "boolean"),
+    ("last_deal", "bigint"),
+    ("updated_at", "timestamptz"),
+)
+
+
+def _update(row_ids: Sequence[int], columns: Sequence[Sequence[Any]]) -> None:
+    table = RuleState._meta.db_table
+    names = [name for name, _ in _UPDATED_COLUMNS]
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            assignments = ", ".join(f"{name} = fresh.{name}" for name in names)
+            arrays = ", ".join(f"%s::{kind}[]" for _, kind in _UPDATED_COLUMNS)
+            cursor.execute(
+                f"UPDATE {table} SET {assignments} "  # noqa: S608  # names of our own columns
+                f"FROM unnest(%s::bigint[], {arrays}) AS fresh(id, {', '.join(names)}) "
+                f"WHERE {table}.id = fresh.id",
+                [list(row_ids), *(list(column) for column in columns)],
+            )
+            return
+        adapt = connection.ops.adapt_datetimefield_value
+        adapted = [
+            [adapt(value) for value in column] if kind == "timestamptz" else column
+            for (_, kind), column in zip(_UPDATED_COLUMNS, columns, strict=True)
+        ]
+        assignments = ", ".join(f"{name} = %s" for name in names)
+        cursor.executemany(
+            f"UPDATE {table} SET {assignments} WHERE id = %s",  # noqa: S608
+            list(zip(*adapted, row_ids, strict=True)),
+        )
+
+
+def changed_pairs(before: PairState, after: PairState) -> Integers:
+    """Find the pairs of which something that is stored differs between two states."""
+    if before is after:
+        return np.empty(0, dtype=np.int64)
+    changed = before.day_reconstructed != after.day_reconstructed
+    for name in (*_MONEY_COLUMNS, "day_started_at"):
+        old, new = getattr(before, name), getattr(after, name)
+        if old is not new:
+            changed |= (old != new) & ~(np.isnan(old) & np.isnan(new))
+    return np.flatnonzero(changed)
+
+
+def _keys(desk: Desk) -> list[Key]:
+    """Name each pair of the table; a pair exists only where the account does."""
+    rules = [rule.id for rule in desk.rules]
+    accounts = {row: account_id for account_id, row in desk.account_index.items()}
+    table = desk.pairs
+    return [
+        (rules[rule], accounts[row])
+        for rule, row in zip(table.rule_index.tolist(), table.account_index.tolist(), strict=True)
+    ]
+
+
+def _existing(desk: Desk) -> dict[Key, RuleState]:
+    users = {rule.user_id for rule in desk.rules}
+    rows = RuleState.objects.filter(rule__user__in=users)
+    return {(row.rule_id, row.account_id): row for row in rows}
+
+
+def _missing(desk: Desk, stored: Mapping[Key, RuleState], now: datetime) -> list[RuleState]:
+    """Build rows for the loss rules that meet an account for the first time.
+
+    Such a row begins at the newest deal that the account's other rules contain, so that the
+    baselines of an account always stand at the same deal.
+    """
+    newest: dict[UUID, int] = {}
+    for row in stored.values():
+        newest[row.account_id] = max(newest.get(row.account_id, 0), row.last_deal)
+    table = desk.pairs
+    return [
+        RuleState(
+            rule_id=rule_id,
+            account_id=account_id,
+            started_at=now,
+            last_deal=newest.get(account_id, 0),
+            updated_at=now,
+        )
+        for pair, (rule_id, account_id) in enumerate(_keys(desk))
+        if table.rule_type(pair) in LOSS_RULES and (rule_id, account_id) not in stored
+    ]
+
+
+def _nullable(values: Floats) -> list[float | None]:
+    return [None if value != value else value for value in values.tolist()]
+
+
+def _moments(epochs: Floats) -> list[datetime | None]:
+    return [
+        None if epoch is None else datetime.fromtimestamp(epoch, UTC) for epoch in _nullable(epochs)
+    ]
+
+
+def _epoch(moment: datetime | None) -> float:
+    return float("nan") if moment is None else moment.timestamp()
