@@ -1,23 +1,22 @@
 """Find out whether the simulated broker of a home folder answers."""
 
-import json
-import socket
 from pathlib import Path
 
-CONNECT_TIMEOUT_SECONDS = 2.0
+from accounts.terminals.simulated.client import RemoteBroker
+from accounts.terminals.simulated.process import ADDRESS_FILE
+
+TIMEOUT_SECONDS = 2.0
 
 
 def broker_problem(home: Path) -> str | None:
     """Return a sentence about what is wrong with the broker of this folder, or None."""
+    address_file = home / ADDRESS_FILE
+    if not address_file.exists():
+        return "The simulated broker is not running"
+    broker = RemoteBroker(
+        address_file, timeout_seconds=TIMEOUT_SECONDS, connect_seconds=TIMEOUT_SECONDS
+    )
     try:
-        facts = json.loads((home / "broker.json").read_text(encoding="utf-8"))
-        address = (str(facts["host"]), int(facts["port"]))
-    except FileNotFoundError:
-        return "The simulated broker has not been started"
-    except (ValueError, KeyError, TypeError):
-        return f"{home / 'broker.json'} does not name the simulated broker's address"
-    try:
-        with socket.create_connection(address, timeout=CONNECT_TIMEOUT_SECONDS):
-            return None
-    except OSError as error:
-        return f"The simulated broker does not answer: {error}"
+        return None if broker.is_reachable() else "The simulated broker does not answer"
+    finally:
+        broker.close()

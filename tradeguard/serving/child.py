@@ -18,11 +18,11 @@ LEASH = Path(__file__).with_name("leash.py")
 
 @dataclass(frozen=True)
 class Program:
-    """What to run. `ready_line` is what it prints when it can be used, if it prints that."""
+    """What to run. `ready_prefix` begins the line that says it can be used, if it says that."""
 
     name: str
     command: tuple[str, ...]
-    ready_line: str | None = None
+    ready_prefix: str | None = None
     stop_seconds: float = 4.0
     # Servers that keep books get the chance to close them when serve is killed.
     death_signal: signal.Signals = signal.SIGKILL
@@ -65,7 +65,7 @@ class Child:
 
     @property
     def is_ready(self) -> bool:
-        return self.program.ready_line is None or self._is_ready.is_set()
+        return self.program.ready_prefix is None or self._is_ready.is_set()
 
     def exit_code(self) -> int | None:
         """Return the exit code, negative for a signal, or None while it runs."""
@@ -93,7 +93,7 @@ class Child:
         with output:
             for raw in output:
                 line = raw.decode("utf-8", errors="replace").rstrip("\r\n")
-                if line == self.program.ready_line:
+                if self.program.ready_prefix and line.startswith(self.program.ready_prefix):
                     self._is_ready.set()
                 self.log.add(line)
 

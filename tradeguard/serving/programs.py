@@ -37,7 +37,7 @@ def broker(home: Path, options: BrokerOptions) -> Program:
                 for text in (name, str(value))
             ),
         ),
-        ready_line="broker ready",
+        ready_prefix="broker ready",
         stop_seconds=3.0,
         death_signal=signal.SIGTERM,
     )

@@ -1,0 +1,213 @@
+"""Check a machine's setup: one finding per part, each with what to do about it."""
+
+import stat
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from django.conf import settings
+from django.core.mail import get_connection
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+from redis import Redis, RedisError
+
+from accounts.models import ApiKey, TerminalHost
+from accounts.vault.cipher import VaultError
+from tradeguard.health.probes import (
+    OLDEST_TICK_SECONDS,
+    open_redis,
+    probe_broker,
+    tick_age_seconds,
+)
+
+State = Literal["ok", "warn", "fail"]
+
+# A tick lives for 2 s by the clocks of two machines, and a reading is stale after 2 s.
+CLOCK_WARN_SECONDS = 0.25
+CLOCK_FAIL_SECONDS = 1.0
+START_DESK = "Start the desk: make run"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of `check_setup`."""
+
+    part: str
+    state: State
+    message: str
+    remedy: str = ""
+
+
+def check_all(*, now: datetime) -> list[Check]:
+    checks: list[Callable[[datetime], Iterator[Check]]] = [
+        _check_mode,
+        _check_secrets,
+        _check_database,
+        _check_vault,
+        _check_redis,
+        _check_broker,
+        _check_hosts,
+        _check_mail,
+    ]
+    return [finding for check in checks for finding in check(now)]
+
+
+def _check_mode(_now: datetime) -> Iterator[Check]:
+    yield Check("mode", "ok", f"{settings.MODE}, home folder {settings.HOME}")
+
+
+def _check_secrets(_now: datetime) -> Iterator[Check]:
+    if not settings.EMBEDDED:
+        yield Check("secrets", "ok", "taken from the environment")
+        return
+    path = settings.HOME / "secrets.env"
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o077:
+        yield Check(
+            "secrets",
+            "fail",
+            f"{path} can be read by others (mode {mode:o})",
+            f"chmod 600 {path}; then consider its keys known and change the broker passwords",
+        )
+    else:
+        yield Check("secrets", "ok", f"{path} is readable by its owner alone")
+
+
+def _check_database(_now: datetime) -> Iterator[Check]:
+    name = connection.settings_dict["NAME"]
+    try:
+        executor = MigrationExecutor(connection)
+        pending = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    except DatabaseError as error:
+        yield Check("database", "fail", f"no answer: {error}", "Check DATABASE_URL and the server")
+        return
+    if pending:
+        count = len(pending)
+        yield Check("database", "fail", f"{count} migrations are not applied", "manage.py migrate")
+    else:
+        yield Check("database", "ok", f"{connection.vendor} ({name}), all migrations applied")
+
+
+def _check_vault(_now: datetime) -> Iterator[Check]:
+    count, closed = 0, 0
+    try:
+        for key in ApiKey.objects.iterator():
+            count += 1
+            try:
+                _ = key.secret
+            except VaultError:
+                closed += 1
+    except DatabaseError:
+        yield Check("vault", "fail", "the stored keys cannot be read", "See database")
+        return
+    if closed:
+        yield Check(
+            "vault",
+            "fail",
+            f"the master key does not open {closed} of {count} stored keys",
+            "Restore the TRADEGUARD_MASTER_KEY they were stored with, or enter the passwords anew",
+        )
+    else:
+        yield Check("vault", "ok", f"the master key opens all {count} stored keys")
+
+
+def _check_redis(_now: datetime) -> Iterator[Check]:
+    try:
+        with closing(open_redis()) as redis:
+            version = redis.info("server")["redis_version"]
+            skew_seconds = clock_skew_seconds(redis)
+    except (RedisError, OSError) as error:
+        remedy = START_DESK if settings.EMBEDDED else "Check REDIS_URL and the server"
+        yield Check("redis", "fail", f"no answer: {error}", remedy)
+        return
+    yield Check("redis", "ok", f"version {version} answers")
+    yield judge_clock(skew_seconds)
+
+
+def clock_skew_seconds(redis: Redis) -> float:
+    """Return how far this machine's clock is ahead of Redis' clock, halfway through a call."""
+    before = time.time()
+    seconds, microseconds = redis.time()
+    return (before + time.time()) / 2 - (seconds + microseconds / 1e6)
+
+
+def judge_clock(skew_seconds: float) -> Check:
+    distance = abs(skew_seconds)
+    state: State = "ok"
+    if distance > CLOCK_WARN_SECONDS:
+        state = "fail" if distance > CLOCK_FAIL_SECONDS else "warn"
+    direction = "ahead of" if skew_seconds > 0 else "behind"
+    return Check(
+        "clock",
+        state,
+        f"this machine is {distance:.3f} s {direction} Redis",
+        "" if state == "ok" else "Let NTP (chrony, systemd-timesyncd) set both clocks",
+    )
+
+
+def _check_broker(_now: datetime) -> Iterator[Check]:
+    finding = probe_broker()
+    if finding is None:
+        yield Check("broker", "ok", "no terminal host uses the simulated broker")
+    elif finding.is_working:
+        yield Check("broker", "ok", finding.message)
+    else:
+        yield Check("broker", "fail", finding.message, START_DESK)
+
+
+def _check_hosts(now: datetime) -> Iterator[Check]:
+    try:
+        rows = TerminalHost.objects.in_bulk(settings.TERMINAL_HOSTS)
+    except DatabaseError:
+        yield Check("terminals", "fail", "the terminal hosts cannot be read", "See database")
+        return
+    for name in settings.TERMINAL_HOSTS:
+        yield judge_lease(name, rows.get(name), now=now)
+        yield _check_tick(name, now=now)
+
+
+def judge_lease(name: str, host: TerminalHost | None, *, now: datetime) -> Check:
+    part = f"lease:{name}"
+    remedy = f"Start its worker: celery -A tradeguard worker --pool=threads -Q terminals.{name}"
+    if host is None:
+        return Check(part, "warn", "no account has been put on this host yet")
+    if host.lease_expires_at is None:
+        return Check(part, "fail", "no worker has ever held this host", remedy)
+    seconds_left = (host.lease_expires_at - now).total_seconds()
+    if seconds_left <= 0:
+        return Check(part, "fail", f"the lease lapsed {-seconds_left:.0f} s ago", remedy)
+    return Check(part, "ok", f"held by {host.lease_owner} for {seconds_left:.0f} s more")
+
+
+def _check_tick(name: str, *, now: datetime) -> Check:
+    part = f"tick:{name}"
+    try:
+        with closing(open_redis()) as redis:
+            age_seconds = tick_age_seconds(redis, name, now=now)
+    except (RedisError, OSError):
+        return Check(part, "fail", "not known without Redis", "See redis")
+    if age_seconds is None:
+        return Check(part, "fail", "there has been no tick", "Start beat and this host's worker")
+    if age_seconds > OLDEST_TICK_SECONDS:
+        message = f"the last tick is {age_seconds:.0f} s old"
+        return Check(part, "fail", message, "Start beat and this host's worker")
+    return Check(part, "ok", f"the last tick is {age_seconds:.1f} s old")
+
+
+def _check_mail(_now: datetime) -> Iterator[Check]:
+    backend = settings.EMAIL_BACKEND.rpartition(".")[2]
+    if not settings.EMAIL_BACKEND.endswith("smtp.EmailBackend"):
+        state: State = "ok" if settings.EMBEDDED else "warn"
+        message = f"e-mails do not leave this machine ({backend})"
+        remedy = "To send them, set EMAIL_URL, as in smtp+tls://user:password@host:587"
+        yield Check("mail", state, message, remedy)
+        return
+    server = f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT}"
+    try:
+        with get_connection(timeout=10):
+            yield Check("mail", "ok", f"{server} accepts the connection")
+    except OSError as error:
+        yield Check("mail", "fail", f"{server} does not accept: {error}", "Check EMAIL_URL")
