@@ -1,8 +1,8 @@
 """AES-256-GCM for broker passwords.
 
 A token is `version (1) | salt (16) | nonce (12) | ciphertext and tag`. PBKDF2 stretches the master
-key once per process and key version; HKDF with the value's own salt gives the key of each value. The
-associated data names the model, column and row, so a token that is copied to another row does
+key once per process and key version; HKDF with the value's own salt gives the key of each value.
+The associated data names the model, column and row, so a token that is copied to another row does
 not open there.
 """
 
@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
+from django.views.decorators.debug import sensitive_variables
 
 VERSION = 1
 SALT_LENGTH = 16
@@ -28,6 +29,7 @@ class VaultError(Exception):
     """A token that does not open: wrong master key, wrong row, or damaged."""
 
 
+@sensitive_variables()
 def encrypt(plaintext: str, *, master_key: str, associated_data: bytes) -> bytes:
     """Return a new token for `plaintext`; encrypting twice gives two different tokens."""
     salt = token_bytes(SALT_LENGTH)
@@ -39,6 +41,7 @@ def encrypt(plaintext: str, *, master_key: str, associated_data: bytes) -> bytes
     return header + sealed
 
 
+@sensitive_variables()
 def decrypt(token: bytes, *, master_key: str, associated_data: bytes) -> str:
     """Return the plaintext of `token`, or raise VaultError without a hint of its content."""
     header_length = 1 + SALT_LENGTH + NONCE_LENGTH
@@ -51,17 +54,16 @@ def decrypt(token: bytes, *, master_key: str, associated_data: bytes) -> str:
             nonce, token[header_length:], token[:header_length] + associated_data
         )
     except InvalidTag:
-        # Without `from None` the traceback would carry the frame that holds the key.
-        raise VaultError(
-            "The value does not open with this master key in this row."
-        ) from None
+        raise VaultError("The value does not open with this master key in this row.") from None
     return opened.decode()
 
 
+@sensitive_variables()
 @lru_cache(maxsize=4)
 def _stretched(master_key: str) -> bytes:
     return PBKDF2HMAC(SHA256(), 32, PBKDF2_SALT, PBKDF2_ITERATIONS).derive(master_key.encode())
 
 
+@sensitive_variables()
 def _value_key(master_key: str, salt: bytes) -> bytes:
     return HKDF(SHA256(), 32, salt, b"tradeguard.vault.value").derive(_stretched(master_key))

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.core.exceptions import FieldError
 from django.db import models
 from django.db.models.query_utils import DeferredAttribute
+from django.views.decorators.debug import sensitive_variables
 from fernet_fields import EncryptedTextField as FernetTextField
 
 from accounts.vault.cipher import decrypt, encrypt
@@ -32,12 +33,15 @@ class EncryptedAttribute(DeferredAttribute):
             )
         return value
 
+    # Having a setter makes this a data descriptor, so that it is asked before the instance's dict.
     def __set__(self, instance: models.Model, value: Any) -> None:
         instance.__dict__[self.field.attname] = value
 
 
 def associated_data(instance: models.Model, field: Any) -> bytes:
     """Name the place of a value: model, column and row."""
+    if instance.pk is None:
+        raise FieldError(f"{field.name} is bound to its row, which has no key yet.")
     return f"{instance._meta.label_lower}:{field.column}:{instance.pk}".encode()
 
 
@@ -46,7 +50,8 @@ class EncryptedTextField(FernetTextField):  # type: ignore[misc]  # the package 
 
     Only `save()` and `bulk_create()` write it: the key of a value depends on its row, which
     `update()` and `bulk_update()` do not know, so both raise. Look-ups other than `isnull` raise.
-    `.values()` and `dumpdata` give ciphertext.
+    `.values()` and `dumpdata` give ciphertext. Once saved, an instance holds ciphertext as well,
+    and opens it each time the attribute is read.
     """
 
     descriptor_class = EncryptedAttribute
@@ -57,29 +62,43 @@ class EncryptedTextField(FernetTextField):  # type: ignore[misc]  # the package 
 
     fernet_keys = fernet = keys
 
-    def pre_save(self, model_instance: models.Model, add: bool) -> Ciphertext | None:
+    @sensitive_variables("value")
+    def pre_save(  # Django passes `add` by name
+        self,
+        model_instance: models.Model,
+        add: bool,  # noqa: ARG002
+    ) -> Ciphertext | None:
         value = model_instance.__dict__.get(self.attname)
         if value is None or isinstance(value, Ciphertext):
             return value
-        return Ciphertext(
+        sealed = Ciphertext(
             encrypt(
                 str(value),
                 master_key=settings.MASTER_KEY,
                 associated_data=associated_data(model_instance, self),
             )
         )
+        model_instance.__dict__[self.attname] = sealed
+        return sealed
 
     def get_prep_value(self, value: Any) -> Any:
         return value
 
+    def get_placeholder(self, value: Any, _compiler: Any, _connection: Any) -> str:
+        """Refuse SQL expressions (`update(secret=F("name"))`), which bypass `get_db_prep_save`."""
+        if hasattr(value, "as_sql"):
+            raise self._not_for_its_row()
+        return "%s"
+
+    @sensitive_variables("value")
     def get_db_prep_save(self, value: Any, connection: Any) -> Any:
         if value is None:
             return None
         if not isinstance(value, Ciphertext):
-            raise FieldError(f"{self.name} is encrypted for its row: write it with save().")
+            raise self._not_for_its_row()
         return connection.Database.Binary(value)
 
-    def from_db_value(self, value: Any, expression: Any, connection: Any) -> Ciphertext | None:
+    def from_db_value(self, value: Any, _expression: Any, _connection: Any) -> Ciphertext | None:
         return None if value is None else Ciphertext(value)
 
     def value_from_object(self, obj: models.Model) -> Any:
@@ -88,3 +107,6 @@ class EncryptedTextField(FernetTextField):  # type: ignore[misc]  # the package 
     def value_to_string(self, obj: models.Model) -> str:
         value = self.pre_save(obj, add=False)
         return "" if value is None else b64encode(value).decode()
+
+    def _not_for_its_row(self) -> FieldError:
+        return FieldError(f"{self.name} is encrypted for its row: write it with save().")
