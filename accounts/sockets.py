@@ -1,0 +1,91 @@
+"""Who is at the other end of a WebSocket: a browser with its session, or a program with a token.
+
+A program sends the access token of `POST /api/v1/auth/token` as `Authorization: Bearer <token>` or,
+where headers cannot be set, as the subprotocols `tradeguard.jwt, <token>`. Never in the address:
+addresses end up in logs.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+from channels.auth import AuthMiddlewareStack
+from channels.db import database_sync_to_async
+from django.contrib.auth.models import AnonymousUser
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework_simplejwt.authentication import JWTAuthentication
+from rest_framework_simplejwt.exceptions import InvalidToken
+
+from accounts.models import User
+
+SUBPROTOCOL = "tradeguard.jwt"
+_CARRIERS = frozenset({b"authorization", b"sec-websocket-protocol"})
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class SocketAuthentication:
+    """Set `scope["user"]`; a token that is not valid gives nobody, not the session's user."""
+
+    def __init__(self, inner: Application) -> None:
+        self.inner = inner
+        self.with_session: Application = AuthMiddlewareStack(inner)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        header = _bearer(scope["headers"])
+        offered = _offered(scope.get("subprotocols", ()))
+        token = header or offered
+        if token is None:
+            await self.with_session(scope, receive, send)
+            return
+        user = await database_sync_to_async(_user_of)(token)
+        answer = _with_subprotocol(send) if offered else send
+        await self.inner({**_without_token(scope), "user": user}, receive, answer)
+
+
+def _bearer(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+    for name, value in headers:
+        scheme, _, token = value.strip().partition(b" ")
+        if name == b"authorization" and scheme.lower() == b"bearer":
+            return token.strip().decode("latin-1")
+    return None
+
+
+def _offered(subprotocols: Iterable[str]) -> str | None:
+    """Return the token offered after our subprotocol; "" when there is none, which is not valid."""
+    offered = list(subprotocols)
+    if SUBPROTOCOL not in offered:
+        return None
+    return next((each for each in offered if each != SUBPROTOCOL), "")
+
+
+def _user_of(token: str) -> User | AnonymousUser:
+    authentication = JWTAuthentication()
+    try:
+        user = authentication.get_user(authentication.get_validated_token(token.encode()))
+    except (InvalidToken, AuthenticationFailed):
+        return AnonymousUser()
+    return user if isinstance(user, User) else AnonymousUser()
+
+
+def _without_token(scope: Scope) -> Scope:
+    """Return the scope as everything behind sees it, and as it may show up in a traceback."""
+    offered = SUBPROTOCOL in scope.get("subprotocols", ())
+    return {
+        **scope,
+        "headers": [pair for pair in scope["headers"] if pair[0] not in _CARRIERS],
+        "subprotocols": [SUBPROTOCOL] if offered else [],
+    }
+
+
+def _with_subprotocol(send: Send) -> Send:
+    """A browser drops a connection whose answer names none of the subprotocols it offered."""
+
+    async def accept_ours(message: dict[str, Any]) -> None:
+        if message["type"] == "websocket.accept":
+            message = {**message, "subprotocol": SUBPROTOCOL}
+        await send(message)
+
+    return accept_ours
