@@ -7,10 +7,8 @@ import numpy as np
 from accounts.terminals.readings import ReadingBatch
 from risk.core.arrays import Floats, Integers
 
+_POSITION_TYPE_SELL = 1
 _ORDER_TYPE_CLOSE_BY = 8
-
-# So many sums are held at once while counting: a few megabytes, whatever the number of accounts.
-_CELLS_AT_ONCE = 1 << 21
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,30 +33,27 @@ class Exposures:
 def exposures_of(batch: ReadingBatch) -> Exposures:
     """Add up the positions and pending orders of a batch per account, symbol and direction."""
     accounts, symbols = len(batch.accounts), len(batch.symbols)
-    held, orders = batch.positions, batch.orders
-    pending = orders[orders["type"] < _ORDER_TYPE_CLOSE_BY]  # a close-by adds no size
+    held = batch.positions
     held_account = held["account"].astype(np.int64)
     held_symbol = held["symbol"].astype(np.int64)
-    selling = (held["type"] & 1).astype(np.int64)
+    selling = held["type"] == _POSITION_TYPE_SELL
     notional = np.ascontiguousarray(held["notional"])
+    pending = np.flatnonzero(batch.orders["type"] < _ORDER_TYPE_CLOSE_BY)  # it adds no size
+    pending_account = batch.orders["account"][pending].astype(np.int64)
+    pending_symbol = batch.orders["symbol"][pending].astype(np.int64)
+    pending_selling = batch.orders["type"][pending] & 1  # MetaTrader's selling types are odd
     sized_account, cells, lots = _sums(
-        np.concatenate([held_account, pending["account"]]),
-        np.concatenate(
-            [
-                held_symbol * 2 + selling,
-                pending["symbol"].astype(np.int64) * 2 + (pending["type"] & 1),
-            ]
-        ),
-        np.concatenate([held["volume"], pending["volume"]]),
-        accounts,
+        np.concatenate([held_account, pending_account]),
+        np.concatenate([held_symbol * 2 + selling, pending_symbol * 2 + pending_selling]),
+        np.concatenate([held["volume"], batch.orders["volume"][pending]]),
         symbols * 2,
     )
     net_account, _, net = _sums(
-        held_account, held_symbol, np.where(selling, -notional, notional), accounts, symbols
+        held_account, held_symbol, np.where(selling, -notional, notional), symbols
     )
     return Exposures(
         positions=np.bincount(held_account, minlength=accounts).astype(np.float64),
-        pending_orders=np.bincount(pending["account"], minlength=accounts).astype(np.float64),
+        pending_orders=np.bincount(pending_account, minlength=accounts).astype(np.float64),
         net_notional=_per_account(net_account, np.abs(net), accounts),
         gross_notional=_per_account(held_account, np.abs(notional), accounts),
         sized_account=sized_account,
@@ -93,28 +88,17 @@ def largest_sizes(exposures: Exposures, accounts: int, symbols: frozenset[str]) 
 
 
 def _sums(
-    account: Integers, column: Integers, weights: Floats, accounts: int, columns: int
+    account: Integers, column: Integers, weights: Floats, columns: int
 ) -> tuple[Integers, Integers, Floats]:
-    """Sum `weights` per (account, column); return the sums that are not 0, sorted by both."""
-    step = max(1, _CELLS_AT_ONCE // max(1, columns))
-    if accounts <= step:
-        key, sums = _nonzero_sums(account * columns + column, weights, accounts * columns)
-    else:
-        parts = []
-        for first in range(0, accounts, step):
-            inside = (account >= first) & (account < first + step)
-            key = (account[inside] - first) * columns + column[inside]
-            found, sums = _nonzero_sums(key, weights[inside], step * columns)
-            parts.append((found + first * columns, sums))
-        key = np.concatenate([found for found, _ in parts])
-        sums = np.concatenate([sums for _, sums in parts])
-    return key // max(1, columns), key % max(1, columns), sums
-
-
-def _nonzero_sums(key: Integers, weights: Floats, cells: int) -> tuple[Integers, Floats]:
-    sums = np.bincount(key, weights, minlength=cells).astype(np.float64, copy=False)
-    found = np.flatnonzero(sums).astype(np.int64, copy=False)
-    return found, sums[found]
+    """Sum `weights` per (account, column); return the sums sorted by both."""
+    key = account * columns + column
+    order = np.argsort(key, kind="stable")
+    key = key[order]
+    if not len(key):
+        return key, key, np.empty(0)
+    starts = np.flatnonzero(np.r_[True, key[1:] != key[:-1]])
+    found = key[starts]
+    return found // columns, found % columns, np.add.reduceat(weights[order], starts)
 
 
 def _per_account(account: Integers, weights: Floats, accounts: int) -> Floats:

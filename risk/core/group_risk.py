@@ -10,6 +10,9 @@ from risk.core.evaluation import Evaluation
 from risk.core.pairs import PairTable
 from risk.core.statuses import Status
 
+# Beyond any buffer, yet before everything of a milder status.
+_LAST = np.finfo(np.float64).max
+
 
 @dataclass(frozen=True, slots=True)
 class GroupRows:
@@ -155,8 +158,8 @@ def _weakest(status: Codes, buffer: Floats, starts: Integers) -> Integers:
     count = len(status)
     lengths = np.diff(np.r_[starts, count])
     worst = np.repeat(np.maximum.reduceat(status, starts), lengths)
-    weakness = np.where(np.isnan(buffer), np.inf, buffer)
-    weakness[status != worst] = np.nan
-    lowest = np.repeat(np.fmin.reduceat(weakness, starts), lengths)
+    known = np.where(np.isnan(buffer), _LAST, buffer)
+    weakness = np.where(status == worst, known, np.inf)
+    lowest = np.repeat(np.minimum.reduceat(weakness, starts), lengths)
     rows = np.where(weakness == lowest, np.arange(count), count)
     return np.minimum.reduceat(rows, starts).astype(np.int64, copy=False)
