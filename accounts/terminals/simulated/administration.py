@@ -11,6 +11,7 @@ from .calls import AccountTerms
 from .contracts import ACCOUNT_CURRENCIES, CONTRACT_INDEX, CURRENCY_INDEX, currency_digits
 from .engine import Engine
 from .faults import Fault, FaultKind, Faults
+from .robots import RobotSpec
 from .state import AccountState, present_state
 
 _TRANSFER_TYPES = (
@@ -158,6 +159,9 @@ class Administration:
 
 
 def robot_text(spec: Mapping[str, Any] | None) -> str:
+    """Return a robot's spec as the books keep it; raises ValueError for one that is none."""
+    if spec is not None:
+        RobotSpec.of(spec)
     return "" if spec is None else json.dumps(dict(spec), sort_keys=True)
 
 

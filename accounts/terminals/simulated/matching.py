@@ -49,7 +49,7 @@ class OrderDesk:
         ``barred`` is a retcode that the terminal itself would answer with.
         """
         request = TradeOrder.of(values)
-        retcode, comment, added_margin = barred, "AutoTrading disabled by client", 0.0
+        retcode, comment, added_margin = barred, "Barred by the terminal", 0.0
         if not barred:
             try:
                 added_margin = self._checked(account, request)
@@ -89,8 +89,7 @@ class OrderDesk:
         symbol = CONTRACT_INDEX.get(request.symbol)
         if symbol is None:
             raise Refusal(mt5.TRADE_RETCODE_INVALID, "Unknown symbol")
-        accounts = self._books.accounts
-        if not accounts["trade_allowed"][account] or accounts["investor"][account]:
+        if not self._books.accounts["trade_allowed"][account]:
             raise Refusal(mt5.TRADE_RETCODE_TRADE_DISABLED, "Trade disabled")
         if symbol in self.closed_symbols:
             raise Refusal(mt5.TRADE_RETCODE_MARKET_CLOSED, "Market closed")

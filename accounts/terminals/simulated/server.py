@@ -17,6 +17,7 @@ from .journal import Journal
 from .link import CODE_INVALID_PARAMS, LinkError
 from .market import Market
 from .quotations import Quotations
+from .robots import Robots
 from .terminals import Terminals
 
 DEFAULT_ZONE = "America/New_York+7h"
@@ -67,6 +68,7 @@ class TradeServer(BrokerCalls):
         )
         self._office = Administration(self._engine, self._faults)
         self._terminals = Terminals(self._engine, self._faults, self._office)
+        self._robots = Robots(self._engine, seed, speed)
         quotations = Quotations(self._engine, self._terminals.state)
         self._methods: dict[str, Callable[..., Any]] = {
             **{name: getattr(self._terminals, name) for name in _TERMINAL_CALLS},
@@ -99,7 +101,7 @@ class TradeServer(BrokerCalls):
     def step(self) -> None:
         """Let prices, stops and robots catch up with the clock."""
         with self._lock:
-            written = self._engine.step()
+            written = self._engine.step(lambda: self._robots.run(self._office.robots_version))
         self._engine.durable(written)
 
     def close(self) -> None:

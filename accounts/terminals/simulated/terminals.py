@@ -168,13 +168,20 @@ class Terminals:
         if fault is not None and fault.kind is FaultKind.REJECT:
             self._faults.use_up(login, fault)
             return self._engine.desk.refuse(request, mt5.TRADE_RETCODE_REJECT, "Request rejected")
+        if self._books.accounts["investor"][number]:
+            return self._engine.desk.refuse(
+                request, mt5.TRADE_RETCODE_TRADE_DISABLED, "Trade disabled"
+            )
         self._engine.touch()
         return self._engine.desk.send(number, request, mt5.ORDER_REASON_EXPERT)
 
     def order_check(self, login: int, request: Mapping[str, Any]) -> Row:
         number = self.state(login).row
-        off = not self._books.accounts["algo_trading"][number]
-        barred = mt5.TRADE_RETCODE_CLIENT_DISABLES_AT if off else 0
+        accounts, barred = self._books.accounts, 0
+        if not accounts["algo_trading"][number]:
+            barred = mt5.TRADE_RETCODE_CLIENT_DISABLES_AT
+        elif accounts["investor"][number]:
+            barred = mt5.TRADE_RETCODE_TRADE_DISABLED
         return self._engine.desk.check(number, request, barred)
 
     def read_batch(self, logins: Integers, deal_cursors: Integers) -> dict[str, Any]:
