@@ -1,0 +1,46 @@
+"""What a user does with what they were told."""
+
+from datetime import datetime
+
+from django.db.models import QuerySet
+
+from notifications.models import Notification
+
+
+def mark_read(*, notification: Notification, now: datetime) -> Notification:
+    """Mark one notification as read; the first reading counts."""
+    changed = Notification.objects.filter(pk=notification.pk, read_at=None).update(read_at=now)
+    if changed:
+        notification.read_at = now
+    else:
+        notification.refresh_from_db(fields=["read_at"])
+    return notification
+
+
+def mark_all_read(*, user: object, now: datetime) -> int:
+    """Mark everything up to now as read and return how many were unread.
+
+    What arrives while the user clicks was not seen and stays unread.
+    """
+    unread = Notification.objects.owned_by(user).unread()
+    return unread.filter(created_at__lte=now).update(read_at=now)
+
+
+def delete_notification(*, notification: Notification) -> None:
+    """Delete a notification; an e-mail of it that is still waiting is not sent any more."""
+    notification.delete()
+
+
+def clear_all(*, user: object) -> int:
+    """Delete all notifications of a user, read or not, and return how many there were."""
+    return _delete(Notification.objects.owned_by(user))
+
+
+def clear_read(*, user: object) -> int:
+    """Delete the notifications that the user has read and return how many there were."""
+    return _delete(Notification.objects.owned_by(user).exclude(read_at=None))
+
+
+def _delete(notifications: QuerySet[Notification]) -> int:
+    _, by_model = notifications.delete()
+    return by_model.get(Notification._meta.label, 0)

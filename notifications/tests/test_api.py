@@ -1,0 +1,172 @@
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from rest_framework.test import APIClient
+
+from accounts.models import User
+from accounts.tests.factories import NOW
+from notifications.models import Notification, NotificationType, Priority
+from notifications.selectors import count_unread, describe, latest_notifications
+from notifications.tests.factories import make_notification
+
+URL = "/api/v1/notifications"
+
+
+@pytest.fixture
+def client(alice: User) -> APIClient:
+    client = APIClient()
+    client.force_authenticate(alice)
+    return client
+
+
+def test_it_shows_a_notification_as_the_sockets_do(client: APIClient, alice: User) -> None:
+    notification = make_notification(alice, read_at=NOW + timedelta(microseconds=5))
+
+    answer = client.get(f"{URL}/{notification.pk}")
+
+    assert answer.status_code == 200
+    assert answer.json() == describe(notification)
+    assert answer.json()["created_at"] == "2026-11-20T12:00:00Z"
+
+
+def test_it_lists_the_newest_first_in_pages(client: APIClient, alice: User) -> None:
+    rows = [make_notification(alice, now=NOW + timedelta(seconds=n)) for n in range(3)]
+
+    answer = client.get(URL, {"page_size": 2}).json()
+
+    assert answer["count"] == 3
+    assert answer["next"]
+    assert [row["id"] for row in answer["results"]] == [str(rows[2].pk), str(rows[1].pk)]
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ({}, {"a", "b", "c"}),
+        ({"type": "connection_lost"}, {"b"}),
+        ({"priority": "urgent"}, {"a", "c"}),
+        ({"unread": "true"}, {"a", "b"}),
+        ({"unread": "false"}, {"c"}),
+        ({"unread": "true", "priority": "urgent"}, {"a"}),
+    ],
+)
+def test_it_filters(client: APIClient, alice: User, query: dict[str, str], found: set[str]) -> None:
+    make_notification(alice, title="a")
+    make_notification(
+        alice, title="b", type=NotificationType.CONNECTION_LOST, priority=Priority.HIGH
+    )
+    make_notification(alice, title="c", read_at=NOW)
+
+    assert {row["title"] for row in client.get(URL, query).json()["results"]} == found
+
+
+@pytest.mark.parametrize("field", ["type", "priority", "unread"])
+def test_it_names_a_filter_that_makes_no_sense(client: APIClient, field: str) -> None:
+    answer = client.get(URL, {field: "sometimes"})
+
+    assert answer.status_code == 400
+    assert list(answer.json()["error"]["fields"]) == [field]
+
+
+def test_it_needs_as_many_queries_for_twenty_as_for_two(
+    client: APIClient, alice: User, django_assert_num_queries: Any
+) -> None:
+    for count in (2, 18):
+        for _ in range(count):
+            make_notification(alice)
+        with django_assert_num_queries(2):
+            client.get(URL)
+
+
+def test_it_marks_one_as_read_and_keeps_the_first_reading(client: APIClient, alice: User) -> None:
+    notification = make_notification(alice)
+    other = make_notification(alice)
+
+    first = client.put(f"{URL}/{notification.pk}/read").json()["read_at"]
+    second = client.put(f"{URL}/{notification.pk}/read").json()["read_at"]
+
+    assert first is not None
+    assert second == first
+    other.refresh_from_db()
+    assert other.read_at is None
+
+
+def test_it_marks_all_as_read(client: APIClient, alice: User, bob: User) -> None:
+    make_notification(alice)
+    make_notification(alice, read_at=NOW)
+    make_notification(bob)
+
+    assert client.put(f"{URL}/mark-all-read").json() == {"updated": 1}
+
+    assert count_unread(user=alice) == 0
+    assert count_unread(user=bob) == 1
+    assert Notification.objects.filter(user=alice, read_at=NOW).count() == 1
+
+
+def test_it_deletes_one(client: APIClient, alice: User) -> None:
+    notification, other = make_notification(alice), make_notification(alice)
+
+    assert client.delete(f"{URL}/{notification.pk}").status_code == 204
+    assert list(Notification.objects.all()) == [other]
+
+
+def test_it_clears_all_of_the_user(client: APIClient, alice: User, bob: User) -> None:
+    make_notification(alice)
+    make_notification(alice, read_at=NOW)
+    kept = make_notification(bob)
+
+    answer = client.delete(f"{URL}/clear-all")
+
+    assert (answer.status_code, answer.json()) == (200, {"deleted": 2})
+    assert list(Notification.objects.all()) == [kept]
+
+
+def test_it_counts(client: APIClient, alice: User, bob: User) -> None:
+    make_notification(alice)
+    make_notification(alice, type=NotificationType.CONNECTION_LOST, priority=Priority.HIGH)
+    make_notification(alice, read_at=NOW)
+    make_notification(bob)
+
+    counts = client.get(f"{URL}/stats").json()
+
+    assert counts["total_unread"] == 2
+    assert counts["by_type"]["risk_breach"] == 2
+    assert counts["by_type"]["connection_restored"] == 0
+    assert counts["by_priority"] == {"low": 0, "medium": 0, "high": 1, "urgent": 2}
+
+
+def test_it_offers_the_latest_for_the_bell(alice: User, bob: User) -> None:
+    rows = [make_notification(alice, now=NOW + timedelta(seconds=n)) for n in range(12)]
+    make_notification(bob, now=NOW + timedelta(minutes=1))
+
+    assert latest_notifications(user=alice) == rows[:1:-1]
+
+
+@pytest.mark.parametrize(("method", "path"), [("get", ""), ("delete", ""), ("put", "/read")])
+def test_it_hides_a_strangers_notification(
+    client: APIClient, bob: User, method: str, path: str
+) -> None:
+    notification = make_notification(bob)
+
+    foreign = getattr(client, method)(f"{URL}/{notification.pk}{path}")
+    missing = getattr(client, method)(f"{URL}/{uuid4()}{path}")
+
+    assert foreign.status_code == missing.status_code == 404
+    assert foreign.json() == missing.json()
+    notification.refresh_from_db()
+    assert notification.read_at is None
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("get", ""),
+        ("get", "/stats"),
+        ("put", "/mark-all-read"),
+        ("delete", "/clear-all"),
+    ],
+)
+def test_it_asks_strangers_to_sign_in(db: None, method: str, path: str) -> None:
+    assert getattr(APIClient(), method)(f"{URL}{path}").status_code == 401

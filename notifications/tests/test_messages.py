@@ -1,0 +1,248 @@
+import json
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+
+from accounts.models import User
+from accounts.tests.factories import NOW
+from notifications.models import Delivery, Notification, NotificationType, Priority
+from notifications.selectors import describe
+from notifications.services import messages as messages_module
+from notifications.services import notify
+from notifications.tests.factories import make_message
+
+Capture = Callable[..., Any]
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Any]]:
+    """What leaves for the sockets and for the broker."""
+    out: dict[str, list[Any]] = {"pushed": [], "tasks": []}
+    monkeypatch.setattr(messages_module, "publish_many", out["pushed"].extend)
+    monkeypatch.setattr(
+        messages_module.current_app,
+        "send_task",
+        lambda name, args, **options: out["tasks"].append((name, args[0], options["queue"])),
+    )
+    return out
+
+
+def test_it_writes_what_the_user_reads(alice: User) -> None:
+    [notification] = notify([make_message(alice)], now=NOW)
+
+    stored = Notification.objects.get()
+    assert stored == notification
+    assert stored.user == alice
+    assert stored.title == "Daily loss limit broken: Alpha 3"
+    assert stored.created_at == NOW
+    assert stored.read_at is None
+
+
+def test_it_tells_the_same_change_once(alice: User, bob: User) -> None:
+    notify([make_message(alice)], now=NOW)
+
+    again = notify(
+        [make_message(alice), make_message(bob), make_message(alice, dedupe_key="breach:2")],
+        now=NOW + timedelta(seconds=1),
+    )
+
+    assert [(row.user_id, row.dedupe_key) for row in again] == [
+        (bob.pk, "breach:1"),
+        (alice.pk, "breach:2"),
+    ]
+    assert Notification.objects.count() == 3
+    assert Notification.objects.get(user=alice, dedupe_key="breach:1").created_at == NOW
+
+
+def test_it_tells_a_change_once_that_stands_twice_in_one_call(alice: User) -> None:
+    assert len(notify([make_message(alice), make_message(alice)], now=NOW)) == 1
+    assert Delivery.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("priority", "is_mailed"),
+    [
+        (Priority.LOW, False),
+        (Priority.MEDIUM, False),
+        (Priority.HIGH, True),
+        (Priority.URGENT, True),
+    ],
+)
+def test_it_mails_from_high_priority_on(alice: User, priority: str, is_mailed: bool) -> None:
+    notify([make_message(alice, priority=priority)], now=NOW)
+
+    deliveries = list(Delivery.objects.values_list("channel", "state", "next_attempt_at"))
+    assert deliveries == ([("email", "pending", NOW)] if is_mailed else [])
+
+
+def test_it_sends_no_mail_to_a_user_who_is_switched_off(alice: User) -> None:
+    User.objects.filter(pk=alice.pk).update(is_active=False)
+
+    assert len(notify([make_message(alice)], now=NOW)) == 1
+    assert not Delivery.objects.exists()
+
+
+def test_it_leaves_out_a_user_who_is_gone(alice: User) -> None:
+    message = make_message(alice)
+    User.objects.filter(pk=alice.pk).delete()
+
+    assert notify([message], now=NOW) == []
+
+
+def test_it_accepts_nothing_to_tell(db: None) -> None:
+    assert notify([], now=NOW) == []
+
+
+def test_it_pushes_and_enqueues_after_the_commit(
+    alice: User,
+    sent: dict[str, list[Any]],
+    django_capture_on_commit_callbacks: Capture,
+) -> None:
+    with django_capture_on_commit_callbacks(execute=True):
+        [notification] = notify([make_message(alice)], now=NOW)
+        assert sent == {"pushed": [], "tasks": []}
+
+    [(group, message)] = sent["pushed"]
+    assert group == f"user.{alice.pk}"
+    assert message["type"] == "user.notification"
+    assert json.loads(message["payload"]) == describe(notification)
+    assert sent["tasks"] == [("notifications.deliver", [Delivery.objects.get().pk], "default")]
+
+
+def test_it_announces_nothing_for_what_was_told_before(
+    alice: User, sent: dict[str, list[Any]], django_capture_on_commit_callbacks: Capture
+) -> None:
+    notify([make_message(alice)], now=NOW)
+
+    with django_capture_on_commit_callbacks(execute=True) as callbacks:
+        notify([make_message(alice)], now=NOW)
+
+    assert callbacks == []
+    assert sent == {"pushed": [], "tasks": []}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_tells_nothing_of_a_change_that_was_taken_back(sent: dict[str, list[Any]]) -> None:
+    user = User.objects.create(username="alice", email="alice@example.com")
+    with transaction.atomic():
+        notify([make_message(user)], now=NOW)
+        transaction.set_rollback(True)
+
+    assert not Notification.objects.exists()
+    assert sent == {"pushed": [], "tasks": []}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_keeps_the_rows_when_redis_is_away(settings: Any) -> None:
+    user = User.objects.create(username="alice", email="alice@example.com")
+
+    def unreachable(*_: Any, **__: Any) -> None:
+        raise ConnectionError("Redis is away")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(messages_module.current_app, "send_task", unreachable)
+        patch.setattr(messages_module, "publish_many", unreachable)
+        with transaction.atomic():
+            [notification] = notify([make_message(user)], now=NOW)
+
+    assert Delivery.objects.get().notification == notification
+    assert Delivery.objects.get().state == Delivery.State.PENDING
+
+
+def test_it_wakes_the_workers_with_small_tasks(
+    alice: User, sent: dict[str, list[Any]], django_capture_on_commit_callbacks: Capture
+) -> None:
+    told = [make_message(alice, dedupe_key=f"breach:{n}") for n in range(120)]
+
+    with django_capture_on_commit_callbacks(execute=True):
+        notify(told, now=NOW)
+
+    assert [len(ids) for _, ids, _ in sent["tasks"]] == [50, 50, 20]
+    assert len(sent["pushed"]) == 120
+
+
+def test_it_needs_as_many_queries_for_many_as_for_two(
+    alice: User, bob: User, django_assert_num_queries: Any
+) -> None:
+    few = [make_message(alice, dedupe_key=f"few:{n}") for n in range(2)]
+    many = [make_message(user, dedupe_key=f"many:{n}") for n in range(10) for user in (alice, bob)]
+
+    with django_assert_num_queries(6):
+        notify(few, now=NOW)
+    with django_assert_num_queries(6):
+        notify(many, now=NOW)
+
+
+def test_it_lets_no_line_break_into_a_title(alice: User) -> None:
+    message = make_message(alice, title="Lost: Alpha\r\nBcc: eve@example.com")
+
+    [notification] = notify([message], now=NOW)
+
+    assert notification.title == "Lost: Alpha Bcc: eve@example.com"
+
+
+@pytest.mark.parametrize("length", [159, 160, 161])
+def test_it_fits_titles_and_keys_to_their_columns(alice: User, length: int) -> None:
+    [notification] = notify(
+        [make_message(alice, title="x" * length, dedupe_key="k" * length)], now=NOW
+    )
+
+    notification.full_clean()
+    assert notification.title.endswith("…") == (length > 160)
+    assert len(notification.title) == min(length, 160)
+
+
+def test_it_keeps_long_keys_apart(alice: User) -> None:
+    keys = [f"{'k' * 200}{n}" for n in range(2)]
+
+    assert len(notify([make_message(alice, dedupe_key=key) for key in keys], now=NOW)) == 2
+
+
+@pytest.mark.parametrize("link", ["https://evil.example", "//evil.example", "javascript:alert(1)"])
+def test_it_links_to_this_site_alone(alice: User, link: str) -> None:
+    [notification] = notify([make_message(alice, link=link)], now=NOW)
+
+    assert notification.link == ""
+
+
+@pytest.mark.skipif(
+    connection.vendor == "sqlite", reason="SQLite lets one transaction write at a time"
+)
+@pytest.mark.django_db(transaction=True)
+def test_it_tells_once_when_many_workers_tell_at_the_same_moment(
+    sent: dict[str, list[Any]],
+) -> None:
+    user = User.objects.create(username="alice", email="alice@example.com")
+    told: list[Notification] = []
+    start = threading.Barrier(4)
+
+    def work(order: int) -> None:
+        try:
+            messages = [make_message(user, dedupe_key=f"breach:{n}") for n in range(20)]
+            start.wait()
+            told.extend(notify(messages[:: -1 if order % 2 else 1], now=NOW))
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=work, args=(order,)) for order in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(row.dedupe_key for row in told) == sorted(f"breach:{n}" for n in range(20))
+    assert {row.pk for row in told} == set(Notification.objects.values_list("pk", flat=True))
+    assert Delivery.objects.count() == 20
+
+
+def test_it_knows_every_type_and_priority(alice: User) -> None:
+    notify(
+        [make_message(alice, type=type_, dedupe_key=type_) for type_ in NotificationType.values],
+        now=NOW,
+    )
+    for notification in Notification.objects.all():
+        notification.full_clean()

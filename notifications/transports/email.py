@@ -1,0 +1,97 @@
+"""Notifications by e-mail, through Django's mail back-end."""
+
+import contextlib
+import smtplib
+import zoneinfo
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.mail import EmailMultiAlternatives, get_connection
+from django.template.loader import render_to_string
+from django.utils import timezone
+
+from accounts.models import User
+from notifications.models import Delivery, Notification
+from notifications.transports.base import TransportError
+
+# Without one, a mail server that accepts and falls silent would hold a worker's thread for ever.
+TIMEOUT_SECONDS = 10
+
+
+def send(delivery: Delivery) -> None:
+    """Send a notification to its user's address; raise TransportError when it was not accepted."""
+    notification = delivery.notification
+    if not notification.user.is_active:
+        raise TransportError("The user is switched off.", permanent=True)
+    try:
+        _send(_build_message(notification))
+    except smtplib.SMTPAuthenticationError as error:
+        # That is our own set-up; once it is put right, the message can go.
+        raise TransportError(_sentence(error), permanent=False) from error
+    except smtplib.SMTPResponseException as error:
+        raise TransportError(_sentence(error), permanent=error.smtp_code >= 500) from error
+    except smtplib.SMTPRecipientsRefused as error:
+        codes = [code for code, _ in error.recipients.values()]
+        raise TransportError(_sentence(error), permanent=min(codes) >= 500) from error
+    except smtplib.SMTPNotSupportedError as error:
+        raise TransportError(_sentence(error), permanent=True) from error
+    except OSError as error:
+        raise TransportError(_sentence(error), permanent=False) from error
+    except ValueError as error:
+        raise TransportError(_sentence(error), permanent=True) from error
+
+
+def _send(message: EmailMultiAlternatives) -> None:
+    connection = get_connection(timeout=settings.EMAIL_TIMEOUT or TIMEOUT_SECONDS)
+    message.connection = connection
+    connection.open()
+    try:
+        message.send()
+    finally:
+        # A goodbye that fails after the message was taken must not look like a message to retry.
+        with contextlib.suppress(OSError):
+            connection.close()
+
+
+def _build_message(notification: Notification) -> EmailMultiAlternatives:
+    context = {
+        "notification": notification,
+        "url": _absolute(notification.link),
+        "settings_url": _absolute("/settings"),
+    }
+    # Templates show times in the zone that is active.
+    with timezone.override(_zone_of(notification.user)):
+        text = render_to_string("notifications/email/message.txt", context)
+        html = render_to_string("notifications/email/message.html", context)
+    message = EmailMultiAlternatives(
+        subject=f"TradeGuard: {' '.join(notification.title.split())}",
+        body=text,
+        to=[notification.user.email],
+        # The same id every time: when a message goes out twice, mail programs can show it once.
+        headers={"Message-ID": f"<{notification.pk}@{_host_name()}>"},
+    )
+    message.attach_alternative(html, "text/html")
+    return message
+
+
+def _zone_of(user: User) -> zoneinfo.ZoneInfo:
+    try:
+        return zoneinfo.ZoneInfo(user.time_zone)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError):
+        return zoneinfo.ZoneInfo("UTC")
+
+
+def _absolute(path: str) -> str:
+    return f"{settings.PUBLIC_URL.rstrip('/')}{path}" if path else ""
+
+
+def _host_name() -> str:
+    return urlsplit(settings.PUBLIC_URL).hostname or "localhost"
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, smtplib.SMTPResponseException):
+        text = error.smtp_error
+        words = text.decode(errors="replace") if isinstance(text, bytes) else text
+        return f"The mail server said {error.smtp_code}: {words}"
+    return f"{type(error).__name__}: {error}"
