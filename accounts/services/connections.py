@@ -1,0 +1,105 @@
+"""Asking for a connection. The web process touches no terminal: it writes what is wanted, and the
+worker of the account's host brings it about.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from functools import partial
+
+from celery import current_app
+from django.db import transaction
+
+from accounts.models import AccountConnection, ConnectedAccount, ConnectionLog
+from accounts.models.connection import ConnectionState
+from accounts.sessions.states import Reason
+
+# After this the worker has found the request in the database by itself.
+_MESSAGE_SECONDS = 30.0
+_TICK_SECONDS = 2.0
+_WRITTEN = [
+    "is_wanted",
+    "state",
+    "since",
+    "reason",
+    "last_error",
+    "retries",
+    "next_attempt_at",
+]
+
+
+@transaction.atomic
+def request_connect(*, account: ConnectedAccount, now: datetime) -> AccountConnection:
+    """Ask the account's host to connect it; one that is connected stays so."""
+    connection = _locked(account, now)
+    is_connected = connection.state == ConnectionState.CONNECTED and connection.is_wanted
+    if not is_connected:
+        _move(account, connection, ConnectionState.CONNECTING, now)
+    connection.is_wanted = True
+    connection.save(update_fields=_WRITTEN)
+    _send_on_commit(account)
+    return connection
+
+
+@transaction.atomic
+def request_disconnect(*, account: ConnectedAccount, now: datetime) -> AccountConnection:
+    """Ask the account's host to end its session; its last reading grows stale."""
+    connection = _locked(account, now)
+    if connection.state != ConnectionState.DISCONNECTED:
+        _move(account, connection, ConnectionState.DISCONNECTED, now)
+    connection.is_wanted = False
+    connection.save(update_fields=_WRITTEN)
+    _send_on_commit(account)
+    return connection
+
+
+def request_evaluation(*, accounts: Iterable[ConnectedAccount]) -> None:
+    """Ask the hosts of these accounts for a tick out of turn."""
+    for host in sorted({account.terminal_host_id for account in accounts}):
+        _send("tradeguard.tick", host, expires=_TICK_SECONDS)
+
+
+def _locked(account: ConnectedAccount, now: datetime) -> AccountConnection:
+    connection, _ = AccountConnection.objects.select_for_update().get_or_create(
+        account=account, defaults={"since": now}
+    )
+    return connection
+
+
+def _move(
+    account: ConnectedAccount, connection: AccountConnection, state: ConnectionState, now: datetime
+) -> None:
+    """Change the state and log it; asked twice, it is logged once."""
+    if connection.state != state:
+        ConnectionLog.objects.create(
+            account_id=account.pk,
+            user_id=account.user_id,
+            account_name=account.name,
+            from_state=connection.state,
+            to_state=state,
+            reason=Reason.REQUESTED,
+            message=Reason.REQUESTED.sentence,
+            created_at=now,
+        )
+    # The worker takes a later `since` for a newer wish, also when its clock is ahead of ours.
+    connection.since = max(now, connection.since + timedelta(microseconds=1))
+    connection.state = state
+    connection.reason, connection.last_error = Reason.REQUESTED, ""
+    connection.retries, connection.next_attempt_at = 0, None
+
+
+def _send_on_commit(account: ConnectedAccount) -> None:
+    send = partial(
+        _send,
+        "accounts.apply_connection",
+        account.terminal_host_id,
+        str(account.pk),
+        expires=_MESSAGE_SECONDS,
+    )
+    # Robust: with Redis away the wish stands in the database, where the worker finds it.
+    transaction.on_commit(send, robust=True)
+
+
+def _send(task: str, host: str, *arguments: str, expires: float) -> None:
+    current_app.send_task(
+        task, args=arguments, queue=f"terminals.{host}", expires=expires, retry=False
+    )

@@ -1,0 +1,51 @@
+"""The sessions that this process holds, by host."""
+
+from pathlib import Path
+from threading import Lock
+from uuid import UUID
+
+from django.conf import settings
+
+from accounts.models import TerminalHost
+from accounts.sessions.host import HostSessions
+from accounts.sessions.roster import LoadCursors, ensure_hosts
+from accounts.terminals.registry import source_of
+
+_held: dict[str, HostSessions] = {}
+_lock = Lock()
+
+
+def open_sessions(
+    host: str, load_cursors: LoadCursors | None = None, *, is_inline: bool = False
+) -> HostSessions:
+    """Return the sessions of a host, opened when this process has none yet.
+
+    `load_cursors` names the newest stored deal of accounts that are new to the process; it runs on
+    the roster's thread. `is_inline` does everything in the caller's thread.
+    """
+    with _lock:
+        sessions = _held.get(host)
+        if sessions is None:
+            ensure_hosts()
+            kind = TerminalHost.objects.values_list("kind", flat=True).get(pk=host)
+            source = source_of(host, kind, Path(settings.SIMULATED_BROKER_HOME))
+            sessions = HostSessions(host, source, load_cursors=load_cursors, is_inline=is_inline)
+            _held[host] = sessions
+        return sessions
+
+
+def sessions_of(host: str) -> HostSessions | None:
+    return _held.get(host)
+
+
+def close_sessions() -> None:
+    """Let go of all sessions; connections stay wanted and are restored by the next process."""
+    with _lock:
+        while _held:
+            _held.popitem()[1].close()
+
+
+def nudge(account_id: UUID) -> None:
+    """Make whatever sessions are held here look at an account in the database now."""
+    for sessions in list(_held.values()):
+        sessions.nudge(account_id)

@@ -1,0 +1,78 @@
+"""Who answers for the accounts of a terminal host."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Lock
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from accounts.terminals.base import IPC_NOT_STARTED
+from accounts.terminals.readings import ReadingBatch
+from accounts.terminals.simulated.client import RemoteBroker
+from accounts.terminals.simulated.link import LinkError
+
+SIMULATED = "simulated"
+NO_TERMINALS = "This worker has no MetaTrader 5 terminals."
+_ADDRESS_FILE = "broker.json"
+
+
+class Source(Protocol):
+    """The terminals of one host: all accounts at once, and single calls by login.
+
+    ``authorise_many`` takes (login, password, server) and gives a ``last_error()`` code for each, 1
+    for success. ``call`` answers the methods of the simulated broker's link: history_deals, rates,
+    symbol_info, symbol_tick and so on. Each raises LinkError when nobody answers.
+    """
+
+    def authorise_many(self, credentials: Sequence[tuple[int, str, str]]) -> list[int]: ...
+
+    def read_batch(
+        self, logins: npt.NDArray[np.int64], deal_cursors: npt.NDArray[np.int64]
+    ) -> ReadingBatch: ...
+
+    def call(self, method: str, *arguments: Any) -> Any: ...
+
+
+class NoTerminals:
+    """A host whose worker has no terminals: nothing connects, and each account says why."""
+
+    def authorise_many(self, credentials: Sequence[tuple[int, str, str]]) -> list[int]:
+        return list(self.call("authorise_many", len(credentials)))
+
+    def read_batch(
+        self, logins: npt.NDArray[np.int64], deal_cursors: npt.NDArray[np.int64]
+    ) -> ReadingBatch:
+        batch: ReadingBatch = self.call("read_batch", logins, deal_cursors)
+        return batch
+
+    def call(self, method: str, *arguments: Any) -> Any:
+        del method, arguments  # whatever is asked, nobody answers
+        raise LinkError(IPC_NOT_STARTED, NO_TERMINALS)
+
+
+_registered: dict[str, Source] = {}
+_lock = Lock()
+
+
+def register(host: str, source: Source) -> None:
+    """Let a source in this process, such as a `TradeServer`, answer for a host."""
+    with _lock:
+        _registered[host] = source
+
+
+def unregister(host: str) -> None:
+    with _lock:
+        _registered.pop(host, None)
+
+
+def source_of(host: str, kind: str, broker_home: Path) -> Source:
+    """Return the source of a host by its kind; a simulated broker is found by its address file."""
+    with _lock:
+        registered = _registered.get(host)
+    if registered is not None:
+        return registered
+    if kind == SIMULATED:
+        return RemoteBroker(broker_home / _ADDRESS_FILE)
+    return NoTerminals()
