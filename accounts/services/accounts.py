@@ -12,7 +12,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from accounts.models import AccountConnection, ApiKey, ConnectedAccount, TerminalHost, User
 from accounts.services.connections import request_connect, request_disconnect
-from accounts.services.keys import checked_secret, create_key, rotate_secret
+from accounts.services.keys import checked_secret, create_key, log_in_again, rotate_secret
 from accounts.services.locks import forget_account, refuse_if_locked
 from accounts.services.tags import tags_named
 
@@ -231,19 +231,19 @@ def _change_password(account: ConnectedAccount, password: str, now: datetime) ->
         return
     account.api_key = _credential(account, password, None)
     account.save(update_fields=["api_key", "updated_at"])
-    if is_wanted(account.pk):
-        request_connect(account=account, now=now)
+    if _is_wanted(account.pk):
+        log_in_again(account=account, now=now)
 
 
 def _follow_up(account: ConnectedAccount, changed: list[str], now: datetime) -> None:
     if "is_active" in changed:
         request = request_connect if account.is_active else request_disconnect
         request(account=account, now=now)
-    elif not CREDENTIALS.isdisjoint(changed) and is_wanted(account.pk):
-        request_connect(account=account, now=now)
+    elif not CREDENTIALS.isdisjoint(changed) and _is_wanted(account.pk):
+        log_in_again(account=account, now=now)
 
 
-def is_wanted(account_id: UUID) -> bool:
+def _is_wanted(account_id: UUID) -> bool:
     return AccountConnection.objects.filter(account_id=account_id, is_wanted=True).exists()
 
 

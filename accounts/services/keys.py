@@ -4,8 +4,8 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.views.decorators.debug import sensitive_variables
 
-from accounts.models import ApiKey, User
-from accounts.services.connections import request_connect
+from accounts.models import ApiKey, ConnectedAccount, User
+from accounts.services.connections import request_connect, request_disconnect
 
 LONGEST_SECRET = 256
 
@@ -28,8 +28,14 @@ def rotate_secret(*, key: ApiKey, secret: str, now: datetime) -> ApiKey:
     key.secret = checked_secret(secret)
     key.save(update_fields=["secret", "updated_at"])
     for account in key.accounts.filter(connection__is_wanted=True).order_by("pk"):
-        request_connect(account=account, now=now)
+        log_in_again(account=account, now=now)
     return key
+
+
+def log_in_again(*, account: ConnectedAccount, now: datetime) -> None:
+    """End the session of an account and ask for a new one, with the credentials it has now."""
+    request_disconnect(account=account, now=now)
+    request_connect(account=account, now=now)
 
 
 @sensitive_variables("secret")
