@@ -1,0 +1,205 @@
+"""The demo desk as data: who trades what, in which groups, under which rules.
+
+Firms and servers are made up. The robots are tuned so that, from a fresh start, Alpha 3 uses up its
+daily loss within a few minutes while most other accounts stay calm.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from risk.models import RiskRule
+
+Type = RiskRule.Type
+
+
+@dataclass(frozen=True)
+class DemoUser:
+    username: str
+    time_zone: str
+    is_staff: bool = False
+
+    @property
+    def email(self) -> str:
+        return f"{self.username}@example.com"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoAccount:
+    """`deposit` is what the account holds today; what lacks to `initial` was lost before."""
+
+    name: str
+    owner: str
+    broker: str
+    server: str
+    login: int
+    initial: int
+    deposit: int
+    robot: Mapping[str, Any]
+    currency: str = "USD"
+    leverage: int = 100
+    commission_per_lot: float = 3.5
+    is_demo: bool = True
+    day_reset_zone: str = "America/New_York+7h"
+    tags: tuple[str, ...] = ()
+
+    @property
+    def initial_balance(self) -> Decimal:
+        return Decimal(self.initial)
+
+
+@dataclass(frozen=True)
+class DemoGroup:
+    name: str
+    owner: str
+    description: str
+    accounts: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoRule:
+    name: str
+    owner: str
+    rule_type: str
+    limit: Decimal
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    groups: tuple[str, ...] = ()
+    accounts: tuple[str, ...] = ()
+    is_firm_rule: bool = False
+
+
+TRADER = DemoUser("maya", "Europe/Prague")
+COLLEAGUE = DemoUser("jonas", "Europe/Berlin")
+STAFF = DemoUser("staff", "UTC", is_staff=True)
+USERS = (TRADER, COLLEAGUE, STAFF)
+
+CORVANE = {"broker": "Corvane Funding", "server": "CorvaneFunding-Demo"}
+HALDEN = {"broker": "Halden Prime", "server": "HaldenPrime-Server2"}
+NORTHGATE = {"broker": "Northgate Markets", "server": "NorthgateMarkets-Live"}
+
+ACCOUNTS = (
+    DemoAccount(
+        name="Alpha 1", owner="maya", **CORVANE, login=71_204_411, initial=100_000,
+        deposit=101_840, robot={"strategy": "trend"}, tags=("challenge",),
+    ),
+    DemoAccount(
+        name="Alpha 2", owner="maya", **CORVANE, login=71_204_412, initial=100_000,
+        deposit=99_310, robot={"strategy": "reversion"}, tags=("challenge",),
+    ),
+    # Trades far too often for what each trade costs: the losses come steadily, not by one price.
+    DemoAccount(
+        name="Alpha 3", owner="maya", **CORVANE, login=71_204_413, initial=100_000,
+        deposit=98_120, commission_per_lot=15.0, tags=("challenge",),
+        robot={"strategy": "scalper", "exposure": 15.0, "pace_bars": 1.0, "max_positions": 3,
+               "loss_limit_fraction": 0.085},
+    ),
+    DemoAccount(
+        name="Alpha 4", owner="maya", **CORVANE, login=71_204_414, initial=50_000,
+        deposit=50_420, robot={"strategy": "holder"}, tags=("funded",),
+    ),
+    DemoAccount(
+        name="Meridian Swing", owner="maya", **HALDEN, login=8_830_107, initial=80_000,
+        deposit=82_650, currency="EUR", robot={"strategy": "trend", "exposure": 2.0},
+        day_reset_zone="Europe/Prague", tags=("funded", "swing"),
+    ),
+    DemoAccount(
+        name="Meridian Grid", owner="maya", **HALDEN, login=8_830_108, initial=60_000,
+        deposit=58_900, currency="EUR", leverage=30, robot={"strategy": "grid", "exposure": 10.0},
+        day_reset_zone="Europe/Prague", tags=("funded",),
+    ),
+    DemoAccount(
+        name="Meridian Scalp", owner="maya", **HALDEN, login=8_830_115, initial=25_000,
+        deposit=25_310, currency="EUR", robot={"strategy": "scalper", "exposure": 3.0},
+        day_reset_zone="Europe/Prague", tags=("own money",),
+    ),
+    DemoAccount(
+        name="Bluewater Macro", owner="maya", **NORTHGATE, login=550_231, initial=200_000,
+        deposit=204_700, is_demo=False, robot={"strategy": "holder", "exposure": 2.0},
+        tags=("own money",),
+    ),
+    DemoAccount(
+        name="Bluewater Breakout", owner="maya", **NORTHGATE, login=550_232, initial=150_000,
+        deposit=146_200, leverage=20, is_demo=False,
+        robot={"strategy": "grid", "exposure": 12.0, "max_positions": 4}, tags=("own money",),
+    ),
+    DemoAccount(
+        name="Nordwind 1", owner="jonas", **NORTHGATE, login=551_804, initial=50_000,
+        deposit=51_150, currency="EUR", is_demo=False, robot={"strategy": "reversion"},
+    ),
+    DemoAccount(
+        name="Nordwind 2", owner="jonas", **NORTHGATE, login=551_805, initial=50_000,
+        deposit=49_480, currency="EUR", is_demo=False,
+        robot={"strategy": "grid", "exposure": 6.0},
+    ),
+    DemoAccount(
+        name="Nordwind Hedge", owner="jonas", **HALDEN, login=8_831_220, initial=30_000,
+        deposit=30_240, robot={"strategy": "trend", "exposure": 1.5},
+    ),
+)  # fmt: skip
+
+GROUPS = (
+    DemoGroup(
+        "Alpha desk", "maya", "The four challenge accounts at Corvane.",
+        ("Alpha 1", "Alpha 2", "Alpha 3", "Alpha 4"),
+    ),
+    DemoGroup(
+        "Funded", "maya", "Everything that pays out: a violated rule ends it.",
+        ("Alpha 4", "Meridian Swing", "Meridian Grid"),
+    ),
+    DemoGroup(
+        "Own money", "maya", "No firm's rules, only mine.",
+        ("Meridian Scalp", "Bluewater Macro", "Bluewater Breakout"),
+    ),
+    DemoGroup(
+        "Nordwind", "jonas", "Family accounts.", ("Nordwind 1", "Nordwind 2", "Nordwind Hedge")
+    ),
+)  # fmt: skip
+
+RULES = (
+    DemoRule(
+        name="Daily loss 5 %", owner="maya", rule_type=Type.MAX_DAILY_LOSS,
+        limit=Decimal("0.05"), groups=("Alpha desk",), is_firm_rule=True,
+        parameters={"reference": "balance", "reset_time": "00:00", "reset_zone": "Europe/Prague"},
+    ),
+    DemoRule(
+        name="Maximum loss 10 %", owner="maya", rule_type=Type.MAX_DRAWDOWN,
+        limit=Decimal("0.10"), groups=("Alpha desk", "Funded"), is_firm_rule=True,
+    ),
+    DemoRule(
+        name="Trailing 4 %, locks at the start", owner="maya", rule_type=Type.MAX_DRAWDOWN,
+        limit=Decimal("0.04"), accounts=("Alpha 4",), is_firm_rule=True,
+        parameters={"kind": "trailing_intraday_equity", "lock": "at_initial"},
+    ),
+    DemoRule(
+        name="Daily loss 4 % of the higher", owner="maya", rule_type=Type.MAX_DAILY_LOSS,
+        limit=Decimal("0.04"), groups=("Funded",), is_firm_rule=True,
+        parameters={"reference": "higher_of_balance_and_equity"},
+    ),
+    DemoRule(
+        name="At most 4 positions", owner="maya", rule_type=Type.POSITION_LIMIT,
+        limit=Decimal(4), accounts=("Meridian Grid", "Bluewater Breakout"),
+        parameters={"hold_seconds": 20},
+    ),
+    DemoRule(
+        name="Leverage below 15", owner="maya", rule_type=Type.MAX_LEVERAGE,
+        limit=Decimal(15), groups=("Funded", "Own money"), parameters={"hold_seconds": 20},
+    ),
+    DemoRule(
+        name="Margin level above 150 %", owner="maya", rule_type=Type.MARGIN_LEVEL,
+        limit=Decimal(150), groups=("Own money",), parameters={"hold_seconds": 20},
+    ),
+    DemoRule(
+        name="At most 17 lots a symbol", owner="maya", rule_type=Type.MAX_POSITION_SIZE,
+        limit=Decimal(17), accounts=("Bluewater Macro", "Bluewater Breakout"),
+    ),
+    DemoRule(
+        name="Daily loss 1,500", owner="jonas", rule_type=Type.MAX_DAILY_LOSS,
+        limit=Decimal(1_500), groups=("Nordwind",),
+        parameters={"amount_kind": "money", "reference": "equity"},
+    ),
+    DemoRule(
+        name="Margin level above 300 %", owner="jonas", rule_type=Type.MARGIN_LEVEL,
+        limit=Decimal(300), groups=("Nordwind",),
+    ),
+)  # fmt: skip

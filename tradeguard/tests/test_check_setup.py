@@ -1,0 +1,104 @@
+import json
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+
+import pytest
+from django.conf import settings
+from django.core.management import call_command
+from django.test import override_settings
+from django.utils import timezone
+from redis import Redis
+
+from accounts.models import TerminalHost, User
+from accounts.tests.factories import make_key
+from tradeguard.health.checks import Check, check_all, judge_clock, judge_lease
+
+NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+pytestmark = pytest.mark.django_db
+
+
+def finding(part: str) -> Check:
+    return next(check for check in check_all(now=timezone.now()) if check.part == part)
+
+
+def test_it_finds_a_sound_machine_sound(redis: Redis) -> None:
+    TerminalHost.objects.create(
+        name="local",
+        kind=TerminalHost.Kind.METATRADER5,
+        lease_owner="local:1",
+        lease_expires_at=timezone.now() + timedelta(seconds=10),
+    )
+    redis.hset("tick:{local}", mapping={"at": timezone.now().timestamp()})
+    out = StringIO()
+    call_command("check_setup", "--json", stdout=out)
+    states = {check["part"]: check["state"] for check in json.loads(out.getvalue())}
+    assert set(states.values()) == {"ok"}
+    assert {"mode", "secrets", "database", "vault", "redis", "clock", "mail"} < set(states)
+
+
+def test_it_exits_with_1_and_says_what_to_do() -> None:
+    out = StringIO()
+    with (
+        override_settings(REDIS_URL="redis://127.0.0.1:1/0"),
+        pytest.raises(SystemExit) as raised,
+    ):
+        call_command("check_setup", stdout=out)
+    assert raised.value.code == 1
+    line = next(line for line in out.getvalue().splitlines() if " redis " in line)
+    assert line.startswith("fail")
+    assert line.endswith("→ Start the desk: make run")
+
+
+def test_it_notices_a_master_key_that_opens_nothing(alice: User) -> None:
+    make_key(alice)
+    assert finding("vault").state == "ok"
+    with override_settings(MASTER_KEY="another master key of at least 32 characters"):
+        check = finding("vault")
+    assert check.state == "fail"
+    assert "1 of 1 stored keys" in check.message
+
+
+def test_it_notices_secrets_that_others_can_read() -> None:
+    path = settings.HOME / "secrets.env"
+    path.chmod(0o644)
+    try:
+        assert finding("secrets").state == "fail"
+    finally:
+        path.chmod(0o600)
+    assert finding("secrets").state == "ok"
+
+
+@pytest.mark.parametrize(
+    ("skew_seconds", "state"),
+    [(0.2, "ok"), (0.25, "ok"), (-0.26, "warn"), (1.0, "warn"), (1.01, "fail"), (-5.0, "fail")],
+)
+def test_it_judges_the_clock(skew_seconds: float, state: str) -> None:
+    assert judge_clock(skew_seconds).state == state
+
+
+@pytest.mark.parametrize(
+    ("seconds_left", "state"), [(None, "fail"), (-1, "fail"), (0, "fail"), (1, "ok")]
+)
+def test_it_judges_the_lease(seconds_left: int | None, state: str) -> None:
+    expires_at = None if seconds_left is None else NOW + timedelta(seconds=seconds_left)
+    host = TerminalHost(name="local", lease_owner="local:1", lease_expires_at=expires_at)
+    assert judge_lease("local", host, now=NOW).state == state
+
+
+def test_it_knows_a_host_without_accounts() -> None:
+    assert judge_lease("local", None, now=NOW).state == "warn"
+
+
+@pytest.mark.parametrize(
+    ("backend", "is_embedded", "state"),
+    [
+        ("django.core.mail.backends.console.EmailBackend", True, "ok"),
+        ("django.core.mail.backends.console.EmailBackend", False, "warn"),
+        ("django.core.mail.backends.smtp.EmailBackend", True, "fail"),
+    ],
+)
+def test_it_judges_the_mail_settings(backend: str, is_embedded: bool, state: str) -> None:
+    with override_settings(
+        EMAIL_BACKEND=backend, EMBEDDED=is_embedded, EMAIL_HOST="127.0.0.1", EMAIL_PORT=1
+    ):
+        assert finding("mail").state == state

@@ -1,0 +1,141 @@
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from django.test import Client, override_settings
+from django.utils import timezone
+from prometheus_client import CollectorRegistry, multiprocess
+from prometheus_client.parser import text_string_to_metric_families
+from redis import Redis
+
+from accounts.models import TerminalHost
+from accounts.terminals.simulated.process import BrokerService
+from accounts.terminals.simulated.server import TradeServer
+from tradeguard.health.probes import OLDEST_TICK_SECONDS, probe_tick
+
+NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+NOWHERE = "redis://127.0.0.1:1/0"
+
+
+def tick(redis: Redis, *, at: datetime) -> None:
+    facts = {"at": at.timestamp(), "duration_ms": 12.5, "dropped": 3, "late": 1, "accounts": 12}
+    redis.hset("tick:{local}", mapping=facts)
+
+
+def test_it_is_live_without_looking_at_anything(client: Client) -> None:
+    with override_settings(REDIS_URL=NOWHERE):
+        answer = client.get("/health")
+    assert (answer.status_code, answer.json()) == (200, {"status": "live"})
+
+
+@pytest.mark.django_db
+def test_it_is_ready_when_every_part_works(client: Client, redis: Redis) -> None:
+    tick(redis, at=timezone.now())
+    answer = client.get("/health/ready")
+    assert answer.status_code == 200
+    assert answer.json()["status"] == "ready"
+    assert set(answer.json()["parts"]) == {"database", "redis", "tick:local"}
+    assert "no-store" in answer["Cache-Control"]
+
+
+@pytest.mark.django_db
+def test_it_names_redis_when_redis_is_gone(client: Client) -> None:
+    with override_settings(REDIS_URL=NOWHERE):
+        answer = client.get("/health/ready")
+    assert answer.status_code == 503
+    assert answer.json()["failed"] == ["redis", "tick:local"]
+
+
+@pytest.mark.django_db
+def test_it_names_a_host_that_never_ticked(client: Client) -> None:
+    answer = client.get("/health/ready")
+    assert answer.status_code == 503
+    assert answer.json()["failed"] == ["tick:local"]
+
+
+@pytest.mark.parametrize(
+    ("age_seconds", "is_working"),
+    [
+        (OLDEST_TICK_SECONDS - 0.1, True),
+        (OLDEST_TICK_SECONDS, True),
+        (OLDEST_TICK_SECONDS + 0.1, False),
+    ],
+)
+def test_a_tick_may_be_five_seconds_old(redis: Redis, age_seconds: float, is_working: bool) -> None:
+    tick(redis, at=NOW - timedelta(seconds=age_seconds))
+    assert probe_tick("local", now=NOW).is_working is is_working
+
+
+@pytest.mark.django_db
+def test_it_looks_at_the_broker_when_a_host_uses_it(
+    client: Client, redis: Redis, tmp_path: Path
+) -> None:
+    TerminalHost.objects.create(name="local", kind=TerminalHost.Kind.SIMULATED)
+    tick(redis, at=timezone.now())
+    service = BrokerService(TradeServer(feed=False), tmp_path)
+    with override_settings(SIMULATED_BROKER_HOME=tmp_path):
+        assert client.get("/health/ready").json()["failed"] == ["broker"]
+        service.start()
+        try:
+            assert client.get("/health/ready").status_code == 200
+        finally:
+            service.stop()
+        assert client.get("/health/ready").json()["failed"] == ["broker"]
+
+
+def test_metrics_tell_of_the_ticks(client: Client, redis: Redis) -> None:
+    tick(redis, at=timezone.now())
+    answer = client.get("/metrics")
+    assert answer.status_code == 200
+    samples = {
+        (sample.name, sample.labels.get("host")): sample.value
+        for family in text_string_to_metric_families(answer.content.decode())
+        for sample in family.samples
+    }
+    assert samples["tradeguard_last_tick_duration_milliseconds", "local"] == 12.5
+    assert samples["tradeguard_ticks_dropped", "local"] == 3
+    assert samples["tradeguard_last_tick_age_seconds", "local"] < OLDEST_TICK_SECONDS
+
+
+def test_metrics_gather_what_all_processes_counted(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    assert b"python_info" not in client.get("/metrics").content
+    registry = CollectorRegistry()
+    multiprocess.MultiProcessCollector(registry, path=str(tmp_path))
+
+
+def test_metrics_without_redis_still_tell_the_rest(client: Client) -> None:
+    with override_settings(REDIS_URL=NOWHERE):
+        answer = client.get("/metrics")
+    assert answer.status_code == 200
+    assert b"python_info" in answer.content
+
+
+@pytest.mark.parametrize(
+    ("address", "headers", "status"),
+    [
+        ("127.0.0.1", {}, 200),
+        ("::1", {}, 200),
+        ("192.0.2.7", {}, 404),
+        ("127.0.0.1", {"X-Forwarded-For": "192.0.2.7"}, 404),
+        ("192.0.2.7", {"Authorization": "Bearer metrics-token"}, 200),
+        ("192.0.2.7", {"Authorization": "Bearer another-token"}, 404),
+        ("", {}, 404),
+    ],
+)
+def test_metrics_are_for_this_machine_and_for_who_knows_the_token(
+    client: Client,
+    monkeypatch: pytest.MonkeyPatch,
+    address: str,
+    headers: dict[str, str],
+    status: int,
+) -> None:
+    monkeypatch.setenv("METRICS_TOKEN", "metrics-token")
+    assert client.get("/metrics", REMOTE_ADDR=address, headers=headers).status_code == status
+
+
+def test_an_unset_token_opens_nothing(client: Client) -> None:
+    headers = {"Authorization": "Bearer "}
+    assert client.get("/metrics", REMOTE_ADDR="192.0.2.7", headers=headers).status_code == 404
