@@ -63,6 +63,7 @@ class TestQueries:
             (("EURUSD",), {}, "Unnamed arguments not allowed"),
             ((), {"symbol": 5}, 'Invalid "symbol" argument'),
             ((), {"symbol": None}, 'Invalid "symbol" argument'),
+            ((), {"symbol": "\ud800"}, 'Invalid "symbol" argument'),
             ((), {"ticket": "7"}, 'Invalid "ticket" argument'),
             ((), {"ticket": np.int64(7)}, 'Invalid "ticket" argument'),
             ((), {"group": 1}, 'Invalid "group" argument'),

@@ -38,6 +38,7 @@ Check = Callable[[Any], Any]
 def text(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError(value)
+    value.encode()  # half a surrogate pair is no text: UnicodeEncodeError is a ValueError
     return str(value)
 
 
