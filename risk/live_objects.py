@@ -37,6 +37,10 @@ class RuleView:
     is_firm_rule: bool
     parameters: RuleParameters
 
+    @property
+    def order(self) -> tuple[str, str, str]:
+        return self.parameters.rule_type.value, self.name, str(self.id)
+
 
 @dataclass(frozen=True)
 class Member:
@@ -85,7 +89,7 @@ class Member:
         symbols = self.state.tables.symbols if self.state is not None else ()
         return {
             rule.id: Row(self, rule, _numbers(stored.get(str(rule.id)), symbols, self.is_fresh))
-            for rule in self.rules
+            for rule in sorted(self.rules, key=lambda rule: rule.order)
         }
 
     @cached_property
@@ -174,7 +178,10 @@ def group_object(group_id: UUID, name: str, members: Sequence[Member], *, sequen
         "sequence": sequence,
         "unknown_accounts": [str(member.id) for member in members if _is_unknown(member)],
         "weakest_account": weakest.summary() if weakest else None,
-        "rules": [_group_rule(rows) for rows in rules.values()],
+        "rules": [
+            _group_rule(rows)
+            for rows in sorted(rules.values(), key=lambda rows: rows[0].rule.order)
+        ],
         "accounts": [_group_member(member) for member in members],
     }
 

@@ -18,7 +18,7 @@ from django.db.models import Max
 from risk.core.arrays import Flags, Floats, Integers
 from risk.core.rule_types import LOSS_RULES
 from risk.core.states import PairState, new_state
-from risk.desk import Desk
+from risk.desk import AccountFacts, Desk
 from risk.models import RuleBreach, RuleState
 
 _MONEY_COLUMNS = (
@@ -53,8 +53,14 @@ class StoredState:
     begun_anew: Flags
 
 
-def load_state(desk: Desk, now: datetime) -> StoredState:
-    """Read baselines and latches; a pair that has none yet begins now."""
+def load_state(
+    desk: Desk, now: datetime, former: Sequence[AccountFacts | None] = ()
+) -> StoredState:
+    """Read baselines and latches; a pair that has none yet begins now.
+
+    `former` are the accounts as they were loaded before: one that was pointed at another login
+    since then starts again, for its deals are other deals.
+    """
     stored = _existing(desk)
     missing = _missing(desk, stored, now)
     if missing:
@@ -80,10 +86,25 @@ def load_state(desk: Desk, now: datetime) -> StoredState:
     np.maximum.at(last_deal, table.account_index, deals)
     # A rule that was switched off or taken from the account has missed deals: it starts again.
     behind = (row_ids > 0) & (deals < last_deal[table.account_index])
+    swapped = _pointed_elsewhere(desk, former)
+    last_deal[swapped] = 0
+    behind |= (row_ids > 0) & swapped[table.account_index]
     state = _restarted(state, behind, now.timestamp())
     begun_anew = np.zeros(table.accounts, dtype=np.bool_)
     begun_anew[table.account_index[behind]] = True
     return StoredState(load_latches(desk, state), row_ids, last_deal, stored_at, begun_anew)
+
+
+def _pointed_elsewhere(desk: Desk, former: Sequence[AccountFacts | None]) -> Flags:
+    identity = {each.id: (each.server, each.login) for each in former if each}
+    return np.array(
+        [
+            each is not None
+            and identity.get(each.id, (each.server, each.login)) != (each.server, each.login)
+            for each in desk.accounts
+        ],
+        dtype=np.bool_,
+    )
 
 
 def stored_cursors(account_ids: Sequence[UUID]) -> dict[UUID, int]:

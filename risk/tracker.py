@@ -7,10 +7,10 @@ from datetime import datetime
 from uuid import UUID
 
 import numpy as np
-from accounts.sessions.host import Poll
 
 from accounts.core.zones import broker_zone
 from accounts.market_history import Calls
+from accounts.sessions.host import Poll
 from accounts.sessions.states import SessionState
 from accounts.terminals.readings import Rows
 from risk.core.account_columns import AccountColumns, account_columns
@@ -81,6 +81,9 @@ class RiskTracker:
     def state(self) -> PairState:
         return self._state
 
+    def is_loaded_for(self, poll: Poll) -> bool:
+        return poll.roster_version == self._roster_version
+
     def refresh(self, poll: Poll) -> bool:
         """Load the desk again if sessions, rules, groups or latches changed; tell whether."""
         roster_moved = poll.roster_version != self._roster_version
@@ -101,8 +104,9 @@ class RiskTracker:
         if self._roster_version >= 0:
             # What is read back must contain everything that this process has counted.
             self.save(poll.now)
+        former = self.desk.accounts if self._roster_version >= 0 else ()
         self.desk = load_desk(poll.account_ids, fingerprint)
-        self._stored = load_state(self.desk, poll.now)
+        self._stored = load_state(self.desk, poll.now, former)
         self._state = self._saved = self._stored.state
         self._last_deal = self._stored.last_deal.copy()
         self._deals_unsaved = self._stored.begun_anew.copy()

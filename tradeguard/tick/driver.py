@@ -29,6 +29,7 @@ class TickDriver:
 
     A request that comes while a tick runs is dropped; one that follows the previous start within
     half an interval is late (a queue that was held up empties itself at once): both are counted.
+    `finish` runs in the same thread after the last tick.
     """
 
     def __init__(
@@ -36,10 +37,12 @@ class TickDriver:
         tick: Callable[[], None],
         *,
         interval_seconds: float,
+        finish: Callable[[], None] = lambda: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.counts = TickCounts()
         self._tick = tick
+        self._finish = finish
         self._interval = interval_seconds
         self._monotonic = monotonic
         self._wake = threading.Event()
@@ -74,6 +77,12 @@ class TickDriver:
         return True
 
     def _run(self) -> None:
+        try:
+            self._run_until_stopped()
+        finally:
+            self._finish()
+
+    def _run_until_stopped(self) -> None:
         while not self._stopping.is_set():
             if not self._wake.wait(WATCHDOG_SECONDS if self._is_quiet() else self._interval):
                 self._beat_by_itself()

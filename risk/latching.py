@@ -1,0 +1,146 @@
+"""Violations on their way into the ledger: written before anything acts on them."""
+
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import F
+from django.urls import reverse
+
+from accounts.sessions.poll import Poll
+from notifications.models import NotificationType, Priority
+from notifications.services import Message, notify
+from risk.core.figures import Currency
+from risk.core.pair_numbers import pair_numbers
+from risk.core.sentences import breach_sentence, unit_of
+from risk.models import RiskRule, RuleBreach
+from risk.tracker import Assessment
+
+_CLEARED_BY_ITSELF = "Ended by itself: a new day, or inside the limit for the rule's hold time."
+
+
+@dataclass(frozen=True, slots=True)
+class _Cleared:
+    rule_id: UUID
+    account_id: UUID
+    at: datetime
+
+
+class LatchLedger:
+    """Keeps what the ticks decided until the database has it, in order.
+
+    A database that is away for a moment costs no violation: what could not be written is written by
+    the next tick, with the moment and the numbers at which it was seen.
+    """
+
+    def __init__(self) -> None:
+        self._unwritten: list[_Cleared | RuleBreach] = []
+
+    def note(self, assessment: Assessment, poll: Poll) -> None:
+        """Take the latches that this tick opened and cleared."""
+        if not len(assessment.latches.opened) and not len(assessment.latches.cleared):
+            return
+        desk, at = assessment.desk, datetime.fromtimestamp(assessment.moment, UTC)
+        accounts = {row: account_id for account_id, row in desk.account_index.items()}
+        for pair in assessment.latches.cleared.tolist():
+            rule = desk.rules[desk.pairs.rule_index[pair]]
+            row = int(desk.pairs.account_index[pair])
+            self._unwritten.append(_Cleared(rule.id, accounts[row], at))
+        for pair in assessment.latches.opened.tolist():
+            self._unwritten.append(_breach(assessment, poll, pair, at))
+
+    def write(self, now: datetime) -> int:
+        """Write what is waiting, with its notifications, in one transaction; return how much.
+
+        Raises a database error when that fails; everything is kept for the next time.
+        """
+        if not self._unwritten:
+            return 0
+        with transaction.atomic():
+            self._write(now)
+        count = len(self._unwritten)
+        self._unwritten.clear()
+        return count
+
+    def _write(self, now: datetime) -> None:
+        opened: dict[tuple[UUID, UUID], RuleBreach] = {}
+        over: list[RuleBreach] = []
+        for change in self._unwritten:
+            key = (change.rule_id, change.account_id)
+            if isinstance(change, RuleBreach):
+                opened[key] = change
+                continue
+            breach = opened.pop(key, None)
+            if breach is not None:
+                breach.cleared_at, breach.cleared_reason = change.at, _CLEARED_BY_ITSELF
+                over.append(breach)
+            RuleBreach.objects.latched().filter(
+                rule_id=change.rule_id, account_id=change.account_id
+            ).update(cleared_at=change.at, cleared_reason=_CLEARED_BY_ITSELF)
+        breaches = over + _without_latched(list(opened.values()))
+        RuleBreach.objects.bulk_create(breaches)
+        for rule_id, count in Counter(breach.rule_id for breach in breaches).items():
+            last = max(each.latched_at for each in breaches if each.rule_id == rule_id)
+            RiskRule.objects.filter(pk=rule_id).update(
+                breach_count=F("breach_count") + count, last_breach_at=last
+            )
+        notify([_message(breach) for breach in breaches], now=now)
+
+
+def _without_latched(breaches: Sequence[RuleBreach]) -> list[RuleBreach]:
+    """Leave out what the ledger holds already, as after a worker that died right after writing."""
+    held = set(
+        RuleBreach.objects.latched()
+        .filter(account_id__in={breach.account_id for breach in breaches})
+        .values_list("rule_id", "account_id")
+    )
+    return [breach for breach in breaches if (breach.rule_id, breach.account_id) not in held]
+
+
+def _breach(assessment: Assessment, poll: Poll, pair: int, at: datetime) -> RuleBreach:
+    desk = assessment.desk
+    rule = desk.rules[desk.pairs.rule_index[pair]]
+    row = int(desk.pairs.account_index[pair])
+    account = desk.accounts[row]
+    if account is None:  # pragma: no cover  # a pair exists only where the account does
+        raise LookupError(f"Pair {pair} has no account.")
+    numbers = pair_numbers(
+        assessment.evaluation, assessment.latches.state, pair, poll.batch.symbols
+    )
+    reading = poll.batch.accounts[row]
+    currency = Currency(
+        poll.batch.currencies[int(reading["currency"])], int(reading["currency_digits"])
+    )
+    return RuleBreach(
+        id=uuid.uuid4(),
+        user_id=account.user_id,
+        rule_id=rule.id,
+        account_id=account.id,
+        rule_name=rule.name,
+        rule_type=rule.parameters.rule_type.value,
+        account_name=account.name,
+        observed=numbers.value,
+        limit=numbers.limit if numbers.limit is not None else float(rule.parameters.limit),
+        floor=numbers.floor,
+        unit=unit_of(rule.parameters.rule_type, currency.name),
+        message=breach_sentence(account.name, rule.parameters, numbers, currency)[:255],
+        latched_at=at,
+    )
+
+
+def _message(breach: RuleBreach) -> Message:
+    return Message(
+        user_id=breach.user_id,
+        type=NotificationType.RISK_BREACH,
+        priority=Priority.URGENT,
+        title=f"{breach.account_name}: “{breach.rule_name}” is violated"[:160],
+        body=breach.message,
+        link=reverse("account-detail", args=[breach.account_id]),
+        object_type="account",
+        object_id=str(breach.account_id),
+        dedupe_key=f"risk_breach:{breach.id}",
+    )

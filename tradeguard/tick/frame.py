@@ -1,0 +1,119 @@
+"""What a tick has found, laid out in rows for the hot state and the live objects."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+import numpy as np
+
+from accounts.hot_state import ACCOUNT_STATE_DTYPE, RULE_STATE_DTYPE, AccountState, Tables
+from accounts.sessions.poll import Poll
+from accounts.terminals.readings import Rows
+from risk.core.arrays import Flags, Integers
+from risk.tracker import Assessment
+
+_COPIED = (
+    "balance",
+    "credit",
+    "equity",
+    "profit",
+    "margin",
+    "margin_free",
+    "margin_level",
+    "leverage",
+    "currency",
+    "currency_digits",
+    "trade_allowed",
+    "algo_trading_allowed",
+)
+_EVALUATED = (
+    "status",
+    "present",
+    "reason",
+    "value",
+    "used",
+    "limit",
+    "left",
+    "floor",
+    "buffer",
+    "symbol",
+    "direction",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One row per account; `rules` and `positions` are sorted by account, with their offsets."""
+
+    tables: Tables
+    accounts: Rows
+    rules: Rows
+    rule_offsets: Integers
+    positions: Rows
+    position_offsets: Integers
+
+    def state_of(self, row: int) -> AccountState:
+        rules = self.rules[self.rule_offsets[row] : self.rule_offsets[row + 1]]
+        first, last = self.position_offsets[row], self.position_offsets[row + 1]
+        return AccountState(self.accounts[row], rules, self.positions[first:last], self.tables)
+
+
+def build_frame(
+    poll: Poll, assessment: Assessment, *, sequence: int, rule_ids: Sequence[str]
+) -> Frame:
+    """Lay out a poll and its assessment; `rule_ids` are those of the desk's rules, in order."""
+    table, evaluation, state = (
+        assessment.desk.pairs,
+        assessment.evaluation,
+        assessment.latches.state,
+    )
+    count = len(poll.account_ids)
+    accounts = np.zeros(count, dtype=ACCOUNT_STATE_DTYPE)
+    accounts["read_at"] = poll.read_at
+    for name in _COPIED:
+        accounts[name] = poll.batch.accounts[name]
+    order = table.pairs_by_account
+    rules = np.zeros(len(order), dtype=RULE_STATE_DTYPE)
+    rules["rule"] = table.rule_index[order]
+    for name in _EVALUATED:
+        rules[name] = getattr(evaluation, name)[order]
+    rules["latched"] = state.latched[order]
+    rules["acknowledged"] = state.acknowledged[order]
+    rules["reconstructed"] = state.day_reconstructed[order]
+    positions = poll.batch.positions
+    return Frame(
+        tables=Tables(
+            evaluated_at=assessment.moment,
+            sequence=sequence,
+            symbols=poll.batch.symbols,
+            currencies=poll.batch.currencies,
+            rules=tuple(rule_ids),
+        ),
+        accounts=accounts,
+        rules=rules,
+        rule_offsets=table.account_starts,
+        positions=positions,
+        position_offsets=np.searchsorted(positions["account"], np.arange(count + 1)),
+    )
+
+
+def changed_accounts(
+    before: Frame | None, before_ids: tuple[UUID, ...], after: Frame, ids: tuple[UUID, ...]
+) -> Flags:
+    """Tell for which accounts something that people see differs, apart from the reading's age."""
+    count = len(ids)
+    if before is None or before_ids is not ids or len(before.rules) != len(after.rules):
+        return np.ones(count, dtype=np.bool_)
+    changed = np.zeros(count, dtype=np.bool_)
+    for name in ("equity", "balance", "credit", "margin", "trade_allowed"):
+        changed |= before.accounts[name] != after.accounts[name]
+    differs = np.zeros(len(after.rules), dtype=np.bool_)
+    for name in ("rule", "status", "reason", "latched", "acknowledged"):
+        differs |= before.rules[name] != after.rules[name]
+    for name in ("limit", "floor", "left"):
+        old, new = before.rules[name], after.rules[name]
+        differs |= (old != new) & ~(np.isnan(old) & np.isnan(new))
+    owners = np.repeat(np.arange(count), np.diff(after.rule_offsets))
+    changed[owners[differs]] = True
+    moved = np.diff(before.position_offsets) != np.diff(after.position_offsets)
+    return changed | moved
