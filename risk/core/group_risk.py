@@ -27,6 +27,7 @@ class GroupRows:
     _pairs: Integers = field(repr=False)
     _segment_starts: Integers = field(repr=False)
     _member_starts: Integers = field(repr=False)
+    _account_starts: Integers = field(repr=False)
     _filled_groups: Integers = field(repr=False)
 
     def members(self, group: int) -> Integers:
@@ -93,6 +94,7 @@ def build_group_rows(
         _pairs=pairs,
         _segment_starts=starts,
         _member_starts=member_starts,
+        _account_starts=_starts(table.account_index[table.pairs_by_account]),
         _filled_groups=member_group[member_starts],
     )
 
@@ -108,10 +110,8 @@ def group_risk(rows: GroupRows, evaluation: Evaluation, accounts: AccountColumns
     account_status = np.where(accounts.known, np.int8(Status.SAFE), np.int8(Status.UNKNOWN))
     account_buffer = np.full(table.accounts, np.nan)
     account_pair = np.full(table.accounts, -1, dtype=np.int64)
-    starts = _starts(table.account_index[table.pairs_by_account])
-    weakest = table.pairs_by_account[
-        _weakest(status[table.pairs_by_account], buffer[table.pairs_by_account], starts)
-    ]
+    pairs = table.pairs_by_account
+    weakest = pairs[_weakest(status[pairs], buffer[pairs], rows._account_starts)]
     owners = table.account_index[weakest]
     account_status[owners] = status[weakest]
     account_buffer[owners] = buffer[weakest]
@@ -155,11 +155,10 @@ def _weakest(status: Codes, buffer: Floats, starts: Integers) -> Integers:
     """Return the row of the weakest in each run of rows; of equals the first."""
     if not len(starts):
         return np.empty(0, dtype=np.int64)
-    count = len(status)
-    lengths = np.diff(np.r_[starts, count])
+    lengths = np.diff(np.r_[starts, len(status)])
     worst = np.repeat(np.maximum.reduceat(status, starts), lengths)
     known = np.where(np.isnan(buffer), _LAST, buffer)
     weakness = np.where(status == worst, known, np.inf)
     lowest = np.repeat(np.minimum.reduceat(weakness, starts), lengths)
-    rows = np.where(weakness == lowest, np.arange(count), count)
-    return np.minimum.reduceat(rows, starts).astype(np.int64, copy=False)
+    weakest = np.flatnonzero(weakness == lowest).astype(np.int64, copy=False)
+    return weakest[np.searchsorted(weakest, starts)]

@@ -126,3 +126,10 @@ def test_it_leaves_the_state_alone_when_nothing_is_violated() -> None:
     table = pairs_of([rule(DAILY, "0.05"), rule(COUNT, "2")])
     state = replace(state_of(table, day_balance=100_000.0))
     assert step(table, state, NOON).state is state
+
+
+def test_it_keeps_a_latch_that_began_at_the_reset_itself() -> None:
+    table = pairs_of([rule(DAILY, "0.05")])
+    state = state_of(table, day_balance=100_000.0, latched=True, latched_at=RESET)
+    assert not len(step(table, state, RESET + 60).cleared)
+    assert list(step(table, state, RESET + 86_400).cleared) == [0]
