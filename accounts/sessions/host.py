@@ -40,7 +40,9 @@ class SideJob:
         )
 
     def start(self, work: Callable[[], _Result]) -> Future[_Result]:
-        return self.executor.submit(work if self._is_inline else _with_fresh_connections, work)
+        if self._is_inline:
+            return self.executor.submit(work)
+        return self.executor.submit(_with_fresh_connections, work)
 
     def close(self) -> None:
         if not self._is_inline:

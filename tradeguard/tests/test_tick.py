@@ -1,0 +1,418 @@
+"""The whole tick against the simulated trade server, from price to hot state and ledger."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.db import OperationalError
+from redis import RedisError
+
+from accounts.models import ConnectedAccount, User
+from accounts.models.connection import ConnectionState
+from accounts.publishing import mark_watched
+from accounts.redis import readings_key, redis_client
+from accounts.sessions.process import close_sessions, open_sessions
+from accounts.terminals.registry import register, unregister
+from accounts.terminals.simulated.faults import FaultKind
+from accounts.terminals.simulated.server import TradeServer
+from accounts.tests.factories import SECRET, make_account, make_user
+from groups.models import AccountGroup
+from notifications.models import Notification
+from risk.live import account_risk, group_risk
+from risk.models import RiskRule, RuleBreach, RuleState
+from risk.state_store import stored_cursors
+from tradeguard.tick.runner import HostTick
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+START = datetime(2026, 11, 18, 12, 0, tzinfo=UTC)
+SERVER = "Example-Demo"
+
+
+@dataclass
+class Stage:
+    """A trade server, its clock, and the tick of the host that watches it."""
+
+    server: TradeServer
+    clock: list[float]
+    tick: HostTick | None = None
+    seconds: float = field(default=0.0)
+
+    @property
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.clock[0], UTC)
+
+    def start_worker(self) -> None:
+        # Accounts are opened, and funded, two days before anybody watches them.
+        self.clock[0] = max(self.clock[0], START.timestamp())
+        sessions = open_sessions("local", load_cursors=stored_cursors, is_inline=True)
+        self.tick = HostTick("local", sessions)
+
+    def kill_worker(self) -> None:
+        """Let go of everything in memory, as a killed process does."""
+        close_sessions()
+        self.tick = None
+
+    def run(self, ticks: int = 1, seconds: float = 0.2) -> Any:
+        if self.tick is None:
+            self.start_worker()
+        assert self.tick is not None
+        for _ in range(ticks):
+            self.clock[0] += seconds
+            result = self.tick.run(self.now, self.clock[0])
+        return result
+
+    def open(self, user: User, name: str, **terms: Any) -> ConnectedAccount:
+        account = make_account(user, name, state=ConnectionState.CONNECTING, with_key=True)
+        self.server.create_account(
+            account.login, SECRET, SERVER, name, **{"deposit": 100_000.0, **terms}
+        )
+        return account
+
+    def buy(self, account: ConnectedAccount, lots: float, symbol: str = "EURUSD") -> int:
+        bid_ask = self.server.call("symbol_tick", account.login, symbol)
+        request = {
+            "action": 1,
+            "symbol": symbol,
+            "volume": lots,
+            "type": 0,
+            "price": bid_ask[2],
+            "type_filling": 1,
+        }
+        result = self.server.call("order_send", account.login, request)
+        assert result[0] == 10009, result
+        return int(result[2])
+
+
+@pytest.fixture
+def stage() -> Iterator[Stage]:
+    clock = [(START - timedelta(days=2)).timestamp()]
+    server = TradeServer(seed=7, clock=lambda: clock[0], feed=False)
+    server.set_prices("EURUSD", 1.10000, 1.10002)
+    register("local", server)
+    redis_client().flushdb()
+    stage = Stage(server, clock)
+    yield stage
+    stage.kill_worker()
+    unregister("local")
+    server.close()
+
+
+def daily_loss(user: User, limit: str = "0.05", **fields: Any) -> RiskRule:
+    parameters = {"amount_kind": "fraction_of_initial", "comparison": "below"}
+    rule = RiskRule(
+        user=user,
+        name="Daily loss",
+        rule_type=RiskRule.Type.MAX_DAILY_LOSS,
+        limit=Decimal(limit),
+        parameters=parameters | fields.pop("parameters", {}),
+        **{"applies_to_all_accounts": True, **fields},
+    )
+    rule.full_clean()
+    rule.save()
+    return rule
+
+
+def group_of(user: User, *accounts: ConnectedAccount) -> AccountGroup:
+    group = AccountGroup.objects.create(user=user, name="Desk")
+    group.accounts.set(accounts)
+    return group
+
+
+def test_it_shows_the_weakest_account_from_safe_to_violated(stage: Stage) -> None:
+    alice = make_user()
+    calm, bold = stage.open(alice, "Calm"), stage.open(alice, "Bold")
+    group = group_of(alice, calm, bold)
+    daily_loss(alice)
+    stage.run(3)
+    stage.buy(bold, 10.0)
+    seen = []
+    for bid in (1.10000, 1.09600, 1.09545, 1.09490):
+        stage.server.set_prices("EURUSD", bid, bid + 0.00002)
+        stage.run()
+        risk = group_risk(group, now=stage.now)
+        seen.append((risk["status"], risk["weakest_account"]["name"]))
+    assert seen == [
+        ("safe", "Bold"),
+        ("caution", "Bold"),
+        ("critical", "Bold"),
+        ("violated", "Bold"),
+    ]
+    assert risk["rules"][0]["floor"] == 95_000.0
+    assert risk["unknown_accounts"] == []
+    assert "Bold" in risk["rules"][0]["message"]
+
+
+def test_it_latches_once_and_tells_once(stage: Stage) -> None:
+    alice = make_user()
+    account = stage.open(alice, "Bold")
+    rule = daily_loss(alice)
+    stage.run(3)
+    stage.buy(account, 10.0)
+    stage.server.set_prices("EURUSD", 1.09000, 1.09002)
+    stage.run(5)
+    stage.server.set_prices("EURUSD", 1.11000, 1.11002)
+    stage.run(5)
+    breach = RuleBreach.objects.get()
+    assert breach.cleared_at is None
+    assert (breach.limit, breach.floor, breach.unit) == (5_000.0, 95_000.0, "USD")
+    rule.refresh_from_db()
+    assert rule.breach_count == 1
+    assert rule.last_breach_at is not None
+    assert Notification.objects.filter(type="risk_breach").count() == 1
+    assert account_risk(account, now=stage.now)["status"] == "violated"
+
+
+def test_it_stays_violated_and_keeps_its_baseline_over_a_killed_worker(stage: Stage) -> None:
+    alice = make_user()
+    account = stage.open(alice, "Bold")
+    daily_loss(alice)
+    stage.run(3)
+    stage.buy(account, 10.0)
+    stage.server.set_prices("EURUSD", 1.09000, 1.09002)
+    stage.run()
+    before = RuleState.objects.values().get()
+    stage.kill_worker()
+    stage.server.set_prices("EURUSD", 1.12000, 1.12002)
+    stage.clock[0] += 30
+    assert account_risk(account, now=stage.now)["status"] == "violated"
+    stage.run(4)
+    after = RuleState.objects.values().get()
+    for name in ("day_balance", "day_equity", "day_started_at", "started_at", "peak", "deposits"):
+        assert after[name] == before[name], name
+    assert RuleBreach.objects.count() == 1
+    assert Notification.objects.filter(type="risk_breach").count() == 1
+    assert account_risk(account, now=stage.now)["status"] == "violated"
+
+
+def test_it_counts_a_deposit_once_also_over_a_killed_worker(stage: Stage) -> None:
+    alice = make_user()
+    account = stage.open(alice, "Bold")
+    daily_loss(alice)
+    stage.run(3)
+    stage.server.deposit(account.login, 5_000.0)
+    stage.run(2)
+    stage.kill_worker()
+    stage.server.withdraw(account.login, 2_000.0)
+    stage.clock[0] += 60
+    stage.run(4)
+    state = RuleState.objects.get()
+    assert (state.day_deposits, state.day_withdrawals) == (5_000.0, -2_000.0)
+    (rule,) = account_risk(account, now=stage.now)["rules"]
+    assert (rule["used"], rule["floor"]) == (0.0, 98_000.0)
+
+
+def test_it_is_unknown_and_never_zero_when_the_reading_is_stale(stage: Stage) -> None:
+    alice = make_user()
+    account = stage.open(alice, "Calm")
+    group = group_of(alice, account)
+    daily_loss(alice)
+    stage.run(3)
+    later = stage.now + timedelta(seconds=2.5)
+    risk = group_risk(group, now=later)
+    assert risk["status"] == "unknown"
+    assert risk["unknown_accounts"] == [str(account.pk)]
+    assert risk["weakest_account"]["buffer"] is None
+    assert (risk["rules"][0]["used"], risk["rules"][0]["left"]) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [FaultKind.DISCONNECT_TERMINAL, FaultKind.CUT_FROM_BROKER, FaultKind.NONE, FaultKind.HANG],
+)
+def test_it_says_unknown_under_a_fault_and_recovers(stage: Stage, fault: FaultKind) -> None:
+    alice = make_user()
+    faulty, healthy = stage.open(alice, "Faulty"), stage.open(alice, "Healthy")
+    daily_loss(alice)
+    stage.run(3)
+    stage.server.set_fault(faulty.login, fault)
+    stage.run(14)
+    assert account_risk(faulty, now=stage.now)["status"] == "unknown"
+    assert account_risk(healthy, now=stage.now)["status"] == "safe"
+    assert not RuleBreach.objects.exists()
+    stage.server.clear_fault(faulty.login)
+    stage.run(40, seconds=1.0)
+    stage.run(3)
+    assert account_risk(faulty, now=stage.now)["status"] == "safe"
+    types = set(Notification.objects.values_list("type", flat=True))
+    assert types == {"connection_lost", "connection_restored"}
+
+
+def test_it_begins_a_new_day_at_the_reset_and_clears_the_daily_latch(stage: Stage) -> None:
+    alice = make_user()
+    account = stage.open(alice, "Bold")
+    daily_loss(alice, parameters={"reset_time": "13:00", "reset_zone": "UTC"})
+    stage.run(3)
+    stage.buy(account, 10.0)
+    stage.server.set_prices("EURUSD", 1.09000, 1.09002)
+    stage.run()
+    assert RuleBreach.objects.latched().count() == 1
+    position = stage.server.call("positions", account.login, None, None, None)[0]
+    request = {
+        "action": 1,
+        "symbol": "EURUSD",
+        "volume": 10.0,
+        "type": 1,
+        "price": 1.09,
+        "position": position[0],
+        "type_filling": 1,
+    }
+    assert stage.server.call("order_send", account.login, request)[0] == 10009
+    stage.clock[0] = START.timestamp() + 3599.9
+    stage.run(3)
+    assert RuleBreach.objects.latched().count() == 0
+    state = RuleState.objects.get()
+    assert state.day_started_at == START + timedelta(hours=1)
+    assert state.day_balance == pytest.approx(89_980.0)
+    assert account_risk(account, now=stage.now)["status"] == "safe"
+
+
+def test_it_works_a_missed_reset_out_from_deals_and_bars(stage: Stage) -> None:
+    alice = make_user()
+    account = stage.open(alice, "Bold")
+    daily_loss(
+        alice,
+        parameters={"reference": "equity", "reset_time": "13:00", "reset_zone": "UTC"},
+    )
+    stage.run(3)
+    stage.buy(account, 1.0)
+    stage.run()
+    stage.kill_worker()
+    stage.clock[0] = START.timestamp() + 3600
+    stage.server.set_prices("EURUSD", 1.10500, 1.10502)
+    stage.server.step()
+    stage.clock[0] += 60
+    stage.server.set_prices("EURUSD", 1.10300, 1.10302)
+    stage.server.step()
+    stage.clock[0] += 1200
+    stage.run(4)
+    for _ in range(50):
+        stage.run()
+        state = RuleState.objects.get()
+        if state.is_reconstructed:
+            break
+    assert state.is_reconstructed
+    assert state.day_balance == pytest.approx(100_000.0)
+    assert state.day_equity == pytest.approx(100_498.0, abs=1.0)
+    (rule,) = account_risk(account, now=stage.now)["rules"]
+    assert rule["status"] == "safe"
+    assert rule["reconstructed"]
+
+
+def test_it_loses_no_violation_when_the_database_is_away(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice = make_user()
+    account = stage.open(alice, "Bold")
+    daily_loss(alice)
+    stage.run(3)
+    stage.buy(account, 10.0)
+    stage.server.set_prices("EURUSD", 1.09000, 1.09002)
+
+    def refuse(*_args: object, **_kwargs: object) -> None:
+        raise OperationalError("database is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RuleBreach.objects.__class__, "bulk_create", refuse)
+        stage.run()
+    seen_at = stage.now
+    assert not RuleBreach.objects.exists()
+    assert not Notification.objects.filter(type="risk_breach").exists()
+    stage.server.set_prices("EURUSD", 1.12000, 1.12002)
+    stage.run()
+    assert RuleBreach.objects.get().latched_at == seen_at
+    assert Notification.objects.filter(type="risk_breach").count() == 1
+
+
+def test_it_goes_on_when_redis_is_away(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    alice = make_user()
+    account = stage.open(alice, "Bold")
+    daily_loss(alice)
+    stage.run(3)
+    stage.buy(account, 10.0)
+    stage.server.set_prices("EURUSD", 1.09000, 1.09002)
+
+    def refuse(*_args: object, **_kwargs: object) -> None:
+        raise RedisError("connection refused")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("redis.client.Pipeline.execute", refuse)
+        stage.run()
+        assert account_risk(account, now=stage.now)["status"] == "unknown"
+    assert RuleBreach.objects.count() == 1
+    stage.run()
+    assert account_risk(account, now=stage.now)["status"] == "violated"
+
+
+def test_it_publishes_only_what_somebody_watches(stage: Stage) -> None:
+    alice = make_user()
+    account = stage.open(alice, "Bold")
+    group = group_of(alice, account)
+    daily_loss(alice)
+    stage.run(3)
+    assert group_risk(group, now=stage.now)["sequence"] == 0
+    mark_watched("group", str(group.pk))
+    stage.run(2)
+    first = group_risk(group, now=stage.now)["sequence"]
+    assert first >= 1
+    stage.server.set_prices("EURUSD", 1.09000, 1.09002)
+    stage.run(6)
+    assert group_risk(group, now=stage.now)["sequence"] > first
+
+
+def test_it_follows_rules_and_groups_as_they_change(stage: Stage) -> None:
+    alice = make_user()
+    account = stage.open(alice, "Calm")
+    group = group_of(alice, account)
+    stage.run(3)
+    assert group_risk(group, now=stage.now)["rules"] == []
+    rule = daily_loss(alice, applies_to_all_accounts=False)
+    rule.groups.add(group)
+    stage.run(3, seconds=0.6)
+    (shown,) = group_risk(group, now=stage.now)["rules"]
+    assert shown["status"] == "safe"
+    rule.limit = Decimal("0.01")
+    rule.save(update_fields=["limit", "updated_at"])
+    stage.run(3, seconds=0.6)
+    (shown,) = group_risk(group, now=stage.now)["rules"]
+    assert shown["limit"] == 1_000.0
+
+
+def test_it_never_lets_a_rule_reach_another_users_account(stage: Stage) -> None:
+    alice, bob = make_user("alice"), make_user("bob")
+    hers = stage.open(alice, "Hers")
+    rule = daily_loss(bob, applies_to_all_accounts=False)
+    rule.accounts.add(hers)
+    stage.run(3)
+    assert account_risk(hers, now=stage.now)["rules"] == []
+    assert not RuleState.objects.exists()
+
+
+def test_it_writes_the_portfolio_keys_on_change(stage: Stage) -> None:
+    alice = make_user()
+    account = stage.open(alice, "Bold")
+    stage.run(3)
+    ticket = stage.buy(account, 1.0)
+    stage.run()
+    tag = f"{{demo:{account.pk}}}"
+    redis = redis_client()
+    assert redis.smembers(f"user_orders_index:{tag}") == {str(ticket).encode()}
+    assert redis.hget(f"user_holdings:{tag}:{ticket}", "symbol") == b"EURUSD"
+    assert redis.smembers("symbol_holders:EURUSD:demo") == {str(account.pk).encode()}
+    assert redis.hget(f"market:{{{SERVER}:EURUSD}}", "bid") == b"1.1"
+    assert redis.hexists(readings_key("local"), str(account.pk))
+
+
+def test_it_costs_no_query_when_nothing_changes(
+    stage: Stage, django_assert_num_queries: Any
+) -> None:
+    alice = make_user()
+    stage.open(alice, "Calm")
+    daily_loss(alice)
+    stage.run(8)
+    stage.run(1, seconds=1.1)
+    with django_assert_num_queries(0):
+        stage.run()
