@@ -77,13 +77,15 @@ def roll_days(
     accounts: AccountColumns,
     deals: Rows,
     days: DayStarts,
-    moment: float,
+    read_at: float | Floats,
     last_read_at: Floats,
 ) -> DayRoll:
     """Begin a new day for the pairs of known accounts that have passed their reset.
 
-    `moment` is when the reading was taken (UTC epoch seconds) and `last_read_at`, per account,
-    when the last accepted one before it was (NaN: never): `deals` must hold all deals since.
+    `read_at` is when the readings were taken (UTC epoch seconds; one for all, or per account) and
+    `last_read_at`, per account, when the last accepted one before was (NaN: never): `deals` must
+    hold all deals since. A reading of before the reset begins no day, and ends the old one: until
+    the next reading the pair is not known, lest yesterday's loss violates today.
     Call `add_transfers` with the same deals first. The balance at the reset is exact: the
     present one less the deals since. The equity is the present one less the transfers since
     when the reading follows the reset at once, otherwise it is not known.
@@ -92,9 +94,11 @@ def roll_days(
     `started_at` for an end-of-day maximum loss) and -inf as their `last_read_at`.
     """
     due = _due_pairs(table, state, accounts, days)
-    nothing = np.empty(0, dtype=np.int64)
     if not len(due):
-        return DayRoll(state, nothing, nothing, nothing)
+        return DayRoll(state, due, due, due)
+    read_at = np.broadcast_to(np.asarray(read_at, dtype=np.float64), len(accounts))
+    seen = read_at[table.account_index[due]] >= days.starts[table.clock_index[due]]
+    state, due = _without_day(state, due[~seen]), due[seen]
     reset = days.starts[table.clock_index[due]]
     end_of_day = table.drawdown_kind[due] == _END_OF_DAY
     # A rule that began after the reset has no peak to look for there.
@@ -103,12 +107,12 @@ def roll_days(
     )
     missing, pairs, reset = due[~covered], due[covered], reset[covered]
     state = _raise_end_of_day_peaks(
-        table, state, accounts, deals, pairs[end_of_day[covered]], moment, last_read_at
+        table, state, accounts, deals, pairs[end_of_day[covered]], days, last_read_at
     )
     index = table.account_index[pairs]
     moves = moves_since(table, pairs, reset, deals)
     transfers = moves.deposits + moves.withdrawals
-    live = moment - reset <= LIVE_SECONDS
+    live = read_at[index] - reset <= LIVE_SECONDS
     exact = last_read_at[index] <= reset
     state = fill_days(
         state,
@@ -206,7 +210,7 @@ def _raise_end_of_day_peaks(
     accounts: AccountColumns,
     deals: Rows,
     pairs: Integers,
-    moment: float,
+    days: DayStarts,
     last_read_at: Floats,
 ) -> PairState:
     """Raise end-of-day peaks to the balance at every reset since the last reading."""
@@ -220,7 +224,9 @@ def _raise_end_of_day_peaks(
         of_clock = table.clock_index[pairs] == number
         if not of_clock.any():
             continue
-        for reset in _resets_back(clock, moment, float(np.min(oldest[of_clock]))):
+        for reset in _resets_back(
+            clock, float(days.starts[number]), float(np.min(oldest[of_clock]))
+        ):
             chosen = of_clock & (oldest <= reset)
             some = pairs[chosen]
             moves = moves_since(table, some, np.full(len(some), reset), deals)
@@ -228,14 +234,14 @@ def _raise_end_of_day_peaks(
     return replace(state, peak=peak)
 
 
-def _resets_back(clock: Clock, moment: float, oldest: float) -> list[float]:
+def _resets_back(clock: Clock, last: float, oldest: float) -> list[float]:
     zone = broker_zone(clock.zone)
     resets: list[float] = []
-    instant = trading_day_start(datetime.fromtimestamp(moment, UTC), clock.reset_time, zone)
-    while instant.timestamp() >= oldest and len(resets) < _MOST_MISSED_RESETS:
-        resets.append(instant.timestamp())
-        before = datetime.fromtimestamp(instant.timestamp() - 1, UTC)
-        instant = trading_day_start(before, clock.reset_time, zone)
+    reset = last
+    while reset >= oldest and len(resets) < _MOST_MISSED_RESETS:
+        resets.append(reset)
+        before = datetime.fromtimestamp(reset - 1, UTC)
+        reset = trading_day_start(before, clock.reset_time, zone).timestamp()
     return resets
 
 

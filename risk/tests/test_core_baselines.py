@@ -312,3 +312,20 @@ def test_it_lets_the_account_or_the_rule_choose_the_clock() -> None:
         at(2026, 6, 1, 23),
         at(2026, 6, 1, 21),
     ]
+
+
+def test_it_begins_no_day_with_a_reading_of_before_the_reset() -> None:
+    table = daily_table()
+    old = state_of(table, day_started_at=RESET - 86_400, day_balance=100_000.0)
+    reading = batch([{"balance": 90_000.0}])
+    known, days = columns(reading), day_starts(table, RESET + 0.1)
+    for read_at in (RESET - 0.1, np.array([RESET - 0.1]), np.array([np.nan])):
+        roll = roll_days(table, old, known, reading.deals, days, read_at, np.array([RESET - 1]))
+        assert [len(roll.rolled), len(roll.needs_history)] == [0, 0]
+        # Yesterday's loss must not violate today: it would stay latched until the next reset.
+        result = evaluated(table, roll.state, reading)
+        assert (result.present[0], result.reason[0]) == (Status.UNKNOWN, Reason.RESET_MISSED)
+    roll = roll_days(
+        table, roll.state, known, reading.deals, days, np.array([RESET]), np.array([RESET - 0.1])
+    )
+    assert (list(roll.rolled), roll.state.day_balance[0]) == ([0], 90_000.0)
