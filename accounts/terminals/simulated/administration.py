@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from . import constants as mt5
@@ -107,7 +108,7 @@ class Administration:
         if seconds is not None:
             fault.until = self._engine.clock() + seconds
         if fault.kind is FaultKind.CUT_FROM_BROKER:
-            fault.frozen = self.present_state(number)
+            fault.frozen = replace(self.present_state(number), connected=False)
         if fault.kind is FaultKind.WRONG_ACCOUNT:
             fault.peer = self._peer(login, peer)
         self._faults.put(login, fault)

@@ -75,9 +75,9 @@ class RandomWalk:
     def resume(self, state: Any, quotes: Quotes) -> None:
         self._level = np.log([quotes[symbol][0] for symbol in self._symbols])
         if state:
-            saved = self._random.bit_generator.state
-            saved["state"] = {"state": int(state[0]), "inc": int(state[1])}
-            self._random.bit_generator.state = saved
+            position = {"state": int(state[0]), "inc": int(state[1])}
+            generator = self._random.bit_generator
+            generator.state = {**generator.state, "state": position}
 
     def history(self, symbol: int, bid: float, end: int, count: int) -> Bars:
         """Return ``count`` plausible minutes that lead up to a price (RATES_DTYPE)."""

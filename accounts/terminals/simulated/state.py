@@ -16,7 +16,10 @@ from .tables import Column, Table
 from .valuation import Valuation
 
 Columns = dict[str, Column]
-_READ_ACCOUNT_COLUMNS = tuple(name for name, _ in ACCOUNT_COLUMNS)
+_KEPT_TO_THE_BROKER = {"password", "investor_password", "robot"}
+_READ_ACCOUNT_COLUMNS = tuple(
+    name for name, _ in ACCOUNT_COLUMNS if name not in _KEPT_TO_THE_BROKER
+)
 _READ_POSITION_COLUMNS = tuple(name for name, _ in POSITION_COLUMNS)
 _POINTS = np.array([contract.point for contract in CONTRACTS])
 _TORN_POINTS = 20.0

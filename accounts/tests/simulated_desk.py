@@ -1,0 +1,79 @@
+"""A trade server for tests: a clock and prices that move only when a test moves them."""
+
+from typing import Any
+
+from accounts.terminals.simulated import constants as mt5
+from accounts.terminals.simulated.server import TradeServer
+
+SERVER = "Northwind-Demo"
+START = 1_795_000_000.0  # Wednesday, 18 November 2026, 11:06:40 UTC
+PASSWORD = "correct horse"
+
+
+class Clock:
+    def __init__(self, now: float = START) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Desk:
+    """A server without a feed, and short forms of the requests that tests send."""
+
+    def __init__(self, **options: Any) -> None:
+        self.clock = Clock()
+        self.server = TradeServer(**{"clock": self.clock, "feed": False, **options})
+
+    def open_account(self, login: int = 1001, **terms: Any) -> int:
+        terms = {"deposit": 10_000.0, **terms}
+        self.server.create_account(login, PASSWORD, SERVER, f"Account {login}", **terms)
+        return login
+
+    def send(self, login: int, **request: Any) -> Any:
+        return self.server.call("order_send", login, request)
+
+    def market(self, login: int, side: int, lots: float, symbol: str = "EURUSD",
+               **more: Any) -> Any:  # fmt: skip
+        return self.send(login, action=mt5.TRADE_ACTION_DEAL, symbol=symbol, volume=lots, type=side,
+                         type_filling=mt5.ORDER_FILLING_FOK, **more)  # fmt: skip
+
+    def buy(self, login: int, lots: float, symbol: str = "EURUSD", **more: Any) -> int:
+        result = self.market(login, mt5.ORDER_TYPE_BUY, lots, symbol, **more)
+        assert result[0] == mt5.TRADE_RETCODE_DONE, result
+        return int(result[2])
+
+    def sell(self, login: int, lots: float, symbol: str = "EURUSD", **more: Any) -> int:
+        result = self.market(login, mt5.ORDER_TYPE_SELL, lots, symbol, **more)
+        assert result[0] == mt5.TRADE_RETCODE_DONE, result
+        return int(result[2])
+
+    def account(self, login: int) -> dict[str, Any]:
+        row = self.server.call("account_info", login)
+        return dict(zip(ACCOUNT_FIELDS, row, strict=True))
+
+    def positions(self, login: int) -> list[dict[str, Any]]:
+        rows = self.server.call("positions", login, None, None, None)
+        return [dict(zip(POSITION_FIELDS, row, strict=True)) for row in rows]
+
+    def deals(self, login: int) -> list[dict[str, Any]]:
+        rows = self.server.call("history_deals", login, 0, 4_000_000_000, None, None, None)
+        return [dict(zip(DEAL_FIELDS, row, strict=True)) for row in rows]
+
+
+ACCOUNT_FIELDS = (
+    "login", "trade_mode", "leverage", "limit_orders", "margin_so_mode", "trade_allowed",
+    "trade_expert", "margin_mode", "currency_digits", "fifo_close", "balance", "credit", "profit",
+    "equity", "margin", "margin_free", "margin_level", "margin_so_call", "margin_so_so",
+    "margin_initial", "margin_maintenance", "assets", "liabilities", "commission_blocked", "name",
+    "server", "currency", "company",
+)  # fmt: skip
+POSITION_FIELDS = (
+    "ticket", "time", "time_msc", "time_update", "time_update_msc", "type", "magic", "identifier",
+    "reason", "volume", "price_open", "sl", "tp", "price_current", "swap", "profit", "symbol",
+    "comment", "external_id",
+)  # fmt: skip
+DEAL_FIELDS = (
+    "ticket", "order", "time", "time_msc", "type", "entry", "magic", "position", "reason",
+    "volume", "price", "commission", "swap", "profit", "fee", "symbol", "comment", "external_id",
+)  # fmt: skip

@@ -1,0 +1,90 @@
+"""The trading robots: a desk that looks alive, and stays alive."""
+
+from typing import Any
+
+import pytest
+
+from accounts.terminals.simulated import constants as mt5
+from accounts.terminals.simulated.robots import RobotSpec
+from accounts.terminals.simulated.strategies import STRATEGIES
+from accounts.tests.simulated_desk import Desk
+
+
+def _desk(*robots: dict[str, Any], seed: int = 1) -> Desk:
+    desk = Desk(feed=True, speed=60.0, seed=seed)
+    for number, robot in enumerate(robots):
+        desk.open_account(1001 + number, deposit=100_000.0, robot=robot)
+    return desk
+
+
+def _run(desk: Desk, seconds: float, step_seconds: float = 0.5) -> None:
+    for _ in range(int(seconds / step_seconds)):
+        desk.clock.now += step_seconds
+        desk.server.step()
+
+
+def test_it_opens_positions_within_a_minute_or_two() -> None:
+    desk = _desk(*({"strategy": name} for name in STRATEGIES))
+    _run(desk, 120)
+    for login in range(1001, 1001 + len(STRATEGIES)):
+        assert any(deal["entry"] == mt5.DEAL_ENTRY_IN and deal["volume"] > 0
+                   for deal in desk.deals(login)), login  # fmt: skip
+        assert len(desk.positions(login)) <= 6
+
+
+def test_it_trades_only_its_own_positions() -> None:
+    desk = _desk({"strategy": "grid"})
+    mine = desk.buy(1001, 0.01, "NZDUSD", magic=0)
+    _run(desk, 300)
+    assert mine in [position["ticket"] for position in desk.positions(1001)]
+
+
+def test_it_spares_sane_accounts_while_a_reckless_one_gets_into_trouble() -> None:
+    sane = [{"strategy": name} for name in STRATEGIES if name != "reckless"]
+    desk = _desk(*sane, {"strategy": "reckless"})
+    reckless = 1000 + len(STRATEGIES)
+    lowest = 100_000.0
+    for _ in range(18):
+        _run(desk, 10)
+        lowest = min(lowest, desk.account(reckless)["equity"])
+
+    assert lowest < 98_500.0
+    for login in range(1001, reckless):
+        assert desk.account(login)["equity"] > 97_000.0
+
+
+def test_it_dares_less_after_losses() -> None:
+    desk = _desk({"strategy": "holder", "symbols": ["EURUSD"], "max_positions": 1},
+                 {"strategy": "holder", "symbols": ["EURUSD"], "max_positions": 1})  # fmt: skip
+    desk.server.correct(1002, -5_000.0)
+    _run(desk, 30)
+    (full,), (cautious,) = desk.positions(1001), desk.positions(1002)
+    assert cautious["volume"] < full["volume"] / 3
+
+
+def test_it_stops_when_the_account_is_ruined_and_when_it_is_told_to() -> None:
+    desk = _desk({"strategy": "scalper"}, {"strategy": "scalper"})
+    desk.server.correct(1001, -80_000.0)
+    desk.server.set_robot(1002, None)
+    _run(desk, 60)
+    assert desk.positions(1001) == desk.positions(1002) == []
+    desk.server.set_robot(1002, {"strategy": "holder"})
+    _run(desk, 60)
+    assert desk.positions(1002) != []
+
+
+def test_it_trades_on_while_the_owners_terminal_may_not() -> None:
+    desk = _desk({"strategy": "holder"})
+    desk.server.set_algo_trading(1001, False)
+    _run(desk, 30)
+    assert desk.positions(1001) != []
+
+
+@pytest.mark.parametrize(
+    "plain",
+    [{}, {"strategy": "oracle"}, {"strategy": "grid", "symbols": ["XAUUSD"]},
+     {"strategy": "grid", "symbols": []}, {"strategy": "grid", "color": "red"}],
+)  # fmt: skip
+def test_it_refuses_a_spec_that_is_none(plain: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="robot"):
+        RobotSpec.of(plain)
