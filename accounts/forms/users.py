@@ -1,0 +1,64 @@
+import zoneinfo
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.contrib.auth.password_validation import password_validators_help_texts
+
+from accounts.forms.base import ServiceForm
+from accounts.models import User
+
+if TYPE_CHECKING:
+    ModelForm = forms.ModelForm[User]
+else:
+    ModelForm = forms.ModelForm
+
+
+def zone_names() -> list[str]:
+    """Return the zones that a person lives in, for the list of suggestions."""
+    return sorted(name for name in zoneinfo.available_timezones() if _is_place(name))
+
+
+def _is_place(name: str) -> bool:
+    return name == "UTC" or ("/" in name and not name.startswith(("Etc/", "SystemV/", "US/")))
+
+
+class RegisterForm(ModelForm, ServiceForm):
+    password = forms.CharField(
+        strip=False, widget=forms.PasswordInput(attrs={"autocomplete": "new-password"})
+    )
+
+    class Meta:
+        model = User
+        fields = ("username", "email", "time_zone")
+        help_texts = {"username": "", "time_zone": "Times are shown in it."}
+        labels = {"username": "User name", "email": "E-mail address"}
+        widgets = {
+            "username": forms.TextInput(attrs={"autocomplete": "username", "autofocus": True}),
+            "email": forms.EmailInput(attrs={"autocomplete": "email"}),
+            "time_zone": forms.TextInput(attrs={"list": "zones", "data-own-zone": ""}),
+        }
+
+    field_order = ("username", "email", "password", "time_zone")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["password"].help_text = " ".join(password_validators_help_texts()[1:2])
+
+    def validate_unique(self) -> None:
+        """Leave it to the service, which also knows names that differ in case alone."""
+
+
+class ProfileForm(ModelForm, ServiceForm):
+    class Meta:
+        model = User
+        fields = ("first_name", "last_name", "email", "time_zone")
+        labels = {"email": "E-mail address"}
+        widgets = {
+            "first_name": forms.TextInput(attrs={"autocomplete": "given-name"}),
+            "last_name": forms.TextInput(attrs={"autocomplete": "family-name"}),
+            "email": forms.EmailInput(attrs={"autocomplete": "email"}),
+            "time_zone": forms.TextInput(attrs={"list": "zones"}),
+        }
+
+    def validate_unique(self) -> None:
+        """Leave it to the service, which also knows addresses that differ in case alone."""

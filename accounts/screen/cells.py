@@ -1,0 +1,24 @@
+"""Cells about an account's connection and the age of its readings."""
+
+from accounts.figures import STALE_SECONDS, age
+from accounts.screen.parts import Cell
+
+CONNECTION_NAMES = {
+    "connected": "Connected",
+    "connecting": "Connecting",
+    "disconnected": "Disconnected",
+    "error": "Connection error",
+}
+
+
+def age_cell(id_: str, seconds: float | None) -> Cell:
+    """Say how old a reading is: `live`, or greyed and "last known … ago" when it is stale."""
+    if seconds is None:
+        return Cell(id_, ("no reading",), "stale")
+    if seconds > STALE_SECONDS:
+        return Cell(id_, (f"last known {age(seconds)}",), "stale")
+    return Cell(id_, (age(seconds),), "live")
+
+
+def connection_cell(id_: str, state: str) -> Cell:
+    return Cell(id_, (CONNECTION_NAMES.get(state, state),), state)

@@ -1,0 +1,46 @@
+"""Tags that every page uses: icons, form fields, numbers."""
+
+from typing import Any
+
+from django import template
+from django.forms import BoundField
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from accounts import figures
+
+register = template.Library()
+
+register.filter("amount", figures.amount)
+
+
+@register.simple_tag
+def icon(name: str, label: str = "") -> SafeString:
+    """Draw an icon of the sprite; without a label it is hidden from screen readers."""
+    if label:
+        return format_html(
+            '<svg class="icon" role="img" aria-label="{}"><use href="#i-{}"/></svg>', label, name
+        )
+    return format_html('<svg class="icon" aria-hidden="true"><use href="#i-{}"/></svg>', name)
+
+
+@register.inclusion_tag("forms/field.html")
+def form_field(field: BoundField, suffix: str = "") -> dict[str, Any]:
+    """Show a field with its label, help and errors; `suffix` is a unit beside the input."""
+    widget = field.field.widget
+    input_type = getattr(widget, "input_type", "")
+    return {
+        "field": field,
+        "suffix": suffix,
+        "is_check": input_type == "checkbox" and not getattr(widget, "allow_multiple_selected", 0),
+        "is_choice_list": getattr(widget, "template_name", "").endswith("checkbox_select.html"),
+    }
+
+
+@register.simple_tag(takes_context=True)
+def current(context: template.Context, prefix: str) -> SafeString | str:
+    """Mark the link of the section that the page belongs to."""
+    request = context.get("request")
+    if request is not None and request.path.startswith(prefix):
+        return SafeString('aria-current="page"')
+    return ""

@@ -1,0 +1,22 @@
+from uuid import UUID
+
+from django.contrib.auth.models import AnonymousUser
+from django.http import Http404, HttpRequest
+
+from accounts.models import ConnectedAccount, User
+from accounts.selectors import accounts_of
+
+
+def signed_in(request: HttpRequest) -> User:
+    """Return the user of a view behind `login_required`."""
+    if isinstance(request.user, AnonymousUser):
+        raise Http404
+    return request.user
+
+
+def own_account(request: HttpRequest, account_id: UUID) -> ConnectedAccount:
+    """Return the user's account; a stranger's is as good as none."""
+    account = accounts_of(signed_in(request)).filter(pk=account_id).first()
+    if account is None:
+        raise Http404
+    return account

@@ -1,0 +1,101 @@
+"""The sentence on top of a page: what matters, in words that need no numbers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from risk.presentation.cells import STATUS_NAMES, RiskObject
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """`note` tells what can't be seen at the moment; empty when everything is seen."""
+
+    title: str
+    sentence: str
+    note: str = ""
+
+
+def page_title(status: str, name: str) -> str:
+    """Return the title of a browser tab: "● CRITICAL Alpha – TradeGuard"."""
+    mark = "○" if status == "safe" else "●"
+    return f"{mark} {STATUS_NAMES.get(status, status).upper()} {name} – TradeGuard"
+
+
+def group_headline(risk: RiskObject) -> Headline:
+    accounts, rules = risk["accounts"], risk["rules"]
+    if not accounts:
+        return Headline("Nothing to watch", "This group has no accounts yet.")
+    if not rules:
+        return Headline("No rule applies", "No rule applies to the accounts of this group yet.")
+    note = _unseen_note(risk)
+    status = risk["status"]
+    if status == "safe":
+        return Headline("All inside their limits", _safe_sentence(len(accounts)), note)
+    if status == "unknown":
+        return Headline("Not everything is known", note or "Some figures are not known.")
+    name, rule_name = _weakest_names(risk)
+    return Headline(*_TROUBLE[status](name, rule_name), note)
+
+
+def account_headline(risk: RiskObject) -> Headline:
+    connection = risk["connection"]
+    status, rules = risk["status"], risk["rules"]
+    note = connection.get("message") or "" if connection["state"] != "connected" else ""
+    if not rules:
+        return Headline("No rule applies", "No rule watches this account yet.", note)
+    if status == "safe":
+        return Headline("Inside its limits", "Every rule has room left.", note)
+    if status == "unknown":
+        unknown = [rule for rule in rules if rule["status"] == "unknown"]
+        reason = unknown[0]["message"] if unknown else ""
+        return Headline("Not known", reason or "There is no fresh reading.", note)
+    worst = [rule for rule in rules if rule["status"] == status]
+    names = _listed([rule.get("name") or "a rule" for rule in worst])
+    title, _ = _TROUBLE[status]("", "")
+    return Headline(title, f"{names}: {_ACCOUNT_WORDS[status]}", note)
+
+
+_ACCOUNT_WORDS = {
+    "violated": "the limit was broken.",
+    "critical": "very little is left.",
+    "caution": "less is left than you wanted.",
+}
+_TROUBLE = {
+    "violated": lambda name, rule: ("Rule violated", f"{name} broke “{rule}”."),
+    "critical": lambda name, rule: ("Close to the limit", f"{name} is close to breaking “{rule}”."),
+    "caution": lambda name, rule: ("Worth watching", f"{name} is using up “{rule}”."),
+}
+
+
+def _weakest_names(risk: RiskObject) -> tuple[str, str]:
+    weakest = risk["weakest_account"]
+    for rule in risk["rules"]:
+        its_weakest = rule.get("weakest_account")
+        if its_weakest and its_weakest["id"] == weakest["id"] and rule["status"] == risk["status"]:
+            return weakest["name"], rule.get("name") or "a rule"
+    return weakest["name"], "a rule"
+
+
+def _unseen_note(risk: RiskObject) -> str:
+    names = [_name_of(item, risk["accounts"]) for item in risk["unknown_accounts"]]
+    if not names:
+        return ""
+    return f"No fresh figures from {_listed(names)}."
+
+
+def _name_of(item: Any, accounts: Sequence[RiskObject]) -> str:
+    """Name an unknown account, whether it is given as an id or as an object."""
+    if isinstance(item, dict):
+        return str(item["name"])
+    return next((str(each["name"]) for each in accounts if each["id"] == item), "an account")
+
+
+def _listed(names: Sequence[str]) -> str:
+    if len(names) > 4:
+        return f"{', '.join(names[:3])} and {len(names) - 3} more"
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+def _safe_sentence(count: int) -> str:
+    return "Its account has room left." if count == 1 else f"All {count} accounts have room left."

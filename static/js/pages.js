@@ -1,0 +1,70 @@
+// Small conveniences; every page works without them.
+(() => {
+  "use strict";
+
+  const TOAST_MS = 8000;
+
+  // --- toasts: errors stay until they are closed ---
+
+  function startToast(toast) {
+    if (toast.dataset.started || toast.classList.contains("toast-error")) return;
+    toast.dataset.started = "";
+    setTimeout(() => toast.remove(), TOAST_MS);
+  }
+
+  function startToasts() {
+    document.querySelectorAll("[data-toast]").forEach(startToast);
+  }
+
+  document.addEventListener("click", (event) => {
+    const close = event.target.closest("[data-toast-close]");
+    if (close) close.closest("[data-toast]").remove();
+  });
+  document.addEventListener("htmx:load", startToasts);
+  document.addEventListener("htmx:oobAfterSwap", startToasts);
+  startToasts();
+
+  // --- menus close on Escape, on a click elsewhere, and one at a time ---
+
+  function closeMenus(except) {
+    document.querySelectorAll("[data-menu][open]").forEach((menu) => {
+      if (menu !== except) menu.open = false;
+    });
+  }
+
+  document.addEventListener("click", (event) => closeMenus(event.target.closest("[data-menu]")));
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    const menu = event.target.closest("[data-menu][open]");
+    closeMenus(null);
+    if (menu) menu.querySelector("summary").focus();
+  });
+
+  // --- the zone of this browser is a good first guess ---
+
+  document.querySelectorAll("[data-own-zone]").forEach((input) => {
+    const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+    if (zone && (input.value === "" || input.value === "UTC")) input.value = zone;
+  });
+
+  // --- the first field that is wrong gets the focus ---
+
+  const wrong = document.querySelector(".field-wrong input, .field-wrong select, .field-wrong textarea");
+  if (wrong) wrong.focus();
+
+  // --- targets of a rule: "all my accounts" leaves nothing to choose ---
+
+  document.querySelectorAll("[data-all-targets]").forEach((box) => {
+    const input = box.querySelector("input[type=checkbox]");
+    const rest = document.getElementById(box.dataset.allTargets);
+    const update = () => rest.classList.toggle("is-idle", input.checked);
+    input.addEventListener("change", update);
+    update();
+  });
+
+  // --- a request that failed says so ---
+
+  document.addEventListener("htmx:responseError", (event) => {
+    if (event.detail.xhr.status === 403) location.reload();
+  });
+})();
