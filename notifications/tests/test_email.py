@@ -181,7 +181,7 @@ def test_it_waits_for_a_silent_server_no_longer_than_its_claim(
     alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options: dict[str, Any] = {}
-    original = email.get_connection
+    original = mail.get_connection
 
     def spy(**given: Any) -> Any:
         options.update(given)

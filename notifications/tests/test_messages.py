@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from celery import current_app
 from django.db import connection, transaction
 
 from accounts.models import User
@@ -24,7 +25,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Any]]:
     out: dict[str, list[Any]] = {"pushed": [], "tasks": []}
     monkeypatch.setattr(messages_module, "publish_many", out["pushed"].extend)
     monkeypatch.setattr(
-        messages_module.current_app,
+        current_app,
         "send_task",
         lambda name, args, **options: out["tasks"].append((name, args[0], options["queue"])),
     )
@@ -144,7 +145,7 @@ def test_it_keeps_the_rows_when_redis_is_away(settings: Any) -> None:
         raise ConnectionError("Redis is away")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(messages_module.current_app, "send_task", unreachable)
+        patch.setattr(current_app, "send_task", unreachable)
         patch.setattr(messages_module, "publish_many", unreachable)
         with transaction.atomic():
             [notification] = notify([make_message(user)], now=NOW)
