@@ -177,8 +177,8 @@ RULES = (
         parameters={"reference": "higher_of_balance_and_equity"},
     ),
     DemoRule(
-        name="At most 4 positions", owner="maya", rule_type=Type.POSITION_LIMIT,
-        limit=Decimal(4), accounts=("Meridian Grid", "Bluewater Breakout"),
+        name="At most 5 positions", owner="maya", rule_type=Type.POSITION_LIMIT,
+        limit=Decimal(5), accounts=("Meridian Grid", "Bluewater Breakout"),
         parameters={"hold_seconds": 20},
     ),
     DemoRule(

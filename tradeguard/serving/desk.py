@@ -8,11 +8,15 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from prometheus_client.multiprocess import mark_process_dead
+from redis import Redis, RedisError
 
+from tradeguard.health.probes import OLDEST_TICK_SECONDS, tick_age_seconds
 from tradeguard.serving import programs, redis
 from tradeguard.serving.claims import claim_home, require_free_port
 from tradeguard.serving.programs import BASE_DIR, STOP_ORDER, BrokerOptions
@@ -57,8 +61,11 @@ class Desk:
 
     def run(self) -> None:
         """Run until asked to stop. Raises ClaimError or StartError with a sentence for people."""
+        # Database, books and logs are for this user's eyes alone.
+        os.umask(0o077)
         with claim_home(self._options.home):
             require_free_port(self._options.port)
+            self._say(f"Starting TradeGuard in {self._options.home}; its logs are in logs/ there.")
             self._clean_metrics()
             supervisor = Supervisor(
                 environment=self._environment(),
@@ -135,7 +142,11 @@ class Desk:
             programs.web(options.port),
         ):
             supervisor.start(program)
-        return self._await(supervisor, "The web server", self._is_ready)
+        return (
+            self._await(supervisor, "The first tick", lambda: has_ticked(url, options.host))
+            and self._await(supervisor, "The web server", lambda: self._answers("/health"))
+            and self._await(supervisor, "The desk", lambda: self._answers("/health/ready"))
+        )
 
     def _await(self, supervisor: Supervisor, what: str, condition: Callable[[], bool]) -> bool:
         deadline = time.monotonic() + START_SECONDS
@@ -151,22 +162,34 @@ class Desk:
             supervisor.raise_when_failing()
         return True
 
-    def _is_ready(self) -> bool:
-        return self._ask_readiness()[0] == 200
-
     def _failing_parts(self) -> str:
-        failed = self._ask_readiness()[1].get("failed")
+        failed = self._ask("/health/ready")[1].get("failed")
         return f" (failing: {', '.join(failed)})" if isinstance(failed, list) else ""
 
-    def _ask_readiness(self) -> tuple[int, dict[str, object]]:
+    def _answers(self, path: str) -> bool:
+        return self._ask(path)[0] == 200
+
+    def _ask(self, path: str) -> tuple[int, dict[str, object]]:
         web = http.client.HTTPConnection(
             "127.0.0.1", self._options.port, timeout=HTTP_TIMEOUT_SECONDS
         )
         try:
-            web.request("GET", "/health/ready")
+            web.request("GET", path)
             answer = web.getresponse()
             return answer.status, json.loads(answer.read())
         except (OSError, http.client.HTTPException, ValueError):
             return 0, {}
         finally:
             web.close()
+
+
+def has_ticked(redis_url: str, host: str) -> bool:
+    """Tell whether the host has ticked lately."""
+    try:
+        with closing(
+            Redis.from_url(redis_url, socket_timeout=1.0, decode_responses=True)
+        ) as client:
+            age_seconds = tick_age_seconds(client, host, now=datetime.now(UTC))
+    except (RedisError, OSError):
+        return False
+    return age_seconds is not None and age_seconds <= OLDEST_TICK_SECONDS

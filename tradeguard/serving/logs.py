@@ -12,11 +12,19 @@ OLD_FILES = 3
 TAIL_LINES = 30
 
 _ALARM = re.compile(
-    r"\b(WARNING|ERROR|CRITICAL)\b|\w+Warning: |^Traceback \(most recent call last\)"
+    r"^\S+ \S+ (WARNING|ERROR|CRITICAL) "  # the line format of the settings
+    r"|^\[\S+ \S+ (WARNING|ERROR|CRITICAL)/"  # Celery's, before it has read them
+    r"|\w+Warning: "
+    r"|^Traceback \(most recent call last\)"
+    r"|FATAL|# WARNING"  # the Redis server's
 )
 _TRACEBACK = "Traceback (most recent call last)"
-# Advice about the kernel for database servers; a desk on one machine does not need it.
-_NOISE = re.compile(r"Memory overcommit must be enabled")
+_NOISE = re.compile(
+    # Advice about the kernel for database servers; a desk on one machine does not need it.
+    r"Memory overcommit must be enabled"
+    # What a worker prints, such as the e-mails of the console back-end.
+    r"|WARNING celery\.redirected: "
+)
 
 
 class ChildLog:

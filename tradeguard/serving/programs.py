@@ -88,7 +88,7 @@ def _worker(name: str, *, queue: str, node: str, threads: int) -> Program:
 
 
 def _celery() -> tuple[str, ...]:
-    return (*_module("celery"), "-A", "tradeguard")
+    return (*_module("celery"), "--app=tradeguard", "--quiet")
 
 
 def _module(name: str) -> tuple[str, ...]:

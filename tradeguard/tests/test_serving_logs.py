@@ -14,7 +14,9 @@ from tradeguard.serving.logs import ChildLog
         ("/x/y.py:3: RuntimeWarning: coroutine was never awaited", True),
         ("2026-11-20 12:00:00,123 INFO tradeguard.tick: all well", False),
         ('127.0.0.1:50000 - - [20/Nov/2026] "GET /groups" 200 5120', False),
-        ("# WARNING Memory overcommit must be enabled! Without it, …", False),
+        ("2026-11-20 12:00:00,123 WARNING celery.redirected: Subject: Alpha 3", False),
+        ("    . logfile -> [stderr]@%WARNING", False),
+        ("19779:M 21 Nov 2026 00:12:56 # WARNING Memory overcommit must be enabled! …", False),
     ],
 )
 def test_only_alarms_reach_the_terminal(tmp_path: Path, line: str, is_alarm: bool) -> None:
