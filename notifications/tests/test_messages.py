@@ -1,3 +1,4 @@
+import asyncio
 import json
 import threading
 from collections.abc import Callable
@@ -6,6 +7,7 @@ from typing import Any
 
 import pytest
 from celery import current_app
+from channels.layers import get_channel_layer
 from django.db import connection, transaction
 
 from accounts.models import User
@@ -14,6 +16,7 @@ from notifications.models import Delivery, Notification, NotificationType, Prior
 from notifications.selectors import describe
 from notifications.services import messages as messages_module
 from notifications.services import notify
+from notifications.services.messages import push
 from notifications.tests.factories import make_message
 
 Capture = Callable[..., Any]
@@ -247,3 +250,21 @@ def test_it_knows_every_type_and_priority(alice: User) -> None:
     )
     for notification in Notification.objects.all():
         notification.full_clean()
+
+
+async def test_it_reaches_the_sockets_of_the_user_and_of_no_other() -> None:
+    layer = get_channel_layer()
+    assert layer is not None
+    channels = {user_id: await layer.new_channel() for user_id in (7, 8)}
+    for user_id, channel in channels.items():
+        await layer.group_add(f"user.{user_id}", channel)
+    told = Notification(user_id=8, title="For 8", created_at=NOW)
+    told_first = Notification(user_id=7, title="For 7", created_at=NOW)
+
+    push([told_first, told])
+
+    for user_id, channel in channels.items():
+        message = await asyncio.wait_for(layer.receive(channel), timeout=10)
+        assert message["type"] == "user.notification"
+        assert json.loads(message["payload"])["title"] == f"For {user_id}"
+    await layer.flush()
