@@ -25,7 +25,11 @@ STALE_AFTER_SECONDS = 2.0
 CLOCK_TOLERANCE_SECONDS = 2.0
 
 Json = dict[str, Any]
-_RULE = {name: place for place, name in enumerate(RULE_STATE_DTYPE.names or ())}
+_RULE_NAMES = RULE_STATE_DTYPE.names or ()
+_STATUS, _BUFFER, _USED, _LEFT, _LIMIT, _FLOOR = (
+    _RULE_NAMES.index(name) for name in ("status", "buffer", "used", "left", "limit", "floor")
+)
+_STATUSES = tuple(Status)
 _POSITION = {name: place for place, name in enumerate(POSITION_DTYPE.names or ())}
 
 
@@ -82,15 +86,11 @@ class Member:
     @cached_property
     def rows(self) -> dict[UUID, "Row"]:
         """Return what each rule says of this account, by rule."""
-        stored = {}
+        stored: dict[str, tuple[Any, ...]] = {}
         if self.state is not None:
             ids = self.state.tables.rules
-            stored = {ids[row[0]]: row for row in self.state.rules.tolist()}
-        symbols = self.state.tables.symbols if self.state is not None else ()
-        return {
-            rule.id: Row(self, rule, _numbers(stored.get(str(rule.id)), symbols, self.is_fresh))
-            for rule in sorted(self.rules, key=lambda rule: rule.order)
-        }
+            stored = {ids[raw[0]]: raw for raw in self.state.rules.tolist()}
+        return {rule.id: Row(self, rule, stored.get(str(rule.id))) for rule in self.rules}
 
     @cached_property
     def weakest_row(self) -> "Row | None":
@@ -100,11 +100,11 @@ class Member:
     def status(self) -> Status:
         if self.weakest_row is None:
             return Status.SAFE if self.is_fresh else Status.UNKNOWN
-        return self.weakest_row.numbers.status
+        return self.weakest_row.status
 
     @cached_property
     def buffer(self) -> float | None:
-        return None if self.weakest_row is None else self.weakest_row.numbers.buffer
+        return None if self.weakest_row is None else self.weakest_row.buffer
 
     @property
     def weakness(self) -> tuple[int, float]:
@@ -119,37 +119,50 @@ class Member:
         }
 
 
-@dataclass(frozen=True, slots=True)
 class Row:
-    """One rule on one account; `latched` means that it was violated, whatever it says now."""
+    """One rule on one account, read from a packed row; None when no tick has evaluated it.
 
-    member: Member
-    rule: RuleView
-    numbers: PairNumbers
+    Thousands of these are built per tick, so the sentence and the rest are worked out for the few
+    that are shown in full.
+    """
 
-    @property
-    def weakness(self) -> tuple[int, float]:
-        return _weakness(self.numbers.status, self.numbers.buffer)
+    __slots__ = ("buffer", "member", "raw", "rule", "status", "weakness")
 
-    @property
-    def is_latched(self) -> bool:
-        return self.numbers.status is Status.VIOLATED
+    def __init__(self, member: Member, rule: RuleView, raw: tuple[Any, ...] | None) -> None:
+        self.member, self.rule = member, rule
+        self.raw = raw
+        self.status, self.buffer = Status.UNKNOWN, None
+        if raw is not None:
+            status = _STATUSES[raw[_STATUS]]
+            if member.is_fresh:
+                self.status, self.buffer = status, _known(raw[_BUFFER])
+            elif status is Status.VIOLATED:
+                self.status = status
+        self.weakness = _weakness(self.status, self.buffer)
 
     def figures(self) -> Json:
-        numbers = self.numbers
+        """Return the numbers; of a stale reading only the limits and a violation are still true."""
+        raw, buffer = self.raw, self.buffer
+        used = left = limit = floor = None
+        if raw is not None:
+            limit, floor = _known(raw[_LIMIT]), _known(raw[_FLOOR])
+            if self.member.is_fresh:
+                used, left = _known(raw[_USED]), _known(raw[_LEFT])
         return {
             "rule_id": str(self.rule.id),
-            "status": numbers.status.text,
-            "buffer": numbers.buffer,
-            "used": numbers.used,
-            "limit": numbers.limit,
-            "left": numbers.left,
-            "floor": numbers.floor,
-            "latched": self.is_latched,
+            "status": self.status.text,
+            "buffer": buffer,
+            "used": used,
+            "limit": limit,
+            "left": left,
+            "floor": floor,
+            # A rule is latched from the moment at which it is violated.
+            "latched": self.status is Status.VIOLATED,
         }
 
     def full(self) -> Json:
         rule, member = self.rule, self.member
+        numbers = self._numbers()
         return {
             "rule_id": str(rule.id),
             "name": rule.name,
@@ -157,10 +170,40 @@ class Row:
             "action": rule.action,
             **self.figures(),
             "unit": unit_of(rule.parameters.rule_type, member.money.name),
-            "message": risk_sentence(member.name, rule.parameters, self.numbers, member.money),
-            "acknowledged": self.numbers.acknowledged,
-            "reconstructed": self.numbers.reconstructed,
+            "message": risk_sentence(member.name, rule.parameters, numbers, member.money),
+            "acknowledged": numbers.acknowledged,
+            "reconstructed": numbers.reconstructed,
         }
+
+    def _numbers(self) -> PairNumbers:
+        if self.raw is None or self.member.state is None:
+            return _NOTHING_KNOWN
+        raw = dict(zip(_RULE_NAMES, self.raw, strict=True))
+        if not self.member.is_fresh:
+            return replace(
+                _NOTHING_KNOWN,
+                status=self.status,
+                limit=_known(raw["limit"]),
+                floor=_known(raw["floor"]),
+                acknowledged=raw["acknowledged"],
+                reconstructed=raw["reconstructed"],
+            )
+        symbols, symbol = self.member.state.tables.symbols, raw["symbol"]
+        return PairNumbers(
+            status=self.status,
+            present=Status(raw["present"]),
+            value=_known(raw["value"]),
+            used=_known(raw["used"]),
+            limit=_known(raw["limit"]),
+            left=_known(raw["left"]),
+            floor=_known(raw["floor"]),
+            buffer=self.buffer,
+            reason=Reason(raw["reason"]),
+            symbol=symbols[symbol] if 0 <= symbol < len(symbols) else "",
+            direction=raw["direction"],
+            acknowledged=raw["acknowledged"],
+            reconstructed=raw["reconstructed"],
+        )
 
 
 def group_object(group_id: UUID, name: str, members: Sequence[Member], *, sequence: int) -> Json:
@@ -224,13 +267,12 @@ def account_object(member: Member, *, sequence: int) -> Json:
 
 def _group_rule(rows: Sequence[Row]) -> Json:
     weakest = min(rows, key=lambda row: row.weakness)
-    numbers = weakest.numbers
     return weakest.full() | {
         "weakest_account": {
             "id": str(weakest.member.id),
             "name": weakest.member.name,
-            "status": numbers.status.text,
-            "buffer": numbers.buffer,
+            "status": weakest.status.text,
+            "buffer": weakest.buffer,
         }
     }
 
@@ -271,29 +313,6 @@ def _positions(member: Member) -> list[Json]:
     ]
 
 
-def _numbers(row: tuple[Any, ...] | None, symbols: Sequence[str], is_fresh: bool) -> PairNumbers:
-    if row is None:
-        return _NOTHING_KNOWN
-    status = Status(row[_RULE["status"]])
-    symbol = row[_RULE["symbol"]]
-    numbers = PairNumbers(
-        status=status,
-        present=Status(row[_RULE["present"]]),
-        value=_known(row[_RULE["value"]]),
-        used=_known(row[_RULE["used"]]),
-        limit=_known(row[_RULE["limit"]]),
-        left=_known(row[_RULE["left"]]),
-        floor=_known(row[_RULE["floor"]]),
-        buffer=_known(row[_RULE["buffer"]]),
-        reason=Reason(row[_RULE["reason"]]),
-        symbol=symbols[symbol] if 0 <= symbol < len(symbols) else "",
-        direction=row[_RULE["direction"]],
-        acknowledged=row[_RULE["acknowledged"]],
-        reconstructed=row[_RULE["reconstructed"]],
-    )
-    return numbers if is_fresh else _aged(numbers)
-
-
 _NOTHING_KNOWN = PairNumbers(
     status=Status.UNKNOWN,
     present=Status.UNKNOWN,
@@ -309,19 +328,6 @@ _NOTHING_KNOWN = PairNumbers(
     acknowledged=False,
     reconstructed=False,
 )
-
-
-def _aged(numbers: PairNumbers) -> PairNumbers:
-    """Return what is still true of numbers whose reading is stale: limits, floors, violations."""
-    is_violated = numbers.status is Status.VIOLATED
-    return replace(
-        _NOTHING_KNOWN,
-        status=Status.VIOLATED if is_violated else Status.UNKNOWN,
-        limit=numbers.limit,
-        floor=numbers.floor,
-        acknowledged=numbers.acknowledged,
-        reconstructed=numbers.reconstructed,
-    )
 
 
 def _weakness(status: Status, buffer: float | None) -> tuple[int, float]:

@@ -27,7 +27,6 @@ from risk.core.baselines import (
 from risk.core.evaluation import Evaluation, evaluate, with_latches
 from risk.core.exposures import exposures_of
 from risk.core.latches import LatchChanges, decide_latches
-from risk.core.pairs import NO_CLOCK
 from risk.core.states import PairState
 from risk.core.transfers import MoneyMoves, add_transfers, moves_since
 from risk.desk import Desk, Fingerprint, desk_fingerprint, latch_fingerprint, load_desk
@@ -176,7 +175,7 @@ class RiskTracker:
         """Ask about the resets that were missed, and fill in those that were worked out."""
         state, missed = roll.state, self._missed
         self._given_up[roll.rolled] = False
-        waiting = self._waiting(state, accounts)
+        waiting = np.union1d(roll.needs_history, self._without_equity(state, accounts))
         if missed is None or not len(waiting):
             return state
         starts = self._days.starts[self.desk.pairs.clock_index]
@@ -188,14 +187,13 @@ class RiskTracker:
             missed.ask(self._request(poll, row, reset))
         return state
 
-    def _waiting(self, state: PairState, accounts: AccountColumns) -> Integers:
-        """Find the pairs whose day began unseen and is not worked out yet."""
+    def _without_equity(self, state: PairState, accounts: AccountColumns) -> Integers:
+        """Find the pairs whose day has begun, but too late to have seen the equity it needs."""
         table = self.desk.pairs
-        dated = np.flatnonzero(table.clock_index != NO_CLOCK)
-        begun = state.day_started_at[dated] >= self._days.starts[table.clock_index[dated]]
-        lacks_equity = table.uses_equity[dated] & np.isnan(state.day_equity[dated])
-        open_question = ~begun | (lacks_equity & ~self._given_up[dated])
-        return dated[open_question & accounts.known[table.account_index[dated]]]
+        daily = np.flatnonzero(table.uses_equity)
+        begun = state.day_started_at[daily] >= self._days.starts[table.clock_index[daily]]
+        lacking = begun & np.isnan(state.day_equity[daily]) & ~self._given_up[daily]
+        return daily[lacking & accounts.known[table.account_index[daily]]]
 
     def _request(self, poll: Poll, row: int, reset: float) -> ResetRequest:
         facts = self.desk.accounts[row]
@@ -246,7 +244,8 @@ class RiskTracker:
                 equity=balance + floating,
                 deposits=moves.deposits,
                 withdrawals=moves.withdrawals,
-                reconstructed=np.ones(len(pairs), dtype=np.bool_),
+                # The balance is exact, only an equity is an estimate.
+                reconstructed=table.uses_equity[pairs],
             ),
         )
         return self._raise_peaks(table.drawdown_kind[pairs] > 0, pairs, accounts, moves, state)

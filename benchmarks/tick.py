@@ -1,0 +1,238 @@
+"""Measure the whole tick: p50, p95 and p99 of each stage, paced like the running product.
+
+Run it from the repository: ``python benchmarks/tick.py --accounts 1000 --rules 8 --groups 200``.
+The simulated broker is a process of its own and moves its prices all the time; Redis is the bundled
+one, the database SQLite and then PostgreSQL, both in a temporary folder.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+SERVER = "Bench-Demo"
+PASSWORD = "benchmark"  # noqa: S105  # of accounts that live for a minute
+FIRST_LOGIN = 10_000_001
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--accounts", type=int, default=1000)
+    parser.add_argument("--rules", type=int, default=8, help="rules on every account")
+    parser.add_argument("--groups", type=int, default=200)
+    parser.add_argument("--positions", type=int, default=3, help="open positions of each account")
+    parser.add_argument("--watched", type=int, default=20, help="groups that somebody looks at")
+    parser.add_argument("--ticks", type=int, default=300)
+    parser.add_argument("--database", choices=["sqlite", "postgresql", "both"], default="both")
+    options = parser.parse_args()
+    if options.database == "both":
+        for database in ("sqlite", "postgresql"):
+            command = [sys.executable, __file__, *sys.argv[1:], "--database", database]
+            subprocess.run(command, check=True)  # noqa: S603
+        return
+    sys.path.insert(0, str(ROOT))
+    os.environ["TEST_DATABASE"] = options.database
+    os.environ["LOG_LEVEL"] = "WARNING"
+    os.environ.pop("REDIS_URL", None)
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradeguard.settings")
+    import django
+
+    from tradeguard.tests import services  # noqa: F401  # starts the servers
+
+    django.setup()
+    with tempfile.TemporaryDirectory(prefix="tradeguard-bench-") as home:
+        broker = start_broker(Path(home), options)
+        try:
+            measure(options)
+        finally:
+            broker.terminate()
+            broker.wait(20)
+
+
+def start_broker(home: Path, options: argparse.Namespace) -> "subprocess.Popen[str]":
+    """Start a broker process with the accounts of the benchmark."""
+    from django.conf import settings
+
+    accounts = home / "accounts.json"
+    accounts.write_text(
+        json.dumps(
+            [
+                {
+                    "login": FIRST_LOGIN + number,
+                    "password": PASSWORD,
+                    "server": SERVER,
+                    "name": f"Bench {number}",
+                    "deposit": 100_000.0,
+                }
+                for number in range(options.accounts)
+            ]
+        )
+    )
+    broker_home = Path(settings.SIMULATED_BROKER_HOME)
+    broker_home.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "accounts.terminals.simulated", "--home", str(broker_home)]
+    command += ["--accounts", str(accounts), "--speed", "60"]
+    broker = subprocess.Popen(  # noqa: S603
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    assert broker.stdout is not None  # noqa: S101
+    if "broker ready" not in broker.stdout.readline():
+        raise SystemExit("The simulated broker did not start.")
+    return broker
+
+
+def measure(options: argparse.Namespace) -> None:
+    from django.core.management import call_command
+    from django.utils import timezone
+
+    from accounts.publishing import mark_watched
+    from accounts.sessions.process import close_sessions, open_sessions
+    from risk.state_store import stored_cursors
+    from tradeguard.tick.runner import HostTick
+
+    call_command("migrate", verbosity=0)
+    groups = create_desk(options)
+    sessions = open_sessions("local", load_cursors=stored_cursors)
+    open_positions(sessions.source, options)
+    tick = HostTick("local", sessions)
+    samples: dict[str, list[float]] = {}
+    deadline = time.monotonic() + 600
+    warm = 0
+    while warm < 25:  # until all are connected, and five seconds more
+        warm += run_paced(tick, timezone.now) >= options.accounts
+        if time.monotonic() > deadline:
+            raise SystemExit("The accounts did not connect.")
+    for number in range(options.ticks):
+        if number % 25 == 0:
+            for group in groups[: options.watched]:
+                mark_watched("group", str(group))
+        run_paced(tick, timezone.now)
+        for stage, seconds in tick.seconds.items():
+            samples.setdefault(stage, []).append(seconds * 1000)
+    close_sessions()
+    report(options, samples)
+
+
+def run_paced(tick: Any, now: Any) -> int:
+    """Run a tick on the beat; return how many accounts it evaluated on fresh readings."""
+    time.sleep(0.2 - time.time() % 0.2)
+    assessment = tick.run(now(), time.monotonic())
+    return int(assessment.accounts.known.sum())
+
+
+def create_desk(options: argparse.Namespace) -> list[Any]:
+    from decimal import Decimal
+
+    from django.utils import timezone
+
+    from accounts.models import (
+        AccountConnection,
+        ApiKey,
+        ConnectedAccount,
+        TerminalHost,
+        User,
+    )
+    from groups.models import AccountGroup, Membership
+    from risk.models import RiskRule
+
+    host, _ = TerminalHost.objects.get_or_create(name="local")
+    user = User.objects.create_user("bench", "bench@example.com", PASSWORD)
+    keys = ApiKey.objects.bulk_create(
+        ApiKey(user=user, name=f"Bench {number}", secret=PASSWORD)
+        for number in range(options.accounts)
+    )
+    accounts = ConnectedAccount.objects.bulk_create(
+        ConnectedAccount(
+            user=user,
+            name=f"Bench {number:05d}",
+            broker="Bench",
+            server=SERVER,
+            login=FIRST_LOGIN + number,
+            api_key=key,
+            initial_balance=Decimal(100_000),
+            terminal_host=host,
+        )
+        for number, key in enumerate(keys)
+    )
+    AccountConnection.objects.bulk_create(
+        AccountConnection(account=account, is_wanted=True, state="connecting", since=timezone.now())
+        for account in accounts
+    )
+    groups = AccountGroup.objects.bulk_create(
+        AccountGroup(user=user, name=f"Group {number:04d}") for number in range(options.groups)
+    )
+    Membership.objects.bulk_create(
+        Membership(group=groups[number % len(groups)], account=account)
+        for number, account in enumerate(accounts)
+        if groups
+    )
+    kinds: list[tuple[str, str, dict[str, object]]] = [
+        ("MAX_DAILY_LOSS", "0.05", {}),
+        ("MAX_DAILY_LOSS", "0.06", {"reference": "higher_of_balance_and_equity"}),
+        ("MAX_DRAWDOWN", "0.1", {}),
+        ("MAX_DRAWDOWN", "0.12", {"kind": "trailing_intraday_equity"}),
+        ("MARGIN_LEVEL", "50", {}),
+        ("MAX_POSITION_SIZE", "50", {}),
+        ("POSITION_LIMIT", "20", {}),
+        ("MAX_LEVERAGE", "60", {}),
+    ]
+    RiskRule.objects.bulk_create(
+        RiskRule(
+            user=user,
+            name=f"Rule {number}",
+            rule_type=rule_type,
+            limit=Decimal(limit),
+            parameters=parameters,
+            applies_to_all_accounts=True,
+        )
+        for number, (rule_type, limit, parameters) in enumerate(
+            kinds[number % len(kinds)] for number in range(options.rules)
+        )
+    )
+    return [group.pk for group in groups]
+
+
+def open_positions(source: Any, options: argparse.Namespace) -> None:
+    symbols = ("EURUSD", "GBPUSD", "USDCAD", "USDJPY")
+    for number in range(options.accounts):
+        for place in range(options.positions):
+            symbol = symbols[(number + place) % len(symbols)]
+            side = (number + place) % 2
+            tick = source.call("symbol_tick", FIRST_LOGIN + number, symbol)
+            source.call(
+                "order_send",
+                FIRST_LOGIN + number,
+                {
+                    "action": 1,
+                    "symbol": symbol,
+                    "volume": 0.1,
+                    "type": side,
+                    "price": tick[1] if side else tick[2],
+                    "deviation": 100,
+                    "type_filling": 1,
+                },
+            )
+
+
+def report(options: argparse.Namespace, samples: dict[str, list[float]]) -> None:
+    import numpy as np
+
+    print(
+        f"{options.database}: {options.accounts} accounts × {options.rules} rules, "
+        f"{options.groups} groups ({min(options.watched, options.groups)} watched), "
+        f"{options.positions} positions each, {options.ticks} ticks, milliseconds"
+    )
+    print(f"{'stage':10}{'p50':>9}{'p95':>9}{'p99':>9}{'max':>9}")
+    for stage, values in samples.items():
+        points = [*np.percentile(values, [50, 95, 99]), max(values)]
+        print(f"{stage:10}" + "".join(f"{point:9.2f}" for point in points))
+
+
+if __name__ == "__main__":
+    main()
