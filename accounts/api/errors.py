@@ -84,8 +84,17 @@ def _invalid(fields: Fields) -> Response:
 
 
 def _response(status_code: int, code: str, message: str, fields: Fields | None = None) -> Response:
-    body = {"error": {"code": code, "message": message, "fields": fields or {}}}
+    told = {
+        _writable(name): [_writable(text) for text in texts]
+        for name, texts in (fields or {}).items()
+    }
+    body = {"error": {"code": code, "message": _writable(message), "fields": told}}
     return Response(body, status=status_code)
+
+
+def _writable(text: str) -> str:
+    """Replace the halves of characters that a client sent and a message repeats."""
+    return text.encode(errors="replace").decode()
 
 
 def _model_fields(error: ModelValidationError) -> Fields:

@@ -8,6 +8,8 @@ from accounts.models.connection import ConnectionState
 from accounts.services.keys import LONGEST_SECRET
 from accounts.services.tags import LONGEST_NAME, MOST_TAGS
 
+STATES = f"One of {', '.join(ConnectionState.values)}."
+
 
 class ConnectionSerializer(UtcModelSerializer[AccountConnection]):
     message = serializers.CharField(source="last_error", read_only=True)
@@ -90,6 +92,9 @@ class AccountSerializer(UtcModelSerializer[ConnectedAccount]):
 
 
 class ConnectionLogSerializer(UtcModelSerializer[ConnectionLog]):
+    from_state = serializers.CharField(read_only=True, help_text=STATES)
+    to_state = serializers.CharField(read_only=True, help_text=STATES)
+
     class Meta:
         model = ConnectionLog
         fields = ["id", "from_state", "to_state", "reason", "message", "created_at"]

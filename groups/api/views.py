@@ -1,4 +1,4 @@
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from django.db.models import QuerySet
 from drf_spectacular.types import OpenApiTypes
@@ -10,7 +10,6 @@ from rest_framework.response import Response
 
 from accounts.api.rows import own_row
 from accounts.api.viewsets import OwnedViewSet
-from accounts.models import ConnectedAccount
 from accounts.selectors import accounts_of
 from groups import selectors, services
 from groups.api.serializers import GroupSerializer, MembersSerializer
@@ -49,43 +48,46 @@ class GroupViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OwnedViewSe
         services.delete_group(group=self.get_object())
         return Response(status=status.HTTP_204_NO_CONTENT)
 
-    @extend_schema(parameters=[ACCOUNT_ID], request=None)
+    @extend_schema(operation_id="groups_account_add", parameters=[ACCOUNT_ID], request=None)
     @action(detail=True, methods=["post"], url_path="accounts/(?P<account_id>[^/.]+)")
     def member(self, _request: Request, **_ids: object) -> Response:
         """Add one of your accounts to a group."""
-        return self._move(services.add_accounts, [self._account()])
+        return self._move(services.add_accounts)
 
-    @extend_schema(parameters=[ACCOUNT_ID], responses={200: GroupSerializer})
+    @extend_schema(
+        operation_id="groups_account_remove",
+        parameters=[ACCOUNT_ID],
+        responses={200: GroupSerializer},
+    )
     @member.mapping.delete
     def remove_member(self, _request: Request, **_ids: object) -> Response:
         """Take one account out of a group; refused while a rule holds it through the group."""
-        return self._move(services.remove_accounts, [self._account()])
+        return self._move(services.remove_accounts)
 
     @extend_schema(request=MembersSerializer, responses=GroupSerializer)
     @action(detail=True, methods=["post"], url_path="accounts")
     def members(self, request: Request, **_ids: object) -> Response:
         """Add many of your accounts to a group."""
-        return self._move(services.add_accounts, self._accounts(request))
+        return self._move_many(services.add_accounts, request)
 
     # A body on DELETE is beyond what OpenAPI describes for that verb, yet it is what this takes.
     @extend_schema(request=MembersSerializer, responses={200: GroupSerializer})
     @members.mapping.delete
     def remove_members(self, request: Request, **_ids: object) -> Response:
         """Take many accounts out of a group: {"account_ids": […]}."""
-        return self._move(services.remove_accounts, self._accounts(request))
+        return self._move_many(services.remove_accounts, request)
 
-    def _account(self) -> ConnectedAccount:
-        return own_row(accounts_of(self.owner), self.kwargs["account_id"])
-
-    def _accounts(self, request: Request) -> list[ConnectedAccount]:
+    def _move_many(self, move: Callable[..., None], request: Request) -> Response:
+        group = self.get_object()  # before the body: a stranger learns nothing from it
         serializer = MembersSerializer(data=request.data, context=self.get_serializer_context())
         serializer.is_valid(raise_exception=True)
-        accounts: list[ConnectedAccount] = serializer.validated_data["account_ids"]
-        return accounts
+        move(group=group, accounts=serializer.validated_data["account_ids"])
+        return self._shown(group)
 
-    def _move(self, move: Callable[..., None], accounts: Iterable[ConnectedAccount]) -> Response:
+    def _move(self, move: Callable[..., None]) -> Response:
         group = self.get_object()
-        move(group=group, accounts=accounts)
+        account = own_row(accounts_of(self.owner), self.kwargs["account_id"])
+        move(group=group, accounts=[account])
         return self._shown(group)
 
     def _change(self, request: Request, *, partial: bool) -> Response:

@@ -1,7 +1,25 @@
+from datetime import UTC
+from typing import Any
+
 from django.db.models import QuerySet
+from django.forms import ValidationError
 from django_filters import rest_framework as filters
+from django_filters.fields import IsoDateTimeField
 
 from risk.models import RiskRule, RuleBreach
+
+
+class InstantField(IsoDateTimeField):
+    def clean(self, value: Any) -> Any:
+        moment = super().clean(value)
+        try:
+            return None if moment is None else moment.astimezone(UTC)
+        except OverflowError:
+            raise ValidationError("Enter a moment that lies in this era.") from None
+
+
+class InstantFilter(filters.IsoDateTimeFilter):
+    field_class = InstantField
 
 
 class RuleFilter(filters.FilterSet):
@@ -27,7 +45,7 @@ class BreachFilter(filters.FilterSet):
     acknowledged = filters.BooleanFilter(
         field_name="acknowledged_at", lookup_expr="isnull", exclude=True
     )
-    since = filters.IsoDateTimeFilter(field_name="latched_at", lookup_expr="gte")
+    since = InstantFilter(field_name="latched_at", lookup_expr="gte")
 
     class Meta:
         model = RuleBreach

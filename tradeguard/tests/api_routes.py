@@ -1,0 +1,126 @@
+"""The API's routes as the URL conf has them, and a desk of rows to fill their addresses with."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from accounts.models import ConnectedAccount, User
+from accounts.tests.api_clients import API
+from accounts.tests.factories import make_account
+from groups.models import AccountGroup
+from groups.tests.factories import make_group
+from notifications.models import Notification, NotificationType
+from risk.models import RiskRule
+from risk.tests.factories import make_breach, make_rule
+
+
+@dataclass(frozen=True)
+class Route:
+    name: str
+    template: str  # a path with {pk} and the like in it
+    methods: frozenset[str]
+
+    @property
+    def parameters(self) -> list[str]:
+        return re.findall(r"{(\w+)}", self.template)
+
+    def address(self, desk: "Desk") -> str:
+        kind = self.template.removeprefix(f"{API}/").split("/")[0]
+        return self.template.format(pk=desk.ids.get(kind, ""), account_id=desk.ids["accounts"])
+
+    def address_with(self, value: str) -> str:
+        return self.template.format(**dict.fromkeys(self.parameters, value))
+
+
+@dataclass
+class Desk:
+    """One row of everything, by the first word of its address."""
+
+    account: ConnectedAccount
+    group: AccountGroup
+    rule: RiskRule
+    ids: dict[str, object]
+    bodies: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def details(self) -> dict[str, str]:
+        return {kind: f"{API}/{kind}/{pk}" for kind, pk in self.ids.items()}
+
+
+def make_desk(user: User) -> Desk:
+    account = make_account(user, "Alpha 1", with_key=True)
+    group = make_group(user, "Desk", account)
+    rule = make_rule(user, accounts=[account], groups=[group])
+    breach = make_breach(rule, account)
+    notification = Notification.objects.create(
+        user=user,
+        type=NotificationType.RISK_BREACH,
+        title="Daily loss is violated",
+        dedupe_key=str(breach.pk),
+        created_at=breach.latched_at,
+    )
+    desk = Desk(
+        account,
+        group,
+        rule,
+        {
+            "accounts": account.pk,
+            "groups": group.pk,
+            "risk-rules": rule.pk,
+            "notifications": notification.pk,
+        },
+    )
+    desk.bodies = {
+        "accounts": {
+            "name": "Beta",
+            "broker": "Example Brokers",
+            "server": "Example-Demo",
+            "login": 123,
+            "password": "secret",
+            "currency": "USD",
+            "initial_balance": "1000.00",
+        },
+        "groups": {"name": "Other", "accounts": [str(account.pk)]},
+        "risk-rules": {"name": "Leverage", "rule_type": "MAX_DAILY_LOSS", "limit": "0.03"},
+    }
+    return desk
+
+
+@lru_cache(maxsize=1)
+def api_routes() -> list[Route]:
+    """Return every route below /api/v1, as the URL conf has it today."""
+    found = {}
+    for template, pattern in _walk(get_resolver().url_patterns, "/"):
+        if template.startswith(f"{API}/"):
+            route = Route(str(pattern.name), template, frozenset(_methods(pattern)))
+            found[template] = route
+    return list(found.values())
+
+
+def _walk(
+    patterns: Sequence[URLPattern | URLResolver], prefix: str
+) -> Iterator[tuple[str, URLPattern]]:
+    for pattern in patterns:
+        template = prefix + _template(str(pattern.pattern))
+        if isinstance(pattern, URLResolver):
+            yield from _walk(pattern.url_patterns, template)
+        else:
+            yield template, pattern
+
+
+def _template(pattern: str) -> str:
+    pattern = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", pattern)  # <uuid:pk>
+    pattern = re.sub(r"\(\?P\{(\w+)\}\[[^\]]*\]\+\)", r"{\1}", pattern)  # (?P<pk>[^/.]+)
+    return pattern.removeprefix("^").removesuffix("$").removesuffix("\\Z")
+
+
+def _methods(pattern: URLPattern) -> set[str]:
+    view: Any = pattern.callback
+    if hasattr(view, "actions"):
+        return {method.upper() for method in view.actions}
+    names = set(view.view_class.http_method_names) - {"options"}
+    return {name.upper() for name in names if hasattr(view.view_class, name)}

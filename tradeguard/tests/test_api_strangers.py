@@ -1,0 +1,113 @@
+"""A stranger's row does not exist, on every route and with every method that the URL conf has."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from accounts.models import AccountConnection, ApiKey, ConnectedAccount, ConnectionLog, User
+from accounts.tests.api_clients import API, client_of
+from accounts.tests.factories import make_account, make_key
+from groups.models import AccountGroup, Membership
+from groups.tests.factories import make_group
+from notifications.models import Notification
+from risk.models import RiskRule, RuleBreach
+from tradeguard.tests.api_routes import Desk, api_routes, make_desk
+
+TABLES = [
+    AccountConnection, AccountGroup, ApiKey, ConnectedAccount, ConnectionLog, Membership,
+    Notification, RiskRule, RiskRule.accounts.through, RiskRule.groups.through, RuleBreach,
+]  # fmt: skip
+PUBLIC = {"register", "token", "token-refresh"}
+
+
+@pytest.fixture
+def desk(alice: User) -> Desk:
+    return make_desk(alice)
+
+
+def snapshot() -> list[Any]:
+    return [list(table._default_manager.order_by("pk").values()) for table in TABLES]
+
+
+def requests(desk: Desk) -> Iterator[tuple[str, str, str, list[str]]]:
+    for route in api_routes():
+        for method in sorted(route.methods):
+            yield route.name, method, route.address(desk), route.parameters
+
+
+def test_a_stranger_finds_nothing_and_changes_nothing(desk: Desk, charlie: User) -> None:
+    client, before, asked = client_of(charlie), snapshot(), 0
+    for name, method, address, parameters in requests(desk):
+        if not parameters:
+            continue
+        body = {"name": "Mine now", "reason": "Because.", "account_id": str(desk.account.pk)}
+        answer = client.ask(method, address.removeprefix(f"{API}/"), body)
+        assert answer.status_code == 404, (name, method, answer.content)
+        assert answer.json()["error"]["code"] == "not_found"
+        asked += 1
+    assert asked > 25
+    assert snapshot() == before
+
+
+def test_a_strangers_row_answers_as_one_that_does_not_exist(desk: Desk, charlie: User) -> None:
+    client = client_of(charlie)
+    for route in api_routes():
+        for method in route.methods if route.parameters else ():
+            foreign = client.generic(method, route.address(desk))
+            missing = client.generic(method, route.address_with(str(uuid4())))
+            assert (foreign.status_code, foreign.content) == (missing.status_code, missing.content)
+
+
+def test_a_list_shows_own_rows_only(desk: Desk, charlie: User) -> None:
+    client, lists = client_of(charlie), 0
+    for route in api_routes():
+        if "GET" in route.methods and not route.parameters:
+            answer = client.get(route.template).json()
+            if "results" in answer:
+                assert (answer["count"], answer["results"]) == (0, []), route.name
+                lists += 1
+    assert lists >= 5
+
+
+def test_nobody_comes_in_without_signing_in(desk: Desk) -> None:
+    client, before = client_of(None), snapshot()
+    for name, method, address, _ in requests(desk):
+        if name not in PUBLIC:
+            answer = client.ask(method, address.removeprefix(f"{API}/"), {})
+            assert answer.status_code in (401, 429), (name, method)
+            assert set(answer.json()["error"]) == {"code", "message", "fields"}
+    assert snapshot() == before
+
+
+def test_own_rows_cannot_be_mixed_with_a_strangers(alice: User, bob: User, desk: Desk) -> None:
+    """Bob names alice's rows in bodies and addresses of requests about his own."""
+    mine = make_account(bob, "Mine")
+    group = make_group(bob, "My desk", mine)
+    client, before = client_of(bob), snapshot()
+    foreign = {"account": str(desk.account.pk), "group": str(desk.group.pk)}
+    key = str(make_key(alice).pk)
+    before = snapshot()
+    rule = {"name": "R", "rule_type": "MAX_DAILY_LOSS", "limit": "0.05"}
+    ids = {"account_ids": [foreign["account"]]}
+    with_key = {**desk.bodies["accounts"], "password": "", "api_key": key}
+    attempts: list[tuple[str, str, dict[str, Any], str]] = [
+        ("POST", "groups", {"name": "G", "accounts": [foreign["account"]]}, "accounts"),
+        ("PATCH", f"groups/{group.pk}", {"accounts": [foreign["account"]]}, "accounts"),
+        ("POST", f"groups/{group.pk}/accounts", ids, "account_ids"),
+        ("DELETE", f"groups/{group.pk}/accounts", ids, "account_ids"),
+        ("POST", "risk-rules", {**rule, "accounts": [foreign["account"]]}, "accounts"),
+        ("POST", "risk-rules", {**rule, "groups": [foreign["group"]]}, "groups"),
+        ("POST", "accounts", with_key, "api_key"),
+        ("PATCH", f"accounts/{mine.pk}", {"api_key": key}, "api_key"),
+    ]  # fmt: skip
+    for method, path, body, field in attempts:
+        answer = client.ask(method, path, body)
+        assert answer.status_code == 400, (path, answer.content)
+        assert "not found" in json.dumps(answer.json()["error"]["fields"][field])
+    for method in ("POST", "DELETE"):
+        answer = client.ask(method, f"groups/{group.pk}/accounts/{foreign['account']}")
+        assert answer.status_code == 404
+    assert snapshot() == before
