@@ -312,3 +312,9 @@ def test_it_gives_up_a_call_that_hangs_too_long(desk: Desk) -> None:
     with pytest.raises(LinkTimeout) as late:
         desk.account(1003)
     assert late.value.code == -10005
+
+
+def test_it_ends_a_hang_with_the_time_of_its_fault(desk: Desk) -> None:
+    desk.server.set_fault(1003, FaultKind.HANG, seconds=0.01, hang_seconds=60.0)
+    desk.clock.now += 0.005
+    assert desk.account(1003)["login"] == 1003

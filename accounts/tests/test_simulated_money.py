@@ -11,7 +11,12 @@ from hypothesis import strategies as st
 from accounts.terminals.simulated import constants as mt5
 from accounts.terminals.simulated.contracts import CONTRACT_INDEX, CONTRACTS
 from accounts.terminals.simulated.margin import Leg, symbol_margin
-from accounts.terminals.simulated.requests import Refusal, check_volume, subtract_lots
+from accounts.terminals.simulated.requests import (
+    Refusal,
+    check_volume,
+    floor_to_step,
+    subtract_lots,
+)
 from accounts.tests.simulated_desk import Desk
 
 EURUSD = CONTRACTS[CONTRACT_INDEX["EURUSD"]]
@@ -175,6 +180,15 @@ def test_it_books_transfers_where_they_belong(desk: Desk) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("amount", [0.0, -5.0, float("nan"), float("inf")])
+def test_it_moves_no_amount_that_is_none(desk: Desk, amount: float) -> None:
+    login = desk.open_account()
+    for move in (desk.server.deposit, desk.server.withdraw):
+        with pytest.raises(ValueError, match="no amount"):
+            move(login, amount)
+    assert desk.account(login)["balance"] == 10_000.0
+
+
 @pytest.mark.parametrize("lots", [0.01, 0.29, 0.57, 0.58, 1.13, 100.0])
 def test_it_takes_volumes_that_are_whole_steps(lots: float) -> None:
     check_volume(EURUSD, lots)
@@ -185,6 +199,12 @@ def test_it_refuses_other_volumes(lots: float) -> None:
     with pytest.raises(Refusal) as refused:
         check_volume(EURUSD, lots)
     assert refused.value.retcode == mt5.TRADE_RETCODE_INVALID_VOLUME
+
+
+@given(st.integers(0, 10_000), st.floats(0.0, 0.0099))
+def test_it_rounds_volumes_down_to_the_step(hundredths: int, dust: float) -> None:
+    assert floor_to_step(hundredths / 100, 0.01) == hundredths / 100
+    assert floor_to_step(hundredths / 100 + dust, 0.01) == hundredths / 100
 
 
 @given(st.integers(2, 10_000), st.integers(1, 9_999))

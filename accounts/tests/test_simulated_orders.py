@@ -49,6 +49,9 @@ def _refusals() -> list[Any]:
         pytest.param({**deal, "volume": 0.015}, mt5.TRADE_RETCODE_INVALID_VOLUME, id="volume"),
         pytest.param({**deal, "price": -1.0}, mt5.TRADE_RETCODE_INVALID_PRICE, id="price"),
         pytest.param({**deal, "sl": 1.1}, mt5.TRADE_RETCODE_INVALID_STOPS, id="sl at the bid"),
+        pytest.param({**deal, "sl": float("nan")}, mt5.TRADE_RETCODE_INVALID_STOPS, id="sl nan"),
+        pytest.param({**deal, "tp": float("inf")}, mt5.TRADE_RETCODE_INVALID_STOPS, id="tp inf"),
+        pytest.param({**deal, "magic": 2**63}, mt5.TRADE_RETCODE_INVALID, id="magic"),
         pytest.param({**deal, "tp": 1.1}, mt5.TRADE_RETCODE_INVALID_STOPS, id="tp at the bid"),
         pytest.param({**deal, "type_filling": mt5.ORDER_FILLING_RETURN},
                      mt5.TRADE_RETCODE_INVALID_FILL, id="filling"),
@@ -105,12 +108,13 @@ def test_it_refuses_to_close_more_than_there_is(desk: Desk) -> None:
     same_side = desk.market(1001, BUY, 0.5, position=ticket)
     other_symbol = desk.market(1001, SELL, 0.5, "GBPUSD", position=ticket)
     no_step = desk.market(1001, SELL, 0.015, position=ticket)
+    endless = desk.market(1001, SELL, float("inf"), position=ticket)
     wrong_filling = desk.send(1001, action=1, symbol="EURUSD", volume=0.5, type=SELL,
                               position=ticket, type_filling=mt5.ORDER_FILLING_BOC)  # fmt: skip
 
     assert too_much[0] == mt5.TRADE_RETCODE_INVALID_CLOSE_VOLUME
     assert same_side[0] == other_symbol[0] == mt5.TRADE_RETCODE_INVALID
-    assert no_step[0] == mt5.TRADE_RETCODE_INVALID_VOLUME
+    assert no_step[0] == endless[0] == mt5.TRADE_RETCODE_INVALID_VOLUME
     assert wrong_filling[0] == mt5.TRADE_RETCODE_INVALID_FILL
     assert desk.positions(1001)[0]["volume"] == 0.5
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -9,7 +10,13 @@ from typing import Any
 from . import constants as mt5
 from .books import CHANGED_ACCOUNT, NEW_ACCOUNT
 from .calls import AccountTerms
-from .contracts import ACCOUNT_CURRENCIES, CONTRACT_INDEX, CURRENCY_INDEX, currency_digits
+from .contracts import (
+    ACCOUNT_CURRENCIES,
+    CONTRACT_INDEX,
+    CONTRACTS,
+    CURRENCY_INDEX,
+    currency_digits,
+)
 from .engine import Engine
 from .faults import Fault, FaultKind, Faults
 from .robots import RobotSpec
@@ -58,6 +65,8 @@ class Administration:
     def transfer(self, login: int, deal_type: int, amount: float, comment: str) -> int:
         if deal_type not in _TRANSFER_TYPES:
             raise ValueError(f"{deal_type} is not a balance operation")
+        if not math.isfinite(amount):
+            raise ValueError(f"{amount} is no amount to move")
         return self._engine.ledger.transfer(self.number(login), deal_type, amount, comment)
 
     def charge_swap(self, ticket: int, amount: float) -> None:
@@ -67,9 +76,11 @@ class Administration:
         self._engine.ledger.charge_swap(row, amount)
 
     def set_prices(self, symbol: str, bid: float, ask: float) -> None:
-        if not 0 < bid <= ask:
+        index = _symbol(symbol)
+        digits = CONTRACTS[index].digits
+        if not 0 < round(bid, digits) <= round(ask, digits) < math.inf:
             raise ValueError(f"{bid} / {ask} is no quote: 0 < bid ≤ ask does not hold")
-        self._engine.quote(_symbol(symbol), float(bid), float(ask))
+        self._engine.quote(index, round(float(bid), digits), round(float(ask), digits))
 
     def release_prices(self, symbol: str) -> None:
         self._engine.release(_symbol(symbol))

@@ -3,6 +3,7 @@
 They look the same on a trade server in this process and on a client of the broker process.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -59,10 +60,13 @@ class BrokerCalls(ABC):
 
     def deposit(self, login: int, amount: float, comment: str = "Deposit") -> int:
         """Add money; return the deal's ticket."""
-        return int(self.call("transfer", login, mt5.DEAL_TYPE_BALANCE, abs(amount), comment))
+        _check_amount(amount)
+        return int(self.call("transfer", login, mt5.DEAL_TYPE_BALANCE, amount, comment))
 
     def withdraw(self, login: int, amount: float, comment: str = "Withdrawal") -> int:
-        return int(self.call("transfer", login, mt5.DEAL_TYPE_BALANCE, -abs(amount), comment))
+        """Take money out; return the deal's ticket."""
+        _check_amount(amount)
+        return int(self.call("transfer", login, mt5.DEAL_TYPE_BALANCE, -amount, comment))
 
     def credit(self, login: int, amount: float, comment: str = "Credit") -> int:
         return int(self.call("transfer", login, mt5.DEAL_TYPE_CREDIT, amount, comment))
@@ -155,3 +159,8 @@ class BrokerCalls(ABC):
             np.asarray(deal_cursors, dtype=np.int64),
         )
         return ReadingBatch(**plain)
+
+
+def _check_amount(amount: float) -> None:
+    if not 0 < amount < math.inf:
+        raise ValueError(f"{amount} is no amount to move: it should be above 0")

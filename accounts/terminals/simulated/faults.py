@@ -1,5 +1,6 @@
 """Faults on request: what goes wrong between a terminal, its broker and whoever asks it."""
 
+import math
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -34,9 +35,11 @@ class Fault:
     frozen: AccountState | None = None
     cleared: threading.Event = field(default_factory=threading.Event)
 
-    def hang(self) -> None:
-        """Block until the fault is cleared; raise LinkTimeout when that takes too long."""
-        if not self.cleared.wait(self.hang_seconds):
+    def hang(self, now: float) -> None:
+        """Block until the fault is over; raise LinkTimeout when that takes too long."""
+        left = math.inf if self.until is None else max(0.0, self.until - now)
+        ended = self.cleared.wait(min(left, self.hang_seconds))
+        if not ended and left >= self.hang_seconds:
             raise LinkTimeout
 
 

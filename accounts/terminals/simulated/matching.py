@@ -16,6 +16,7 @@ _PENDING_ACTIONS = (
     mt5.TRADE_ACTION_REMOVE,
     mt5.TRADE_ACTION_CLOSE_BY,
 )
+_LARGEST_MAGIC = 2**63 - 1  # MetaTrader takes one bit more, the books are signed
 Row = tuple[Any, ...]
 
 
@@ -87,8 +88,8 @@ class OrderDesk:
         if request.action not in (mt5.TRADE_ACTION_DEAL, mt5.TRADE_ACTION_SLTP):
             raise Refusal(mt5.TRADE_RETCODE_INVALID, "Invalid request")
         symbol = CONTRACT_INDEX.get(request.symbol)
-        if symbol is None:
-            raise Refusal(mt5.TRADE_RETCODE_INVALID, "Unknown symbol")
+        if symbol is None or not 0 <= request.magic <= _LARGEST_MAGIC:
+            raise Refusal(mt5.TRADE_RETCODE_INVALID, "Invalid request")
         if not self._books.accounts["trade_allowed"][account]:
             raise Refusal(mt5.TRADE_RETCODE_TRADE_DISABLED, "Trade disabled")
         if symbol in self.closed_symbols:
@@ -173,11 +174,11 @@ class OrderDesk:
         contract = CONTRACTS[symbol]
         if positions["symbol"][row] != symbol:
             raise Refusal(mt5.TRADE_RETCODE_INVALID, "Invalid request")
+        closing_price = float(self._valuation.closing[positions["side"][row]])
+        check_stops(contract, int(positions["type"][row]), closing_price, request.sl, request.tp)
         wanted = (round(request.sl, contract.digits), round(request.tp, contract.digits))
         if wanted == (float(positions["sl"][row]), float(positions["tp"][row])):
             raise Refusal(mt5.TRADE_RETCODE_NO_CHANGES, "No changes")
-        closing_price = float(self._valuation.closing[positions["side"][row]])
-        check_stops(contract, int(positions["type"][row]), closing_price, *wanted)
 
     def _row(self, account: int, ticket: int) -> int:
         row = self._books.position_row(ticket)

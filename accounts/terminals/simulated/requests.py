@@ -1,5 +1,6 @@
 """Trade requests as they arrive, and the refusals that answer them."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from decimal import Decimal
@@ -53,7 +54,15 @@ _NAMES = tuple(field.name for field in fields(TradeOrder))
 
 def is_multiple(volume_lots: float, step_lots: float) -> bool:
     """Tell whether a volume is a whole number of steps, in decimal arithmetic."""
+    if not math.isfinite(volume_lots):
+        return False
     return Decimal(str(volume_lots)) % Decimal(str(step_lots)) == 0
+
+
+def floor_to_step(volume_lots: float, step_lots: float) -> float:
+    """Round a volume down to a whole number of steps, in decimal arithmetic."""
+    step = Decimal(str(step_lots))
+    return float(Decimal(str(volume_lots)) // step * step)
 
 
 def subtract_lots(volume_lots: float, taken_lots: float) -> float:
@@ -80,6 +89,8 @@ def check_stops(
     sign = 1.0 if position_type == mt5.POSITION_TYPE_BUY else -1.0
     nearest = max(contract.stops_level, 1)
     for level, side in ((sl, sign), (tp, -sign)):
+        if not math.isfinite(level) or level < 0:
+            raise Refusal(mt5.TRADE_RETCODE_INVALID_STOPS, "Invalid stops")
         distance_points = round((closing_price - level) * side / contract.point)
-        if level < 0 or (level and distance_points < nearest):
+        if level and distance_points < nearest:
             raise Refusal(mt5.TRADE_RETCODE_INVALID_STOPS, "Invalid stops")

@@ -21,6 +21,7 @@ from .contracts import CONTRACT_INDEX, CONTRACTS, CURRENCY_INDEX
 from .conversion import pair_index
 from .engine import Engine
 from .history import MINUTE
+from .requests import floor_to_step
 from .strategies import STRATEGIES, Hands, Held, Strategy, Trend
 
 WINDOW_BARS = 60
@@ -126,6 +127,8 @@ class Robot(Hands):
         self.held: Sequence[Held] = ()
         self.equity = 0.0
         self._resting_until = 0.0
+        self._deals_seen = 0
+        self._paid_in_so_far = 0.0
 
     def act(self, now: float) -> float:
         """Decide once; return when to be asked again (the clock's seconds)."""
@@ -198,13 +201,15 @@ class Robot(Hands):
         pair = pair_index(CURRENCY_INDEX[contract.base], currency)
         lot_value = contract.contract_size * float(self._engine.valuation.conversion.mid[pair])
         wanted = self.equity * self._exposure * self._share * weight / lot_value
-        steps = math.floor(min(wanted, contract.volume_max) / contract.volume_step)
-        return round(steps * contract.volume_step, 2)
+        return floor_to_step(min(wanted, contract.volume_max), contract.volume_step)
 
     def _paid_in(self) -> float:
-        deals = self._engine.books.deals
-        mine = (deals["account"] == self._account) & (deals["type"] == mt5.DEAL_TYPE_BALANCE)
-        return float(deals["profit"][mine].sum())
+        deals, seen = self._engine.books.deals, self._deals_seen
+        mine = deals["account"][seen:] == self._account
+        mine &= deals["type"][seen:] == mt5.DEAL_TYPE_BALANCE
+        self._paid_in_so_far += float(deals["profit"][seen:][mine].sum())
+        self._deals_seen = len(deals)
+        return self._paid_in_so_far
 
 
 class Robots:

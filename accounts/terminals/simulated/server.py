@@ -114,4 +114,4 @@ class TradeServer(BrokerCalls):
         # Outside the lock: a hung terminal holds up nobody else.
         fault = self._faults.of(login)
         if fault is not None and fault.kind is FaultKind.HANG:
-            fault.hang()
+            fault.hang(self._engine.clock())

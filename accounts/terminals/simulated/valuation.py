@@ -107,5 +107,5 @@ class Valuation:
     ) -> Floats:
         raw = (price - opened) * units
         rate = np.where(raw >= 0, self.conversion.gain[pair], self.conversion.loss[pair])
-        result: Floats = np.rint(raw * rate * scale) / scale
+        result: Floats = np.rint(raw * rate * scale) / scale + 0.0  # never -0.0
         return result
