@@ -4,7 +4,6 @@ worker of the account's host brings it about.
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from functools import partial
 
 from celery import current_app
 from django.db import transaction
@@ -88,13 +87,11 @@ def _move(
 
 
 def _send_on_commit(account: ConnectedAccount) -> None:
-    send = partial(
-        _send,
-        "accounts.apply_connection",
-        account.terminal_host_id,
-        str(account.pk),
-        expires=_MESSAGE_SECONDS,
-    )
+    host, account_id = account.terminal_host_id, str(account.pk)
+
+    def send() -> None:
+        _send("accounts.apply_connection", host, account_id, expires=_MESSAGE_SECONDS)
+
     # Robust: with Redis away the wish stands in the database, where the worker finds it.
     transaction.on_commit(send, robust=True)
 

@@ -223,9 +223,5 @@ class SessionPool:
         )
         is_unproven = (state != SessionState.CONNECTED) & (session["proven_by"] <= moment.monotonic)
         for row in np.flatnonzero(is_lost | is_unproven).tolist():
-            self._transitions.fail(row, self._doubt(row), moment)
-
-    def _doubt(self, row: int) -> Reason:
-        verdict = int(self.table.rows["verdict"][row])
-        reason = Verdict(verdict).reason if verdict >= 0 else Reason.NONE
-        return reason or Reason.NO_READING
+            reason = self._transitions.doubt(row) or Reason.NO_READING
+            self._transitions.fail(row, reason, moment)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from accounts.sessions.backoff import wait_for_person_seconds, wait_seconds
+from accounts.sessions.checks import Verdict
 from accounts.sessions.states import ConnectionChange, FailedRetry, Reason, SessionState
 from accounts.sessions.table import NEVER, REASON_NUMBER, SessionSpec, SessionTable
 
@@ -101,6 +102,9 @@ class Transitions:
             return
         if reason.needs_a_person:
             session["is_authorised"] = False
+        elif session["is_authorised"] and self.doubt(row):
+            # What its readings lack is nearer to the cause than that another login failed too.
+            reason, message = self.doubt(row), ""
         if reason is Reason.WRONG_PASSWORD:
             session["refusals"] += 1
             if session["refusals"] == 1:
@@ -181,6 +185,11 @@ class Transitions:
             wait = max(wait, (spec.next_attempt_at - moment.now).total_seconds())
             session["refusals"] = spec.retries
         session["attempt_at"] = moment.monotonic + wait
+
+    def doubt(self, row: int) -> Reason:
+        """Return what the last reading lacked; Reason.NONE when it lacked nothing or is to come."""
+        verdict = int(self._table.rows["verdict"][row])
+        return Verdict(verdict).reason if verdict >= 0 else Reason.NONE
 
     def _wait(self, row: int, reason: Reason) -> float:
         retries = max(0, int(self._table.rows["retries"][row]) - 1)

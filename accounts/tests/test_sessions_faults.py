@@ -1,0 +1,202 @@
+"""The sessions against the simulated trade server, with everything that can go wrong there."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from accounts.sessions.poll import AttemptResult, Poll, RosterChange
+from accounts.sessions.pool import SessionPool
+from accounts.sessions.states import Reason, SessionState, reason_of_code
+from accounts.sessions.table import SessionSpec
+from accounts.terminals.simulated import constants as mt5
+from accounts.terminals.simulated.faults import FaultKind
+from accounts.terminals.simulated.server import TradeServer
+
+START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+SERVER = "Example-Demo"
+LOGINS = (1001, 1002, 1003)
+TICK_SECONDS = 0.2
+
+
+class LiveDesk:
+    """Three accounts with a position each on a trade server whose prices the test moves."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.server = TradeServer(clock=lambda: START.timestamp() + self.seconds, feed=False)
+        for login in LOGINS:
+            self.server.create_account(login, f"secret-{login}", SERVER, "A", deposit=10_000.0)
+            assert self.order(login) == mt5.TRADE_RETCODE_DONE
+        self.pool = SessionPool("local", self.server, random=lambda: 0.5)
+        specs = [
+            SessionSpec(
+                uuid4(), 7, "A", login, SERVER, "", True, "connecting", START, "", "", 0, None
+            )
+            for login in LOGINS
+        ]
+        self.pool.sync(RosterChange(added=specs), {}, START, 0.0)
+
+    def order(self, login: int) -> int:
+        request = {
+            "action": mt5.TRADE_ACTION_DEAL,
+            "symbol": "EURUSD",
+            "volume": 0.1,
+            "type": mt5.ORDER_TYPE_BUY,
+            "price": 0.0,
+            "deviation": 100,
+        }
+        return int(self.server.call("order_send", login, request)[0])
+
+    def tick(self) -> Poll:
+        now = START + timedelta(seconds=self.seconds)
+        due = self.pool.due(self.seconds, 100)
+        codes = self.server.authorise_many(
+            [(attempt.login, f"secret-{attempt.login}", attempt.server) for attempt in due]
+        )
+        reasons = [Reason.NONE if code == 1 else reason_of_code(code) for code in codes]
+        self.pool.apply(map(AttemptResult, due, reasons), now, self.seconds)
+        poll = self.pool.poll(now, self.seconds)
+        self.pool.commit_cursors()
+        self.seconds = round(self.seconds + TICK_SECONDS, 6)
+        return poll
+
+    def run(self, seconds: float) -> list[Poll]:
+        return [self.tick() for _ in range(round(seconds / TICK_SECONDS))]
+
+
+@pytest.fixture
+def desk() -> LiveDesk:
+    desk = LiveDesk()
+    desk.run(0.4)
+    return desk
+
+
+def test_it_reads_what_the_server_keeps(desk: LiveDesk) -> None:
+    poll = desk.tick()
+    assert poll.accepted_now.all()
+    assert poll.batch.accounts["login"].tolist() == list(LOGINS)
+    assert poll.batch.accounts["balance"].tolist() == [10_000.0] * 3
+    assert poll.batch.positions["account"].tolist() == [0, 1, 2]
+
+
+def test_it_hands_out_each_deal_once(desk: LiveDesk) -> None:
+    desk.server.deposit(1002, 500.0)
+    poll = desk.tick()
+    assert poll.deals[["account", "profit"]].tolist() == [(1, 500.0)]
+    assert len(desk.tick().deals) == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        (FaultKind.DISCONNECT_TERMINAL, "terminal_not_found"),
+        (FaultKind.CUT_FROM_BROKER, "broker_connection_lost"),
+        (FaultKind.NONE, "unknown_answer"),
+        (FaultKind.EMPTY, "empty_answer"),
+        (FaultKind.TORN, "torn_reading"),
+        (FaultKind.HANG, "no_answer"),
+        (FaultKind.WRONG_ACCOUNT, "wrong_account"),
+    ],
+)
+def test_a_fault_ends_the_session_with_its_reason_and_passes(
+    desk: LiveDesk, kind: FaultKind, reason: str
+) -> None:
+    before = desk.tick()
+    desk.server.set_fault(1002, kind)
+    desk.server.set_prices("EURUSD", 1.2, 1.2001)
+    polls = desk.run(3)
+    for poll in polls:
+        assert poll.accepted_now.tolist() == [True, False, True]
+        assert poll.batch.accounts["equity"][1] == before.batch.accounts["equity"][1]
+        assert poll.read_at[1] == before.read_at[1]
+    assert polls[-1].batch.accounts["equity"][0] != before.batch.accounts["equity"][0]
+    assert polls[-1].states[1] == SessionState.ERROR
+    (first, *_) = [change for poll in polls for change in poll.changes]
+    assert (first.from_state, first.to_state, first.reason) == ("connected", "error", reason)
+    desk.server.clear_fault(1002)
+    changes = [change for poll in desk.run(70) for change in poll.changes]
+    assert [change.is_restored for change in changes] == [True]
+    assert desk.tick().accepted_now.all()
+
+
+def test_a_reading_torn_once_is_read_again(desk: LiveDesk) -> None:
+    desk.server.set_fault(1002, FaultKind.TORN, once=True)
+    assert desk.tick().accepted_now.all()
+
+
+def test_a_changed_password_at_the_broker_shows_at_the_next_login(desk: LiveDesk) -> None:
+    desk.server.change_password(1002, "another")
+    desk.server.set_fault(1002, FaultKind.DISCONNECT_TERMINAL)
+    desk.tick()
+    desk.server.clear_fault(1002)
+    desk.run(120)
+    row = desk.pool.table.rows[1]
+    assert row["state"] == SessionState.ERROR
+    assert desk.pool.table.reason(1) == "wrong_password"
+
+
+FAULTS = [kind for kind in FaultKind if kind is not FaultKind.REJECT]
+ACTIONS = st.one_of(
+    st.tuples(st.just("fault"), st.sampled_from(LOGINS), st.sampled_from(FAULTS)),
+    st.tuples(st.just("torn once"), st.sampled_from(LOGINS), st.none()),
+    st.tuples(st.just("clear"), st.sampled_from(LOGINS), st.none()),
+    st.tuples(st.just("deposit"), st.sampled_from(LOGINS), st.none()),
+    st.tuples(st.just("order"), st.sampled_from(LOGINS), st.none()),
+    st.tuples(st.just("price"), st.integers(10_000, 13_000), st.none()),
+    st.tuples(st.just("run"), st.sampled_from([1, 2, 3, 12, 40]), st.none()),
+)
+
+
+@given(st.lists(ACTIONS, max_size=20))
+@settings(max_examples=60, deadline=None)
+def test_no_sequence_of_faults_lets_an_unproven_reading_through(
+    actions: list[tuple[str, int, FaultKind | None]],
+) -> None:
+    desk = LiveDesk()
+    faulty: dict[int, FaultKind] = {}
+    told: list[int] = []
+    for name, number, kind in [*actions, ("run", 3, None)]:
+        if name == "run":
+            for poll in desk.run(number * TICK_SECONDS):
+                assert_proven(desk, poll, faulty)
+                told += poll.deals["ticket"].tolist()
+        elif name == "price":
+            desk.server.set_prices("EURUSD", number / 1e4, number / 1e4 + 1e-4)
+        elif name == "fault" and kind is not None:
+            faulty[number] = kind
+            desk.server.set_fault(number, kind)
+        elif name == "torn once" and number not in faulty:
+            desk.server.set_fault(number, FaultKind.TORN, once=True)
+        elif name == "clear":
+            faulty.pop(number, None)
+            desk.server.clear_fault(number)
+        elif name == "deposit":
+            desk.server.deposit(number, 100.0)
+        elif name == "order" and number not in faulty:
+            desk.order(number)
+    assert len(told) == len(set(told))
+
+
+def assert_proven(desk: LiveDesk, poll: Poll, faulty: dict[int, FaultKind]) -> None:
+    """Fail unless each accepted reading is what the server keeps, and the others stay old."""
+    truth = {row["login"]: row for row in desk.server.accounts()}
+    accounts = poll.batch.accounts
+    for row in np.flatnonzero(poll.accepted_now).tolist():
+        login = LOGINS[row]
+        # An account without positions that shows none is not lying.
+        assert login not in faulty or (
+            faulty[login] is FaultKind.EMPTY and accounts["margin"][row] == 0.0
+        )
+        assert accounts["login"][row] == login
+        assert accounts["balance"][row] == pytest.approx(truth[login]["balance"])
+        assert accounts["equity"][row] == pytest.approx(truth[login]["equity"])
+        assert poll.states[row] == SessionState.CONNECTED
+        assert poll.age_seconds[row] == 0.0
+    for row in np.flatnonzero(~poll.accepted_now).tolist():
+        assert accounts["login"][row] in (0, LOGINS[row])
+        assert poll.age_seconds[row] > 0.0
+    assert not ((poll.age_seconds >= 2.0) & (poll.states == SessionState.CONNECTED)).any()
