@@ -39,18 +39,25 @@ def test_it_trades_only_its_own_positions() -> None:
     assert mine in [position["ticket"] for position in desk.positions(1001)]
 
 
-def test_it_spares_sane_accounts_while_a_reckless_one_gets_into_trouble() -> None:
-    sane = [{"strategy": name} for name in STRATEGIES if name != "reckless"]
-    desk = _desk(*sane, {"strategy": "reckless"})
-    reckless = 1000 + len(STRATEGIES)
-    lowest = 100_000.0
-    for _ in range(18):
-        _run(desk, 10)
-        lowest = min(lowest, desk.account(reckless)["equity"])
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_it_spares_sane_accounts_while_others_get_into_trouble(seed: int) -> None:
+    sane = [{"strategy": name} for name in STRATEGIES if name not in ("reckless", "overtrader")]
+    desk = _desk(*sane, {"strategy": "overtrader"}, seed=seed)
+    troubled = 1001 + len(sane)
 
-    assert lowest < 98_500.0
-    for login in range(1001, reckless):
+    _run(desk, 180)
+
+    assert desk.account(troubled)["equity"] < 97_000.0
+    for login in range(1001, troubled):
         assert desk.account(login)["equity"] > 97_000.0
+
+
+def test_it_lets_nobody_but_the_reckless_ruin_an_account() -> None:
+    desk = _desk(*({"strategy": name} for name in STRATEGIES if name != "reckless"))
+    _run(desk, 1800, step_seconds=2.0)
+    for login in range(1001, 1000 + len(STRATEGIES)):
+        assert desk.account(login)["equity"] > 70_000.0
+        assert all(deal["reason"] != mt5.DEAL_REASON_SO for deal in desk.deals(login))
 
 
 def test_it_dares_less_after_losses() -> None:

@@ -182,6 +182,23 @@ class Reckless(Grid):
     growth = 1.2
 
 
+class Overtrader(Strategy):
+    """In and out all the time with too much size: the spread alone brings it down, surely."""
+
+    exposure = 30.0
+    pace_bars = 2.0
+    loss_limit_fraction = 0.15
+
+    def decide(self, hands: Hands, room: int) -> None:
+        for held in hands.held:
+            if held.age_bars > 5:
+                hands.close(held)
+        symbol = hands.random.choice(hands.symbols)
+        if room > 0:
+            side = BUY if hands.trend(symbol).last_move > 0 else SELL
+            hands.open(symbol, side, 0.34, 0.0, 0.0)
+
+
 STRATEGIES: dict[str, type[Strategy]] = {
     "trend": TrendFollower,
     "reversion": MeanReverter,
@@ -189,6 +206,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "holder": Holder,
     "grid": Grid,
     "reckless": Reckless,
+    "overtrader": Overtrader,
 }
 
 
