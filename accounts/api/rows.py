@@ -53,8 +53,11 @@ class OwnRowField(serializers.UUIDField):
             raise serializers.ValidationError("not found")
         return row
 
+    def get_attribute(self, instance: Any) -> Any:
+        return instance.serializable_value(self.source)  # the id that is there already
+
     def to_representation(self, value: Any) -> str:
-        return str(value.pk)
+        return str(value)
 
 
 class OwnRowsField(serializers.ListField):

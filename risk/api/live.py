@@ -15,9 +15,10 @@ from groups.selectors import groups_of
 from risk.api import shapes
 from risk.live import account_risk, group_risk
 
-_READING = ("account_id", "name", "read_at", "reading_age_seconds")
+_READING = ("account_id", "name", "read_at", "reading_age_seconds", "is_fresh")
 _INFO = (
     "currency",
+    "currency_digits",
     "balance",
     "credit",
     "equity",

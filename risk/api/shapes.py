@@ -24,6 +24,7 @@ class RuleReading(serializers.Serializer[Any]):
     rule_id = serializers.UUIDField()
     rule_type = serializers.ChoiceField(choices=RiskRule.Type.choices)
     name = serializers.CharField()
+    action = serializers.ChoiceField(choices=RiskRule.Action.choices)
     status = serializers.ChoiceField(choices=STATUSES)
     buffer = serializers.FloatField(allow_null=True)
     used = serializers.FloatField(allow_null=True)
@@ -33,19 +34,33 @@ class RuleReading(serializers.Serializer[Any]):
     unit = serializers.CharField()
     message = serializers.CharField()
     latched = serializers.BooleanField()
+    acknowledged = serializers.BooleanField()
+    reconstructed = serializers.BooleanField(
+        help_text="The day's reference was worked out after a missed reset."
+    )
 
 
 class GroupRuleReading(RuleReading):
     weakest_account = NamedStatus(allow_null=True)
 
 
-class AccountRuleReading(RuleReading):
-    acknowledged = serializers.BooleanField()
-    reset_at = serializers.DateTimeField(allow_null=True)
+class MemberRuleReading(serializers.Serializer[Any]):
+    rule_id = serializers.UUIDField()
+    status = serializers.ChoiceField(choices=STATUSES)
+    buffer = serializers.FloatField(allow_null=True)
+    used = serializers.FloatField(allow_null=True)
+    limit = serializers.FloatField(allow_null=True)
+    left = serializers.FloatField(allow_null=True)
+    floor = serializers.FloatField(allow_null=True)
+    latched = serializers.BooleanField()
 
 
 class MemberReading(NamedStatus):
     reading_age_seconds = serializers.FloatField(allow_null=True)
+    connection = serializers.CharField(help_text="The state of its connection.")
+    currency = serializers.CharField()
+    equity = serializers.FloatField(allow_null=True)
+    rules = MemberRuleReading(many=True)
 
 
 class GroupRisk(serializers.Serializer[Any]):
@@ -69,7 +84,8 @@ class LiveConnection(serializers.Serializer[Any]):
 
 
 class AccountInfo(serializers.Serializer[Any]):
-    currency = serializers.CharField(allow_null=True)
+    currency = serializers.CharField()
+    currency_digits = serializers.IntegerField()
     balance = serializers.FloatField(allow_null=True)
     credit = serializers.FloatField(allow_null=True)
     equity = serializers.FloatField(allow_null=True)
@@ -78,7 +94,7 @@ class AccountInfo(serializers.Serializer[Any]):
     margin_free = serializers.FloatField(allow_null=True)
     margin_level = serializers.FloatField(allow_null=True)
     leverage = serializers.IntegerField(allow_null=True)
-    is_watching_only = serializers.BooleanField(allow_null=True)
+    is_watching_only = serializers.BooleanField()
 
 
 class Position(serializers.Serializer[Any]):
@@ -92,7 +108,10 @@ class Position(serializers.Serializer[Any]):
     tp = serializers.FloatField(allow_null=True)
     swap = serializers.FloatField()
     profit = serializers.FloatField()
-    opened_at = serializers.DateTimeField(allow_null=True)
+    magic = serializers.IntegerField()
+    opened_at_broker = serializers.CharField(
+        help_text="The broker's wall clock, as the terminal shows it."
+    )
 
 
 class Reading(serializers.Serializer[Any]):
@@ -100,6 +119,7 @@ class Reading(serializers.Serializer[Any]):
     name = serializers.CharField()
     read_at = serializers.DateTimeField(allow_null=True)
     reading_age_seconds = serializers.FloatField(allow_null=True)
+    is_fresh = serializers.BooleanField(help_text="Not older than 2 seconds, and connected.")
 
 
 class AccountStatus(Reading):
@@ -118,7 +138,8 @@ class AccountPositions(Reading):
 class AccountRisk(Reading, AccountInfo):
     status = serializers.ChoiceField(choices=STATUSES)
     buffer = serializers.FloatField(allow_null=True)
+    evaluated_at = serializers.DateTimeField(allow_null=True)
     sequence = serializers.IntegerField()
     connection = LiveConnection()
     positions = Position(many=True)
-    rules = AccountRuleReading(many=True)
+    rules = RuleReading(many=True)

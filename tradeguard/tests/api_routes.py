@@ -121,6 +121,6 @@ def _template(pattern: str) -> str:
 def _methods(pattern: URLPattern) -> set[str]:
     view: Any = pattern.callback
     if hasattr(view, "actions"):
-        return {method.upper() for method in view.actions}
-    names = set(view.view_class.http_method_names) - {"options"}
+        return {method.upper() for method in view.actions if method != "head"}
+    names = set(view.view_class.http_method_names) - {"head", "options"}
     return {name.upper() for name in names if hasattr(view.view_class, name)}

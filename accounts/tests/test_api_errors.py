@@ -1,0 +1,78 @@
+from typing import Any
+
+import pytest
+from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied, ValidationError
+from django.http import Http404
+from kombu.exceptions import OperationalError
+from redis import ConnectionError as RedisUnreachable
+from rest_framework import exceptions
+
+from accounts.api.errors import exception_handler
+from accounts.refusals import Refusal
+
+
+def answer_to(error: Exception) -> tuple[int, dict[str, Any]]:
+    response = exception_handler(error, {})
+    assert response is not None
+    return response.status_code, response.data["error"]
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (Refusal("No.", code="locked"), 409, "locked"),
+        (Http404(), 404, "not_found"),
+        (PermissionDenied(), 403, "permission_denied"),
+        (exceptions.NotAuthenticated(), 401, "not_authenticated"),
+        (exceptions.ParseError(), 400, "parse_error"),
+        (exceptions.MethodNotAllowed("PUT"), 405, "method_not_allowed"),
+        (exceptions.UnsupportedMediaType("text/xml"), 415, "unsupported_media_type"),
+        (exceptions.Throttled(wait=3), 429, "throttled"),
+        (RedisUnreachable(), 503, "unavailable"),
+        (OperationalError(), 503, "unavailable"),
+        (RecursionError(), 400, "parse_error"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else str(value),
+)
+def test_it_has_one_shape_for_all(error: Exception, status: int, code: str) -> None:
+    found, told = answer_to(error)
+    assert (found, told["code"], told["fields"]) == (status, code, {})
+    assert told["message"]
+
+
+def test_it_keeps_what_the_models_say_at_their_fields() -> None:
+    error = ValidationError({"limit": ["Too low.", "Odd."], "parameters.reset_zone": "Unknown."})
+    assert answer_to(error)[1]["fields"] == {
+        "limit": ["Too low.", "Odd."],
+        "parameters.reset_zone": ["Unknown."],
+    }
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValidationError("They do not fit."),
+        ValidationError({NON_FIELD_ERRORS: "They do not fit."}),
+        exceptions.ValidationError({"non_field_errors": ["They do not fit."]}),
+        exceptions.ValidationError(["They do not fit."]),
+        exceptions.ValidationError("They do not fit."),
+    ],
+)
+def test_it_says_what_is_wrong_with_the_whole(error: Exception) -> None:
+    status, told = answer_to(error)
+    assert (status, told) == (
+        400,
+        {"code": "invalid", "message": "They do not fit.", "fields": {}},
+    )
+
+
+def test_it_flattens_what_is_nested() -> None:
+    detail = {"tags": {0: ["Blank."], 3: ["Too long."]}, "rule": {"limit": ["Low."]}}
+    assert answer_to(exceptions.ValidationError(detail))[1]["fields"] == {
+        "tags": ["Blank.", "Too long."],
+        "rule.limit": ["Low."],
+    }
+
+
+def test_it_leaves_the_unforeseen_to_the_server() -> None:
+    assert exception_handler(RuntimeError("a defect"), {}) is None

@@ -1,0 +1,124 @@
+import logging
+from typing import Any
+
+import pytest
+from channels.db import database_sync_to_async
+from channels.testing import ApplicationCommunicator
+from django.conf import settings
+from django.test import Client
+from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
+
+from accounts.models import User
+from accounts.sockets import SUBPROTOCOL, SocketAuthentication
+from accounts.tests.factories import make_user
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class Inner:
+    """An application behind the authentication; accepts, and keeps the scope that it saw."""
+
+    def __init__(self) -> None:
+        self.scope: dict[str, Any] = {}
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        self.scope = scope
+        await send({"type": "websocket.accept", "subprotocol": None})
+
+
+async def connect(
+    *, headers: dict[str, str] | None = None, subprotocols: list[str] | None = None, query: str = ""
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the scope that the consumer sees and the acceptance that the client gets."""
+    offered = subprotocols or []
+    pairs = [(name.lower().encode(), text.encode()) for name, text in (headers or {}).items()]
+    if offered:
+        pairs.append((b"sec-websocket-protocol", ", ".join(offered).encode()))
+    scope = {
+        "type": "websocket",
+        "path": "/ws/notifications",
+        "query_string": query.encode(),
+        "headers": pairs,
+        "subprotocols": offered,
+    }
+    inner = Inner()
+    communicator = ApplicationCommunicator(SocketAuthentication(inner), scope)
+    accepted = await communicator.receive_output(timeout=5)
+    await communicator.wait(timeout=5)
+    return inner.scope, accepted
+
+
+@pytest.fixture
+def user() -> User:
+    return make_user("alice")
+
+
+@pytest.fixture
+def token(user: User) -> str:
+    return str(AccessToken.for_user(user))
+
+
+async def test_it_knows_a_browser_by_its_session(user: User) -> None:
+    browser = Client()
+    await database_sync_to_async(browser.force_login)(user)
+    cookie = browser.cookies[settings.SESSION_COOKIE_NAME].value
+    scope, _ = await connect(headers={"Cookie": f"{settings.SESSION_COOKIE_NAME}={cookie}"})
+    assert scope["user"] == user
+
+
+async def test_it_knows_a_program_by_its_header(user: User, token: str) -> None:
+    scope, accepted = await connect(headers={"Authorization": f"Bearer {token}"})
+    assert scope["user"] == user
+    assert accepted["subprotocol"] is None
+
+
+async def test_it_knows_a_program_by_its_subprotocol(user: User, token: str) -> None:
+    scope, accepted = await connect(subprotocols=[SUBPROTOCOL, token])
+    assert scope["user"] == user
+    assert accepted["subprotocol"] == SUBPROTOCOL
+
+
+@pytest.mark.parametrize("way", ["header", "subprotocol"])
+async def test_it_hides_the_token_from_all_behind_it(
+    user: User, token: str, way: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    if way == "header":
+        scope, _ = await connect(headers={"Authorization": f"Bearer {token}"})
+    else:
+        scope, _ = await connect(subprotocols=[SUBPROTOCOL, token])
+    assert token not in repr(scope)
+    assert token not in caplog.text
+
+
+async def test_it_takes_no_token_from_the_address(user: User, token: str) -> None:
+    scope, _ = await connect(query=f"token={token}")
+    assert not scope["user"].is_authenticated
+
+
+@pytest.mark.parametrize("kind", ["none", "garbage", "empty", "refresh", "inactive", "password"])
+async def test_it_knows_nobody_by_a_wrong_token(user: User, token: str, kind: str) -> None:
+    if kind == "inactive":
+        await User.objects.aupdate(is_active=False)
+    if kind == "password":
+        user.set_password("another long one")
+        await user.asave()
+    refresh = str(await database_sync_to_async(RefreshToken.for_user)(user))
+    shown = {"garbage": "x.y.\x80", "empty": "", "refresh": refresh}.get(kind, token)
+    if kind == "none":
+        scope, _ = await connect()
+        assert not scope["user"].is_authenticated
+        return
+    scope, _ = await connect(headers={"Authorization": f"Bearer {shown}"})
+    assert not scope["user"].is_authenticated
+    scope, _ = await connect(subprotocols=[SUBPROTOCOL, *([shown] if shown else [])])
+    assert not scope["user"].is_authenticated
+
+
+async def test_a_wrong_token_is_not_mended_by_a_session(user: User) -> None:
+    browser = Client()
+    await database_sync_to_async(browser.force_login)(user)
+    cookie = browser.cookies[settings.SESSION_COOKIE_NAME].value
+    headers = {"Cookie": f"{settings.SESSION_COOKIE_NAME}={cookie}", "Authorization": "Bearer x"}
+    scope, _ = await connect(headers=headers)
+    assert not scope["user"].is_authenticated
