@@ -71,6 +71,7 @@ class Desk:
                 environment=self._environment(),
                 folder=BASE_DIR,
                 logs=self._options.home / "logs",
+                run=self._options.home / "run",
                 say=self._say,
                 on_end=lambda pid: mark_process_dead(pid, str(self._metrics)),
             )

@@ -41,12 +41,14 @@ class Supervisor:
         environment: Mapping[str, str],
         folder: Path,
         logs: Path,
+        run: Path,
         say: Callable[[str], None],
         on_end: Callable[[int], None],
     ) -> None:
         self._environment = dict(environment)
         self._folder = folder
         self._logs = logs
+        self._run = run
         self._say = say
         self._on_end = on_end
         self._lifeline = Lifeline()
@@ -120,7 +122,8 @@ class Supervisor:
         for post in self._posts:
             if post.child is not None:
                 post.child.bury()
-                post.child = None
+            self._pid_file(post).unlink(missing_ok=True)
+            post.child = None
             post.log.close()
 
     def _children(self) -> list[Child]:
@@ -151,6 +154,11 @@ class Supervisor:
     def _spawn(self, post: Post, *, now: float) -> None:
         post.child = self._launch(post.program, post.log)
         post.started_at = now
+        # For people: kill -9 $(cat var/run/terminals.pid)
+        self._pid_file(post).write_text(f"{post.child.pid}\n", encoding="ascii")
+
+    def _pid_file(self, post: Post) -> Path:
+        return self._run / f"{post.program.name}.pid"
 
     def _note_end(self, post: Post, child: Child, *, now: float) -> None:
         child.bury()

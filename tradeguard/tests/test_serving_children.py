@@ -75,6 +75,7 @@ def supervisor(tmp_path: Path, said: list[str]) -> Iterator[Supervisor]:
         environment=os.environ,
         folder=tmp_path,
         logs=tmp_path / "logs",
+        run=tmp_path,
         say=said.append,
         on_end=lambda _pid: None,
     )
@@ -82,10 +83,12 @@ def supervisor(tmp_path: Path, said: list[str]) -> Iterator[Supervisor]:
     supervisor.stop([], is_hurried=lambda: True)
 
 
-def test_it_starts_a_killed_child_again(supervisor: Supervisor, said: list[str]) -> None:
+def test_it_starts_a_killed_child_again(
+    supervisor: Supervisor, said: list[str], tmp_path: Path
+) -> None:
     supervisor.start(python("worker", SLEEPER, ready_prefix="up"))
     wait_for(lambda: supervisor.is_ready("worker"))
-    first = supervisor.pids["worker"]
+    first = int((tmp_path / "worker.pid").read_text())
     os.kill(first, signal.SIGKILL)
 
     def is_back() -> bool:
@@ -138,6 +141,7 @@ def test_it_stops_in_order(supervisor: Supervisor, tmp_path: Path) -> None:
     supervisor.stop([("c",), ("b",), ("a",)], is_hurried=lambda: False)
     assert order.read_text() == "cba"
     assert supervisor.pids == {}
+    assert not list(tmp_path.glob("*.pid"))
 
 
 def test_it_ends_a_child_that_does_not_stop(supervisor: Supervisor, said: list[str]) -> None:
