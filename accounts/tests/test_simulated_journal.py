@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from accounts.terminals.simulated import engine
 from accounts.terminals.simulated.books import TICKETS_SKIPPED_AFTER_CRASH
 from accounts.terminals.simulated.journal import Journal, JournalError
 from accounts.tests.simulated_desk import PASSWORD, SERVER, Desk
@@ -112,6 +113,49 @@ def test_it_replaces_the_journal_by_a_snapshot_in_any_number_of_runs(tmp_path: P
         desk.server.close()
         fingerprint = desk.server.fingerprint()
     assert len(list((tmp_path / "journal").iterdir())) == 2
+
+
+def test_it_starts_a_new_journal_when_this_one_is_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "ROTATE_AT_BYTES", 4_000)
+    desk = Desk(home=tmp_path)
+    desk.open_account(1001)
+    first = _journal_file(tmp_path)
+    for _ in range(30):
+        desk.buy(1001, 0.01)
+    assert _journal_file(tmp_path) != first
+    assert _journal_file(tmp_path).stat().st_size < 8_000
+    assert Desk(home=tmp_path).positions(1001) == desk.positions(1001)
+
+
+def test_it_acknowledges_nothing_that_the_disk_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk(home=tmp_path)
+    desk.open_account(1001)
+
+    def full_disk(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("accounts.terminals.simulated.journal.os.fsync", full_disk)
+        with pytest.raises(JournalError):
+            desk.buy(1001, 0.01)
+    with pytest.raises(JournalError):
+        desk.buy(1001, 0.01)
+
+
+def test_it_syncs_the_batches_of_many_callers(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.rotate(b"snapshot")
+    numbers = [journal.append([("D", number)]) for number in range(50)]
+
+    journal.flush(numbers[-1])
+    journal.flush(numbers[0])
+
+    batches = Journal(tmp_path).recover().batches
+    assert [batch[0] for batch in batches] == [("D", number) for number in range(50)]
 
 
 def test_it_goes_on_with_prices_and_bars_after_a_restart(tmp_path: Path) -> None:

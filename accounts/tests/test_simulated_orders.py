@@ -142,6 +142,31 @@ def test_it_sets_and_removes_stops(desk: Desk) -> None:
     assert (position["sl"], position["tp"]) == (1.095, 0.0)
 
 
+@pytest.mark.parametrize(
+    ("sl", "tp", "retcode"),
+    [
+        # EURGBP: no stop within ten points of the price at which the position would be closed.
+        (0.84989, 0.85011, mt5.TRADE_RETCODE_DONE),
+        (0.84990, 0.85010, mt5.TRADE_RETCODE_DONE),
+        (0.84991, 0.85010, mt5.TRADE_RETCODE_INVALID_STOPS),
+        (0.84990, 0.85009, mt5.TRADE_RETCODE_INVALID_STOPS),
+    ],
+)
+def test_it_keeps_stops_at_a_distance(desk: Desk, sl: float, tp: float, retcode: int) -> None:
+    desk.server.set_prices("EURGBP", 0.85, 0.8502)
+    assert desk.market(1001, BUY, 0.1, "EURGBP", sl=sl, tp=tp)[0] == retcode
+
+
+def test_it_limits_the_volume_of_one_direction() -> None:
+    desk = Desk()
+    login = desk.open_account(deposit=1_000_000.0)
+    desk.buy(login, 100.0, "NZDUSD")
+    assert desk.market(login, BUY, 50.01, "NZDUSD")[0] == mt5.TRADE_RETCODE_LIMIT_VOLUME
+    assert desk.market(login, BUY, 50.0, "NZDUSD")[0] == mt5.TRADE_RETCODE_DONE
+    assert desk.market(login, BUY, 0.01, "NZDUSD")[0] == mt5.TRADE_RETCODE_LIMIT_VOLUME
+    assert desk.market(login, SELL, 0.01, "NZDUSD")[0] == mt5.TRADE_RETCODE_DONE
+
+
 def test_it_says_when_trading_is_not_possible(desk: Desk) -> None:
     desk.open_account(1002, position_limit=1)
     desk.buy(1002, 0.1)

@@ -77,13 +77,33 @@ CONTRACTS: tuple[Contract, ...] = (
     Contract("USDJPY", "USD", "JPY", "US Dollar vs Japanese Yen", 3, 151.42, 11, 0.1, 12.6, -24.1),
     Contract("USDCHF", "USD", "CHF", "US Dollar vs Swiss Franc", 5, 0.8984, 14, 0.08, 5.8, -11.9),
     Contract(
-        "NZDUSD", "NZD", "USD", "New Zealand Dollar vs US Dollar", 5, 0.5888, 16, 0.1, -1.6, -1.2
+        "NZDUSD",
+        "NZD",
+        "USD",
+        "New Zealand Dollar vs US Dollar",
+        5,
+        0.5888,
+        16,
+        0.1,
+        -1.6,
+        -1.2,
+        volume_limit=150.0,
     ),
     Contract(
         "AUDUSD", "AUD", "USD", "Australian Dollar vs US Dollar", 5, 0.6521, 12, 0.095, -2.3, -0.8
     ),
     Contract(
-        "EURGBP", "EUR", "GBP", "Euro vs Great Britain Pound", 5, 0.8557, 14, 0.055, -4.1, 0.6
+        "EURGBP",
+        "EUR",
+        "GBP",
+        "Euro vs Great Britain Pound",
+        5,
+        0.8557,
+        14,
+        0.055,
+        -4.1,
+        0.6,
+        stops_level=10,
     ),
 )
 CONTRACT_INDEX = {contract.name: index for index, contract in enumerate(CONTRACTS)}

@@ -22,7 +22,7 @@ from .valuation import Valuation
 
 CLOSED_BAR = "B"
 _SECONDS_BETWEEN_PRICE_RECORDS = 1.0
-_ROTATE_AT_BYTES = 32 * 1024 * 1024
+ROTATE_AT_BYTES = 32 * 1024 * 1024
 
 
 class Engine:
@@ -110,7 +110,7 @@ class Engine:
         if self._journal is None:
             return 0
         number = self._journal.append(records)
-        if self._journal.size_bytes > _ROTATE_AT_BYTES:
+        if self._journal.size_bytes > ROTATE_AT_BYTES:
             self._journal.rotate(self._snapshot())
         return number
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,18 +20,6 @@ TICKS_PER_BAR = 4
 MOST_ROUNDS_AT_ONCE = 240
 # The walk is drawn back to where it began, so that a desk can run for weeks in sane prices.
 _PULL_PER_SECOND = math.log(2) / (3 * DAY)
-
-
-class Feed(Protocol):
-    def advance(self, seconds: float) -> list[Round]:
-        """Let time pass; return the quotes that came up meanwhile, oldest round first."""
-        ...
-
-    def state(self) -> Any:
-        """Return what `resume` needs after a restart, as plain values."""
-        ...
-
-    def resume(self, state: Any, quotes: Quotes) -> None: ...
 
 
 class RandomWalk:
