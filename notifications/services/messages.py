@@ -2,25 +2,28 @@
 
 import hashlib
 import json
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from celery import current_app
 from django.db import transaction
 
 from accounts.models import User
 from accounts.publishing import publish_many
 from notifications.models import Delivery, Notification, Priority
 from notifications.selectors import describe
+from notifications.services.doorbell import wake_workers
 
 # The columns of the table; PostgreSQL refuses more, SQLite takes it.
 LONGEST_TITLE = 160
 LONGEST_LINK = 255
 LONGEST_KEY = 160
 
-logger = logging.getLogger(__name__)
+MAILED_PRIORITIES = frozenset({Priority.HIGH.value, Priority.URGENT.value})
+# The columns of the table; PostgreSQL refuses more, SQLite takes it.
+LONGEST_TITLE = 160
+LONGEST_LINK = 255
+LONGEST_KEY = 160
 
 MAILED_PRIORITIES = frozenset({Priority.HIGH.value, Priority.URGENT.value})
 # One task brings this many deliveries, so that a slow mail server holds up no more than these.
@@ -102,9 +105,7 @@ def _plan_deliveries(
 
 def _announce(notifications: Sequence[Notification], delivery_ids: Sequence[int]) -> None:
     push(notifications)
-    for start in range(0, len(delivery_ids), DELIVERIES_PER_TASK):
-        if not _enqueue(delivery_ids[start : start + DELIVERIES_PER_TASK]):
-            return
+    wake_workers(delivery_ids)
 
 
 def push(notifications: Sequence[Notification]) -> None:
@@ -118,18 +119,6 @@ def push(notifications: Sequence[Notification]) -> None:
             for notification in notifications
         ]
     )
-
-
-def _enqueue(delivery_ids: Sequence[int]) -> bool:
-    """Wake a worker; without a broker the rows wait for the sweep, so nothing is raised."""
-    try:
-        current_app.send_task(
-            "notifications.deliver", args=[list(delivery_ids)], queue="default", retry=False
-        )
-    except Exception as error:  # kombu lets errors of its transports through, whatever their type
-        logger.warning("Deliveries wait for the next sweep, the broker is away: %r", error)
-        return False
-    return True
 
 
 def _draft(message: Message, *, now: datetime) -> Notification:

@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from celery import current_app
 from channels.layers import get_channel_layer
 from django.db import connection, transaction
 
@@ -24,14 +23,10 @@ Capture = Callable[..., Any]
 
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Any]]:
-    """What leaves for the sockets and for the broker."""
-    out: dict[str, list[Any]] = {"pushed": [], "tasks": []}
+    """What leaves for the sockets and for the workers."""
+    out: dict[str, list[Any]] = {"pushed": [], "delivered": []}
     monkeypatch.setattr(messages_module, "publish_many", out["pushed"].extend)
-    monkeypatch.setattr(
-        current_app,
-        "send_task",
-        lambda name, args, **options: out["tasks"].append((name, args[0], options["queue"])),
-    )
+    monkeypatch.setattr(messages_module, "wake_workers", out["delivered"].extend)
     return out
 
 
@@ -108,13 +103,13 @@ def test_it_pushes_and_enqueues_after_the_commit(
 ) -> None:
     with django_capture_on_commit_callbacks(execute=True):
         [notification] = notify([make_message(alice)], now=NOW)
-        assert sent == {"pushed": [], "tasks": []}
+        assert sent == {"pushed": [], "delivered": []}
 
     [(group, message)] = sent["pushed"]
     assert group == f"user.{alice.pk}"
     assert message["type"] == "user.notification"
     assert json.loads(message["payload"]) == describe(notification)
-    assert sent["tasks"] == [("notifications.deliver", [Delivery.objects.get().pk], "default")]
+    assert sent["delivered"] == [Delivery.objects.get().pk]
 
 
 def test_it_announces_nothing_for_what_was_told_before(
@@ -126,7 +121,7 @@ def test_it_announces_nothing_for_what_was_told_before(
         notify([make_message(alice)], now=NOW)
 
     assert callbacks == []
-    assert sent == {"pushed": [], "tasks": []}
+    assert sent == {"pushed": [], "delivered": []}
 
 
 @pytest.mark.django_db(transaction=True)
@@ -137,36 +132,24 @@ def test_it_tells_nothing_of_a_change_that_was_taken_back(sent: dict[str, list[A
         transaction.set_rollback(True)
 
     assert not Notification.objects.exists()
-    assert sent == {"pushed": [], "tasks": []}
+    assert sent == {"pushed": [], "delivered": []}
 
 
 @pytest.mark.django_db(transaction=True)
-def test_it_keeps_the_rows_when_redis_is_away(settings: Any) -> None:
+def test_it_keeps_the_rows_when_nobody_can_be_told() -> None:
     user = User.objects.create(username="alice", email="alice@example.com")
 
     def unreachable(*_: Any, **__: Any) -> None:
         raise ConnectionError("Redis is away")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(current_app, "send_task", unreachable)
+        patch.setattr(messages_module, "wake_workers", unreachable)
         patch.setattr(messages_module, "publish_many", unreachable)
         with transaction.atomic():
             [notification] = notify([make_message(user)], now=NOW)
 
     assert Delivery.objects.get().notification == notification
     assert Delivery.objects.get().state == Delivery.State.PENDING
-
-
-def test_it_wakes_the_workers_with_small_tasks(
-    alice: User, sent: dict[str, list[Any]], django_capture_on_commit_callbacks: Capture
-) -> None:
-    told = [make_message(alice, dedupe_key=f"breach:{n}") for n in range(120)]
-
-    with django_capture_on_commit_callbacks(execute=True):
-        notify(told, now=NOW)
-
-    assert [len(ids) for _, ids, _ in sent["tasks"]] == [50, 50, 20]
-    assert len(sent["pushed"]) == 120
 
 
 def test_it_needs_as_many_queries_for_many_as_for_two(
