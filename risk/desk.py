@@ -77,6 +77,7 @@ class Desk:
     group_of: Integers
     account_of: Integers
     account_index: Mapping[UUID, int]
+    group_index: Mapping[UUID, int]
 
 
 def desk_fingerprint(host: str) -> Fingerprint:
@@ -126,6 +127,7 @@ def load_desk(account_ids: Sequence[UUID], fingerprint: Fingerprint) -> Desk:
         group_of=group_of,
         account_of=account_of,
         account_index=index,
+        group_index={group.id: number for number, group in enumerate(groups)},
     )
 
 

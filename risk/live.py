@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -94,18 +95,29 @@ def load_members(accounts: Sequence[ConnectedAccount], *, now: datetime) -> dict
     rules = rules_by_account(accounts)
     views = _rule_views({rule.pk: rule for listed in rules.values() for rule in listed})
     connections = AccountConnection.objects.in_bulk([account.pk for account in accounts])
-    return {
-        account.pk: Member(
-            id=account.pk,
+    members = {}
+    for account in accounts:
+        listed = sorted((views[rule.pk] for rule in rules[account.pk]), key=attrgetter("order"))
+        state = states.get(account.pk)
+        members[account.pk] = Member(
+            account_id=account.pk,
             name=account.name,
             currency=account.currency,
             connection=connection_object(connections.get(account.pk)),
-            rules=[views[rule.pk] for rule in rules[account.pk]],
-            state=states.get(account.pk),
+            rules=listed,
+            raws=_raws(state, listed),
+            state=state,
             now=now.timestamp(),
         )
-        for account in accounts
-    }
+    return members
+
+
+def _raws(state: AccountState | None, rules: Sequence[RuleView]) -> list[tuple[Any, ...] | None]:
+    """Find the packed row of each rule, None for one that no tick has evaluated yet."""
+    if state is None:
+        return [None] * len(rules)
+    stored = {state.tables.rules[raw[0]]: raw for raw in state.rules.tolist()}
+    return [stored.get(rule.key) for rule in rules]
 
 
 def connection_object(connection: AccountConnection | None) -> Json:

@@ -6,9 +6,9 @@ latched violation stays. What is not known is None, never 0.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cached_property
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -29,108 +29,90 @@ _RULE_NAMES = RULE_STATE_DTYPE.names or ()
 _STATUS, _BUFFER, _USED, _LEFT, _LIMIT, _FLOOR = (
     _RULE_NAMES.index(name) for name in ("status", "buffer", "used", "left", "limit", "floor")
 )
-_STATUSES = tuple(Status)
 _POSITION = {name: place for place, name in enumerate(POSITION_DTYPE.names or ())}
+_STATUSES = tuple(Status)
+_TEXTS = tuple(status.text for status in Status)
+_INFINITE = float("inf")
 
 
-@dataclass(frozen=True, slots=True)
 class RuleView:
-    id: UUID
-    name: str
-    action: str
-    is_firm_rule: bool
-    parameters: RuleParameters
+    """A rule as the objects show it; `order` is the order in which rules are listed."""
 
-    @property
-    def order(self) -> tuple[str, str, str]:
-        return self.parameters.rule_type.value, self.name, str(self.id)
+    __slots__ = ("action", "id", "is_firm_rule", "key", "name", "order", "parameters")
+
+    def __init__(
+        self, rule_id: UUID, name: str, action: str, is_firm_rule: bool, parameters: RuleParameters
+    ) -> None:
+        self.id, self.key = rule_id, str(rule_id)
+        self.name, self.action, self.is_firm_rule = name, action, is_firm_rule
+        self.parameters = parameters
+        self.order = (parameters.rule_type.value, name, self.key)
 
 
-@dataclass(frozen=True)
 class Member:
-    """An account as the objects need it; `state` is None when no tick has seen it yet."""
+    """An account as the objects need it, judged at `now` (UTC epoch seconds).
 
-    id: UUID
-    name: str
-    currency: str
-    connection: Json
-    rules: Sequence[RuleView]
-    state: AccountState | None
-    now: float
+    `raws` are the packed rows of `rules`, None for a rule that no tick has evaluated yet; `state`
+    is None when no tick has seen the account. Built for thousands of accounts per tick, so all is
+    worked out at once and without dataclass machinery.
+    """
 
-    @cached_property
-    def age_seconds(self) -> float | None:
-        if self.state is None:
-            return None
-        read_at = float(self.state.account["read_at"])
-        return None if read_at != read_at else max(self.now - read_at, 0.0)
+    __slots__ = (
+        "age_seconds",
+        "buffer",
+        "connection",
+        "id",
+        "is_fresh",
+        "key",
+        "money",
+        "name",
+        "rows",
+        "state",
+        "status",
+        "weakness",
+    )
 
-    @cached_property
-    def is_fresh(self) -> bool:
-        if self.state is None or self.age_seconds is None:
-            return False
-        is_from_the_future = self.state.account["read_at"] - self.now > CLOCK_TOLERANCE_SECONDS
-        is_connected = self.connection["state"] == "connected"
-        return self.age_seconds <= STALE_AFTER_SECONDS and is_connected and not is_from_the_future
-
-    @cached_property
-    def money(self) -> Currency:
-        """Return the account's currency as its terminal reports it, else as it was entered."""
-        if self.state is None:
-            return Currency(self.currency)
-        number = int(self.state.account["currency"])
-        names = self.state.tables.currencies
-        name = names[number] if 0 <= number < len(names) else self.currency
-        return Currency(name, int(self.state.account["currency_digits"]) or 2)
-
-    @cached_property
-    def rows(self) -> dict[UUID, "Row"]:
-        """Return what each rule says of this account, by rule."""
-        stored: dict[str, tuple[Any, ...]] = {}
-        if self.state is not None:
-            ids = self.state.tables.rules
-            stored = {ids[raw[0]]: raw for raw in self.state.rules.tolist()}
-        return {rule.id: Row(self, rule, stored.get(str(rule.id))) for rule in self.rules}
-
-    @cached_property
-    def weakest_row(self) -> "Row | None":
-        return min(self.rows.values(), key=lambda row: row.weakness, default=None)
-
-    @cached_property
-    def status(self) -> Status:
-        if self.weakest_row is None:
-            return Status.SAFE if self.is_fresh else Status.UNKNOWN
-        return self.weakest_row.status
-
-    @cached_property
-    def buffer(self) -> float | None:
-        return None if self.weakest_row is None else self.weakest_row.buffer
-
-    @property
-    def weakness(self) -> tuple[int, float]:
-        return _weakness(self.status, self.buffer)
+    def __init__(
+        self,
+        *,
+        account_id: UUID,
+        name: str,
+        currency: str,
+        connection: Json,
+        rules: Sequence[RuleView],
+        raws: Sequence[tuple[Any, ...] | None],
+        state: AccountState | None,
+        now: float,
+    ) -> None:
+        self.id, self.key, self.name = account_id, str(account_id), name
+        self.connection, self.state = connection, state
+        self.age_seconds = _age(state, now)
+        self.is_fresh = _is_fresh(state, self.age_seconds, connection, now)
+        self.money = _money(state, currency)
+        self.rows = [Row(self, rule, raw) for rule, raw in zip(rules, raws, strict=True)]
+        self.status = Status.SAFE if self.is_fresh else Status.UNKNOWN
+        self.buffer: float | None = None
+        if self.rows:
+            weakest = min(self.rows, key=_by_weakness)
+            self.status, self.buffer = weakest.status, weakest.buffer
+        self.weakness = _weakness(self.status, self.buffer)
 
     def summary(self) -> Json:
         return {
-            "id": str(self.id),
+            "id": self.key,
             "name": self.name,
-            "status": self.status.text,
+            "status": _TEXTS[self.status],
             "buffer": self.buffer,
         }
 
 
 class Row:
-    """One rule on one account, read from a packed row; None when no tick has evaluated it.
-
-    Thousands of these are built per tick, so the sentence and the rest are worked out for the few
-    that are shown in full.
-    """
+    """One rule on one account; of a stale reading only limits and a violation are still true."""
 
     __slots__ = ("buffer", "member", "raw", "rule", "status", "weakness")
 
     def __init__(self, member: Member, rule: RuleView, raw: tuple[Any, ...] | None) -> None:
-        self.member, self.rule = member, rule
-        self.raw = raw
+        self.member, self.rule, self.raw = member, rule, raw
         self.status, self.buffer = Status.UNKNOWN, None
         if raw is not None:
             status = _STATUSES[raw[_STATUS]]
@@ -141,17 +123,16 @@ class Row:
         self.weakness = _weakness(self.status, self.buffer)
 
     def figures(self) -> Json:
-        """Return the numbers; of a stale reading only the limits and a violation are still true."""
-        raw, buffer = self.raw, self.buffer
+        raw = self.raw
         used = left = limit = floor = None
         if raw is not None:
             limit, floor = _known(raw[_LIMIT]), _known(raw[_FLOOR])
             if self.member.is_fresh:
                 used, left = _known(raw[_USED]), _known(raw[_LEFT])
         return {
-            "rule_id": str(self.rule.id),
-            "status": self.status.text,
-            "buffer": buffer,
+            "rule_id": self.rule.key,
+            "status": _TEXTS[self.status],
+            "buffer": self.buffer,
             "used": used,
             "limit": limit,
             "left": left,
@@ -164,11 +145,10 @@ class Row:
         rule, member = self.rule, self.member
         numbers = self._numbers()
         return {
-            "rule_id": str(rule.id),
+            **self.figures(),
             "name": rule.name,
             "rule_type": rule.parameters.rule_type.value,
             "action": rule.action,
-            **self.figures(),
             "unit": unit_of(rule.parameters.rule_type, member.money.name),
             "message": risk_sentence(member.name, rule.parameters, numbers, member.money),
             "acknowledged": numbers.acknowledged,
@@ -208,18 +188,18 @@ class Row:
 
 def group_object(group_id: UUID, name: str, members: Sequence[Member], *, sequence: int) -> Json:
     """Build the live risk of a group; its weakest account decides."""
-    weakest = min(members, key=lambda member: member.weakness, default=None)
-    rules: dict[UUID, list[Row]] = {}
+    weakest = min(members, key=_by_weakness, default=None)
+    rules: dict[str, list[Row]] = {}
     for member in members:
-        for rule_id, row in member.rows.items():
-            rules.setdefault(rule_id, []).append(row)
+        for row in member.rows:
+            rules.setdefault(row.rule.key, []).append(row)
     return {
         "group_id": str(group_id),
         "name": name,
-        "status": (weakest.status if weakest else Status.UNKNOWN).text,
+        "status": _TEXTS[weakest.status if weakest else Status.UNKNOWN],
         "evaluated_at": _evaluated_at(members),
         "sequence": sequence,
-        "unknown_accounts": [str(member.id) for member in members if _is_unknown(member)],
+        "unknown_accounts": [member.key for member in members if _is_unknown(member)],
         "weakest_account": weakest.summary() if weakest else None,
         "rules": [
             _group_rule(rows)
@@ -238,9 +218,9 @@ def account_object(member: Member, *, sequence: int) -> Json:
         return _known(float(account[name])) if is_known and account is not None else None
 
     return {
-        "account_id": str(member.id),
+        "account_id": member.key,
         "name": member.name,
-        "status": member.status.text,
+        "status": _TEXTS[member.status],
         "buffer": member.buffer,
         "evaluated_at": _evaluated_at([member]),
         "read_at": _moment(account["read_at"]) if is_known and account is not None else None,
@@ -261,17 +241,17 @@ def account_object(member: Member, *, sequence: int) -> Json:
         "leverage": int(account["leverage"]) if is_known and account is not None else None,
         "is_watching_only": bool(is_known and account is not None and not account["trade_allowed"]),
         "positions": _positions(member),
-        "rules": [row.full() for row in member.rows.values()],
+        "rules": [row.full() for row in member.rows],
     }
 
 
 def _group_rule(rows: Sequence[Row]) -> Json:
-    weakest = min(rows, key=lambda row: row.weakness)
+    weakest = min(rows, key=_by_weakness)
     return weakest.full() | {
         "weakest_account": {
-            "id": str(weakest.member.id),
+            "id": weakest.member.key,
             "name": weakest.member.name,
-            "status": weakest.status.text,
+            "status": _TEXTS[weakest.status],
             "buffer": weakest.buffer,
         }
     }
@@ -285,7 +265,7 @@ def _group_member(member: Member) -> Json:
         "connection": member.connection["state"],
         "currency": member.money.name,
         "equity": equity if member.age_seconds is not None else None,
-        "rules": [row.figures() for row in member.rows.values()],
+        "rules": [row.figures() for row in member.rows],
     }
 
 
@@ -332,7 +312,35 @@ _NOTHING_KNOWN = PairNumbers(
 
 def _weakness(status: Status, buffer: float | None) -> tuple[int, float]:
     """Order by status, then by buffer; one that is not known comes last within its status."""
-    return -int(status), float("inf") if buffer is None else buffer
+    return -status, _INFINITE if buffer is None else buffer
+
+
+_by_weakness = attrgetter("weakness")
+
+
+def _age(state: AccountState | None, now: float) -> float | None:
+    if state is None:
+        return None
+    read_at = float(state.account["read_at"])
+    return None if read_at != read_at else max(now - read_at, 0.0)
+
+
+def _is_fresh(
+    state: AccountState | None, age_seconds: float | None, connection: Json, now: float
+) -> bool:
+    if state is None or age_seconds is None or connection["state"] != "connected":
+        return False
+    is_from_the_future = state.account["read_at"] - now > CLOCK_TOLERANCE_SECONDS
+    return age_seconds <= STALE_AFTER_SECONDS and not is_from_the_future
+
+
+def _money(state: AccountState | None, currency: str) -> Currency:
+    """Return the account's currency as its terminal reports it, else as it was entered."""
+    if state is None or state.account["read_at"] != state.account["read_at"]:
+        return Currency(currency)
+    names, number = state.tables.currencies, int(state.account["currency"])
+    name = names[number] if 0 <= number < len(names) else currency
+    return Currency(name, int(state.account["currency_digits"]))
 
 
 def _is_unknown(member: Member) -> bool:
@@ -353,4 +361,4 @@ def _broker_time(msc: int) -> str:
 
 
 def _known(number: float) -> float | None:
-    return number if abs(number) < float("inf") else None
+    return number if abs(number) < _INFINITE else None

@@ -1,9 +1,10 @@
 """Live objects of what somebody watches, built by the tick and sent to the sockets."""
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
+
+import orjson
 
 from accounts.models import AccountConnection, ConnectedAccount
 from accounts.publishing import Message
@@ -14,16 +15,13 @@ from risk.live import connection_object, load_members
 from risk.live_objects import Json, Member, RuleView, account_object, group_object
 from tradeguard.tick.frame import Frame
 
-# What did not change is sent again after this long, so that viewers see that it is still true.
-REPEAT_SECONDS = 1.0
-
 
 @dataclass(frozen=True, slots=True)
 class LiveObjects:
     """Builds the live objects of one tick from its frame."""
 
     desk: Desk
-    views: Sequence[RuleView]
+    rules: "RulesOfAccounts"
     poll: Poll
     frame: Frame
 
@@ -86,19 +84,47 @@ class LiveObjects:
     def _member(self, account_id: UUID, connection: Json | None) -> Member:
         row = self.desk.account_index[account_id]
         facts = self.desk.accounts[row]
-        table = self.desk.pairs
-        pairs = table.pairs_by_account[table.account_starts[row] : table.account_starts[row + 1]]
+        state = self.frame.state_of(row)
+        views, places = self.rules.of(row)
+        raws = state.rules.tolist()
         return Member(
-            id=account_id,
+            account_id=account_id,
             name=facts.name if facts else "",
             currency=facts.currency if facts else "",
             connection=connection or {"state": SessionState(int(self.poll.states[row])).label},
-            rules=[self.views[number] for number in table.rule_index[pairs].tolist()],
-            state=self.frame.state_of(row),
+            rules=views,
+            raws=[raws[place] for place in places],
+            state=state,
             now=self.poll.now.timestamp(),
         )
 
 
+class RulesOfAccounts:
+    """The rules of each account in the order in which they are shown, worked out on first use."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.views = [
+            RuleView(rule.id, rule.name, rule.action, rule.is_firm_rule, rule.parameters)
+            for rule in desk.rules
+        ]
+        self._table = desk.pairs
+        self._known: dict[int, tuple[list[RuleView], list[int]]] = {}
+
+    def of(self, row: int) -> tuple[list[RuleView], list[int]]:
+        """Return the rules of an account and the places of their rows among its packed ones."""
+        known = self._known.get(row)
+        if known is None:
+            table = self._table
+            first, last = table.account_starts[row], table.account_starts[row + 1]
+            numbers = table.rule_index[table.pairs_by_account[first:last]].tolist()
+            ordered = sorted(
+                range(len(numbers)), key=lambda place: self.views[numbers[place]].order
+            )
+            known = [self.views[numbers[place]] for place in ordered], ordered
+            self._known[row] = known
+        return known
+
+
 def _message(kind: str, event: str, object_id: UUID, sequence: int, content: Json) -> Message:
-    payload = json.dumps(content, separators=(",", ":"), allow_nan=False)
+    payload = orjson.dumps(content).decode()
     return f"{kind}.{object_id}", {"type": event, "sequence": sequence, "payload": payload}

@@ -16,22 +16,20 @@ from accounts.publishing import publish_many
 from accounts.sessions.host import HostSessions
 from accounts.sessions.poll import Poll
 from notifications.services import notify_connection_changes
-from risk.core.arrays import Flags
 from risk.core.group_risk import GroupRows, build_group_rows, group_risk
 from risk.core.statuses import Status
 from risk.latching import LatchLedger
-from risk.live_objects import RuleView
 from risk.tracker import Assessment, RiskTracker
+from tradeguard.tick.announcing import Announcements, Key
 from tradeguard.tick.driver import TickCounts
 from tradeguard.tick.frame import Frame, build_frame, changed_accounts
 from tradeguard.tick.hot_state import HotStateWriter, Stored
 from tradeguard.tick.metrics import Stopwatch, accounts_watched
-from tradeguard.tick.publishing import REPEAT_SECONDS, LiveObjects
+from tradeguard.tick.publishing import LiveObjects, RulesOfAccounts
 
 logger = logging.getLogger(__name__)
 
 _COMPLAIN_SECONDS = 30.0
-_NOBODY: frozenset[UUID] = frozenset()
 
 
 class HostTick:
@@ -51,12 +49,10 @@ class HostTick:
         self._sequence = 0
         self._frame: Frame | None = None
         self._frame_ids: tuple[UUID, ...] = ()
-        self._watched = {"group": _NOBODY, "account": _NOBODY}
-        self._published_at: dict[tuple[str, UUID], float] = {}
-        self._group_statuses: dict[str, int] = {}
+        self._announcements = Announcements()
+        self._groups_by_status: dict[str, int] = {}
         self._complained_at: dict[str, float] = {}
-        self._views: list[RuleView] = []
-        self._number_of: dict[UUID, int] = {}
+        self._rules: RulesOfAccounts
         self._holders: list[Holder | None] = []
         self._group_rows: GroupRows
 
@@ -81,15 +77,17 @@ class HostTick:
                 poll,
                 assessment,
                 sequence=self._sequence,
-                rule_ids=[str(view.id) for view in self._views],
+                rule_ids=[view.key for view in self._rules.views],
             )
             changed = changed_accounts(self._frame, self._frame_ids, frame, poll.account_ids)
             self._frame, self._frame_ids = frame, poll.account_ids
-            announced = self._announced(assessment, changed, monotonic)
+            risk = group_risk(self._group_rows, assessment.evaluation, assessment.accounts)
+            announced = self._announcements.choose(assessment.desk, risk, changed, monotonic)
+            counts = np.bincount(risk.group_status, minlength=len(Status))
+            self._groups_by_status = {status.text: int(counts[status]) for status in Status}
             stored = self._write_redis(poll, frame, announced)
         with watch.stage("groups"):
-            self._count_groups(assessment)
-            live = LiveObjects(assessment.desk, self._views, poll, frame)
+            live = LiveObjects(assessment.desk, self._rules, poll, frame)
             messages = self._messages(live, stored) if stored else []
         with watch.stage("publish"):
             publish_many(messages)
@@ -110,11 +108,7 @@ class HostTick:
 
     def _lay_out(self) -> None:
         desk = self._tracker.desk
-        self._number_of = {group.id: number for number, group in enumerate(desk.groups)}
-        self._views = [
-            RuleView(rule.id, rule.name, rule.action, rule.is_firm_rule, rule.parameters)
-            for rule in desk.rules
-        ]
+        self._rules = RulesOfAccounts(desk)
         self._holders = [
             account
             and Holder(
@@ -143,9 +137,7 @@ class HostTick:
                 close_old_connections()
                 self._complain(name, f"The {name} could not be written yet: {error}")
 
-    def _write_redis(
-        self, poll: Poll, frame: Frame, announced: list[tuple[str, UUID]]
-    ) -> Stored | None:
+    def _write_redis(self, poll: Poll, frame: Frame, announced: list[Key]) -> Stored | None:
         counts = self._counts()
         facts = {
             "at": poll.now.timestamp(),
@@ -157,51 +149,22 @@ class HostTick:
             "late": counts.late,
             "self_driven": counts.self_driven,
             "failed": counts.failed,
-            **{f"groups_{name}": count for name, count in self._group_statuses.items()},
+            **{f"groups_{name}": count for name, count in self._groups_by_status.items()},
         }
         try:
             stored = self._hot_state.write(poll, frame, self._holders, announced, facts)
         except RedisError as error:
             self._complain("hot state", f"The hot state could not be written: {error}")
             return None
-        self._watched = dict(stored.watched)
+        self._announcements.watched = stored.watched
         return stored
-
-    def _announced(
-        self, assessment: Assessment, changed: Flags, monotonic: float
-    ) -> list[tuple[str, UUID]]:
-        """List what is watched and changed, or was not sent for a while: (kind, id)."""
-        desk = assessment.desk
-        touched = np.zeros(len(desk.groups), dtype=np.bool_)
-        touched[desk.group_of[changed[desk.account_of]]] = True
-        candidates: list[tuple[tuple[str, UUID], bool]] = []
-        for group_id in self._watched["group"]:
-            number = self._number_of.get(group_id)
-            if number is not None:
-                is_remote = bool(desk.groups[number].remote)
-                candidates.append((("group", group_id), is_remote or bool(touched[number])))
-        for account_id in self._watched["account"]:
-            row = desk.account_index.get(account_id)
-            if row is not None:
-                candidates.append((("account", account_id), bool(changed[row])))
-        announced = [
-            key
-            for key, is_changed in candidates
-            if is_changed or monotonic - self._published_at.get(key, 0.0) >= REPEAT_SECONDS
-        ]
-        self._published_at.update(dict.fromkeys(announced, monotonic))
-        return announced
-
-    def _count_groups(self, assessment: Assessment) -> None:
-        risk = group_risk(self._group_rows, assessment.evaluation, assessment.accounts)
-        counts = np.bincount(risk.group_status, minlength=len(Status))
-        self._group_statuses = {status.text: int(counts[status]) for status in Status}
 
     def _messages(self, live: LiveObjects, stored: Stored) -> list[tuple[str, dict[str, object]]]:
         groups, accounts = [], []
+        group_index = live.desk.group_index
         for (kind, object_id), sequence in stored.sequences.items():
             if kind == "group":
-                groups.append((self._number_of[object_id], sequence))
+                groups.append((group_index[object_id], sequence))
             else:
                 accounts.append((object_id, sequence))
         try:
