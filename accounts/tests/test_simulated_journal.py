@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from accounts.terminals.simulated import engine
@@ -113,6 +114,13 @@ def test_it_replaces_the_journal_by_a_snapshot_in_any_number_of_runs(tmp_path: P
         desk.server.close()
         fingerprint = desk.server.fingerprint()
     assert len(list((tmp_path / "journal").iterdir())) == 2
+
+
+def test_it_journals_requests_with_numbers_of_numpy(tmp_path: Path) -> None:
+    desk = Desk(home=tmp_path)
+    desk.open_account(1001)
+    desk.buy(1001, np.float64(0.1), magic=np.int64(7), sl=np.float64(1.0))
+    assert Desk(home=tmp_path).positions(1001) == desk.positions(1001)
 
 
 def test_it_starts_a_new_journal_when_this_one_is_long(

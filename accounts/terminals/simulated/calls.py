@@ -52,7 +52,7 @@ class BrokerCalls(ABC):
         Raises ValueError for terms that the broker does not offer.
         """
         plain = asdict(AccountTerms(**terms))
-        return bool(self.call("create_account", login, password, server, name, plain))
+        return bool(self.call("create_account", int(login), password, server, name, plain))
 
     def accounts(self) -> list[dict[str, Any]]:
         """Return login, server, name, currency, balance, equity and robot of every account."""

@@ -1,7 +1,7 @@
 """Trade requests as they arrive, and the refusals that answer them."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import Any
@@ -43,13 +43,17 @@ class TradeOrder:
 
     @classmethod
     def of(cls, request: Mapping[str, Any]) -> "TradeOrder":
-        return cls(**{name: request[name] for name in _NAMES if name in request})
+        """Read a request; numpy's numbers become Python's, which is what the journal can hold."""
+        given = {name: kind(request[name]) for name, kind in _KINDS.items() if name in request}
+        return cls(**given)
 
     def row(self) -> tuple[Any, ...]:
-        return tuple(getattr(self, name) for name in _NAMES)
+        return tuple(getattr(self, name) for name in _KINDS)
 
 
-_NAMES = tuple(field.name for field in fields(TradeOrder))
+_KINDS: dict[str, Callable[[Any], Any]] = {
+    field.name: type(field.default) for field in fields(TradeOrder)
+}
 
 
 def is_multiple(volume_lots: float, step_lots: float) -> bool:
