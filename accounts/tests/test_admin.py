@@ -10,8 +10,7 @@ from redis import Redis
 
 from accounts.models import ApiKey, ConnectedAccount, Tag, TerminalHost, User
 from accounts.tests.admin_pages import admin_url, errors_of, messages_of, submit
-from accounts.tests.factories import NOW, SECRET, make_account, make_host, make_key, make_user
-from risk.models import RiskRule, RuleBreach
+from accounts.tests.factories import SECRET, make_account, make_host, make_key, make_user
 
 
 @pytest.fixture
@@ -33,27 +32,6 @@ def new_account(user: User, **changes: Any) -> dict[str, Any]:
         "terminal_host": make_host().pk,
         **changes,
     }
-
-
-def violate(account: ConnectedAccount) -> RuleBreach:
-    """Let a rule hold the account, as a violation does that nobody acknowledged."""
-    rule = RiskRule.objects.create(
-        user=account.user, name="Five", rule_type=RiskRule.Type.POSITION_LIMIT, limit=5
-    )
-    rule.accounts.add(account)
-    return RuleBreach.objects.create(
-        user_id=account.user_id,
-        rule_id=rule.pk,
-        account_id=account.pk,
-        rule_name=rule.name,
-        rule_type=rule.rule_type,
-        account_name=account.name,
-        observed=6.0,
-        limit=5.0,
-        unit="positions",
-        message="6 positions of 5",
-        latched_at=NOW,
-    )
 
 
 def test_it_creates_an_account_with_its_key_and_connects_it(staff: Client, alice: User) -> None:
@@ -165,43 +143,6 @@ def test_it_does_not_leave_a_user_without_a_default(staff: Client, alice: User) 
     )
 
     assert errors_of(answer)["is_default"] == ["Make another account the default instead."]
-
-
-@pytest.mark.parametrize(
-    "changes", [{"initial_balance": "200000"}, {"server": "Other"}, {"is_active": ""}]
-)
-def test_it_does_not_loosen_an_account_that_a_violation_holds(
-    staff: Client, alice: User, changes: dict[str, str]
-) -> None:
-    account = make_account(alice, with_key=True)
-    violate(account)
-    before = ConnectedAccount.objects.values().get()
-
-    answer = submit(staff, admin_url(ConnectedAccount, "change", account.pk), changes)
-
-    assert "locked" in errors_of(answer)[""][0]
-    assert ConnectedAccount.objects.values().get() == before
-
-
-def test_it_does_not_delete_an_account_that_a_violation_holds(staff: Client, alice: User) -> None:
-    account = make_account(alice, with_key=True)
-    violate(account)
-
-    one = staff.post(
-        admin_url(ConnectedAccount, "delete", account.pk), {"post": "yes"}, follow=True
-    )
-    many = staff.post(
-        admin_url(ConnectedAccount, "changelist"),
-        {"action": "delete_selected", "_selected_action": [account.pk], "post": "yes"},
-        follow=True,
-    )
-    owner = staff.post(admin_url(User, "delete", alice.pk), {"post": "yes"}, follow=True)
-
-    for answer in (one, many, owner):
-        assert "locked" in messages_of(answer)[0]
-    assert ConnectedAccount.objects.filter(pk=account.pk).exists()
-    assert User.objects.filter(pk=alice.pk).exists()
-    assert not LogEntry.objects.exists()
 
 
 def test_it_destroys_the_secrets_of_what_it_deletes(staff: Client, alice: User) -> None:

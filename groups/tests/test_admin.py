@@ -1,14 +1,12 @@
 from typing import Any
 
 import pytest
-from django.contrib.admin.models import LogEntry
 from django.test import Client
 
 from accounts.models import User
-from accounts.tests.admin_pages import admin_url, errors_of, messages_of, submit
-from accounts.tests.factories import NOW, make_account, make_user
+from accounts.tests.admin_pages import admin_url, errors_of, submit
+from accounts.tests.factories import make_account, make_user
 from groups.models import AccountGroup, Membership
-from risk.models import RiskRule, RuleBreach
 
 
 @pytest.fixture
@@ -16,31 +14,6 @@ def staff(db: None) -> Client:
     client = Client()
     client.force_login(make_user("boss", is_staff=True, is_superuser=True))
     return client
-
-
-def make_held_group(user: User) -> AccountGroup:
-    """Make a group with a rule that its one member has broken."""
-    account = make_account(user)
-    group = AccountGroup.objects.create(user=user, name="Desk")
-    Membership.objects.create(group=group, account=account)
-    rule = RiskRule.objects.create(
-        user=user, name="Five", rule_type=RiskRule.Type.POSITION_LIMIT, limit=5
-    )
-    rule.groups.add(group)
-    RuleBreach.objects.create(
-        user_id=user.pk,
-        rule_id=rule.pk,
-        account_id=account.pk,
-        rule_name=rule.name,
-        rule_type=rule.rule_type,
-        account_name=account.name,
-        observed=6.0,
-        limit=5.0,
-        unit="positions",
-        message="6 positions of 5",
-        latched_at=NOW,
-    )
-    return group
 
 
 def inline_errors(answer: Any) -> str:
@@ -108,26 +81,3 @@ def test_it_leaves_a_group_with_its_user(staff: Client, alice: User, bob: User) 
 
     group.refresh_from_db()
     assert (group.user, group.name) == (alice, "New")
-
-
-def test_it_lets_no_account_leave_that_a_rule_of_the_group_holds(
-    staff: Client, alice: User
-) -> None:
-    group = make_held_group(alice)
-
-    answer = submit(
-        staff, admin_url(AccountGroup, "change", group.pk), {"memberships-0-DELETE": "on"}
-    )
-
-    assert "cannot leave the group" in inline_errors(answer)
-    assert group.accounts.count() == 1
-
-
-def test_it_does_not_delete_a_group_that_holds_an_account(staff: Client, alice: User) -> None:
-    group = make_held_group(alice)
-
-    answer = staff.post(admin_url(AccountGroup, "delete", group.pk), {"post": "yes"}, follow=True)
-
-    assert "cannot leave the group" in messages_of(answer)[0]
-    assert group.accounts.count() == 1
-    assert not LogEntry.objects.exists()
