@@ -59,7 +59,9 @@ class NotificationConsumer(AsyncWebsocketConsumer):
                 text_data=compact_json({"type": "account_connection", "data": connection})
             )
             return
-        cell = connection_cell(f"a{short(connection['account_id'])}-link", connection["state"])
+        cell = connection_cell(
+            f"a{short(connection['account_id'])}-link", connection["state"], age_seconds=0.0
+        )
         await self.send(text_data=compact_json([cell.patch()]))
 
     async def _send_count(self, unread: int) -> None:

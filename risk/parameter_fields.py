@@ -99,7 +99,7 @@ def _choice(label: str, choices: Mapping[str, str], help_text: str = "") -> form
 
 _FIELDS: dict[str, Callable[[], forms.Field]] = {
     "amount_kind": lambda: _choice(
-        "counted in",
+        "Counted in",
         {
             AmountKind.FRACTION_OF_INITIAL.value: "% of the initial balance",
             AmountKind.FRACTION_OF_REFERENCE.value: "% of the reference",
@@ -149,7 +149,7 @@ _FIELDS: dict[str, Callable[[], forms.Field]] = {
     "reset_zone": lambda: forms.CharField(
         required=False,
         max_length=64,
-        label="in the time zone",
+        label="Time zone of the reset",
         widget=forms.TextInput(attrs={"list": "broker-zones", "autocomplete": "off"}),
         help_text="Such as Europe/Prague. Empty: the account's zone.",
     ),

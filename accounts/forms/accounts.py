@@ -46,7 +46,7 @@ class AccountForm(ModelForm, ServiceForm):
             "is_active": "Watch this account",
             "broker_time_zone": "Broker's time zone",
             "day_reset_time": "Trading day starts at",
-            "day_reset_zone": "in the time zone",
+            "day_reset_zone": "Time zone of that",
         }
         help_texts = {
             "name": "How you call it.",

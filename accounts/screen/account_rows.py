@@ -60,7 +60,7 @@ def _row(account: ConnectedAccount, state: AccountState | None, now: datetime) -
     is_stale = seconds is None or seconds > STALE_SECONDS
     return AccountRow(
         account,
-        connection_cell(f"{prefix}-link", link),
+        connection_cell(f"{prefix}-link", link, age_seconds=seconds),
         age_cell(f"{prefix}-age", seconds),
         Cell(f"{prefix}-equity", (amount(equity),), "stale" if is_stale else "live"),
     )

@@ -20,5 +20,12 @@ def age_cell(id_: str, seconds: float | None) -> Cell:
     return Cell(id_, (age(seconds),), "live")
 
 
-def connection_cell(id_: str, state: str) -> Cell:
+def connection_cell(id_: str, state: str, *, age_seconds: float | None) -> Cell:
+    """Show the state of a session; one that is "connected" and silent is not shown as well.
+
+    The state is written by the worker, and a worker that died can't take it back.
+    """
+    is_silent = age_seconds is None or age_seconds > STALE_SECONDS
+    if state == "connected" and is_silent:
+        return Cell(id_, ("No answer",), "disconnected")
     return Cell(id_, (CONNECTION_NAMES.get(state, state),), state)

@@ -14,17 +14,20 @@ from risk.presentation.cells import (
     RULE_NAMES,
     RiskObject,
     bar_cell,
+    by_importance,
     left_amount,
     limit_amount,
+    shown_status,
     status_cell,
     used_amount,
 )
 from risk.presentation.groups import part_key
-from risk.presentation.headlines import account_headline, page_title
+from risk.presentation.headlines import account_headline, own_sentence, page_title
 
 
 def account_parts(risk: RiskObject, *, now: datetime) -> list[Part]:
     """Return the parts of the account page."""
+    risk = {**risk, "status": shown_status(risk), "rules": by_importance(risk["rules"])}
     return [
         _title_part(risk),
         _banner_part(risk),
@@ -68,7 +71,9 @@ def _figures_part(risk: RiskObject) -> Part:
     context = {
         "figures": figures,
         "frame": Cell("f-frame", (), "stale" if is_stale else "live"),
-        "connection": connection_cell("f-link", risk["connection"]["state"]),
+        "connection": connection_cell(
+            "f-link", risk["connection"]["state"], age_seconds=risk.get("reading_age_seconds")
+        ),
         "age": age_cell("f-age", risk.get("reading_age_seconds")),
     }
     return Part(
@@ -81,14 +86,15 @@ def _figures_part(risk: RiskObject) -> Part:
 
 
 def _rules_part(risk: RiskObject, now: datetime) -> Part:
-    rows = [_rule_row(rule, risk["account_id"], now) for rule in risk["rules"]]
+    rows = [_rule_row(rule, risk, now) for rule in risk["rules"]]
     key = part_key(*((row["id"], row["name"], row["marks"]) for row in rows))
     return Part(
         "account-rules", "risk/parts/account_rules.html", key, {"rules": rows}, cells_of(rows)
     )
 
 
-def _rule_row(rule: RiskObject, account_id: str, now: datetime) -> dict[str, Any]:
+def _rule_row(rule: RiskObject, risk: RiskObject, now: datetime) -> dict[str, Any]:
+    account_id, name = risk["account_id"], risk["name"]
     id_, unit = f"r{short(rule['rule_id'])}", str(rule.get("unit") or "")
     reset_at = parse_datetime(rule["reset_at"]) if rule.get("reset_at") else None
     return {
@@ -104,18 +110,24 @@ def _rule_row(rule: RiskObject, account_id: str, now: datetime) -> dict[str, Any
             rule.get("floor") is not None,
             rule.get("reset_at"),
         ),
+        "is_level": unit == "%",
         "has_floor": rule.get("floor") is not None,
         "reset": _reset_sentence(reset_at),
         "until": Cell(f"{id_}-until", (until(reset_at, now) if reset_at else "",)),
         "frame": Cell(f"{id_}-frame", (), rule["status"]),
         "status": status_cell(f"{id_}-status", rule["status"]),
         "bar": bar_cell(f"{id_}-bar", rule),
-        "sentence": Cell(f"{id_}-say", (rule.get("message") or "",)),
-        "used": Cell(f"{id_}-used", (used_amount(rule.get("used"), unit),)),
+        "sentence": Cell(f"{id_}-say", (own_sentence(rule.get("message") or "", name),)),
+        "used": Cell(f"{id_}-used", (_used(rule.get("used"), unit),)),
         "left": Cell(f"{id_}-left", (left_amount(rule.get("left"), unit),)),
         "limit": Cell(f"{id_}-limit", (limit_amount(rule.get("limit"), unit),)),
         "floor": Cell(f"{id_}-floor", (limit_amount(rule.get("floor"), unit),)),
     }
+
+
+def _used(value: float | None, unit: str) -> str:
+    """Write what is used; a margin level is good when it is high, so it is rounded down."""
+    return left_amount(value, unit) if unit == "%" else used_amount(value, unit)
 
 
 def _reset_sentence(reset_at: datetime | None) -> str:
@@ -130,7 +142,7 @@ def _positions_part(risk: RiskObject) -> Part:
         "positions": rows,
         "currency": risk.get("currency"),
         "is_known": risk.get("positions") is not None and risk.get("equity") is not None,
-        "total": _result_cell("p-total", risk.get("profit")),
+        "total": _result_cell("p-total", risk.get("profit"), is_stale=_is_stale(risk)),
         "frame": Cell("p-frame", (), "stale" if _is_stale(risk) else "live"),
     }
     key = part_key(key, context["is_known"], context["currency"])
@@ -170,8 +182,8 @@ def _broker_moment(text: str | None) -> str:
     return f"{moment:%d %b %H:%M}" if moment else UNKNOWN
 
 
-def _result_cell(id_: str, value: float | None) -> Cell:
-    sign = "none" if not value else "gain" if value > 0 else "loss"
+def _result_cell(id_: str, value: float | None, *, is_stale: bool = False) -> Cell:
+    sign = "none" if not value or is_stale else "gain" if value > 0 else "loss"
     return Cell(id_, (signed(value),), sign)
 
 

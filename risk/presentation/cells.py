@@ -1,11 +1,11 @@
 """The cells that group and account pages have in common."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from accounts.figures import UNKNOWN
 from accounts.screen.parts import Cell
-from risk.core.figures import amount_text, left_percent_text, left_text, used_text
+from risk.core.figures import amount_text, left_percent_text, left_text, plain_text, used_text
 
 RiskObject = Mapping[str, Any]
 
@@ -15,7 +15,10 @@ STATUS_NAMES = {
     "critical": "Critical",
     "violated": "Violated",
     "unknown": "Unknown",
+    "none": "Not watched",
 }
+# Units that a reader could not guess from the account; the others are currencies.
+COUNTED = frozenset({"lots", "positions", "x", "%"})
 RULE_NAMES = {
     "MAX_DAILY_LOSS": "Daily loss",
     "MAX_DRAWDOWN": "Drawdown",
@@ -33,23 +36,45 @@ def used_percent(buffer: float | None) -> float | None:
     return round(min(max(1.0 - buffer, 0.0), 1.0) * 100, 1)
 
 
+def shown_status(risk: RiskObject) -> str:
+    """Return the status, or "none" where nothing is watched: no rule, or no account."""
+    is_watched = bool(risk["rules"]) and bool(risk.get("accounts", True))
+    return str(risk["status"]) if is_watched else "none"
+
+
+def by_importance(rules: Iterable[RiskObject]) -> list[RiskObject]:
+    """Return rules in the order in which traders fear them; the same type keeps its order."""
+    order = {name: place for place, name in enumerate(RULE_NAMES)}
+    return sorted(rules, key=lambda rule: order.get(rule["rule_type"], len(order)))
+
+
 def status_cell(id_: str, status: str) -> Cell:
     return Cell(id_, (STATUS_NAMES.get(status, status),), status)
 
 
-def bar_cell(id_: str, rule: RiskObject) -> Cell:
-    """Show one rule on one account: percent left, amount left, status and the bar."""
+def bar_cell(id_: str, rule: RiskObject, *, is_compact: bool = False) -> Cell:
+    """Show one rule on one account: percent left, amount left, status and the bar.
+
+    A compact one leaves the currency to the column of the equity.
+    """
     buffer, left, unit = rule.get("buffer"), rule.get("left"), str(rule.get("unit") or "")
     if buffer is None:
         texts = (UNKNOWN, "not known")
+    elif unit == "%":
+        # A margin level is read as such; "2,352 % left" would say nothing to anybody.
+        level = left_text(rule["used"], 0) + " %" if rule.get("used") is not None else UNKNOWN
+        texts = (level, "" if is_compact else f"limit {limit_amount(rule['limit'], unit)}")
     elif left is None:
         texts = (_percent(buffer), "")
     elif left < 0:
         texts = (_percent(buffer), f"{used_amount(-left, unit)} over")
     else:
-        texts = (_percent(buffer), f"{left_amount(left, unit)} left")
+        words = left_amount(left, unit if unit in COUNTED or not is_compact else "")
+        texts = (_percent(buffer), words if is_compact else f"{words} left")
     status = str(rule.get("status", "unknown"))
-    return Cell(id_, texts, status, used_percent(buffer), has_bar=True)
+    # A violation stays one while its numbers are not known.
+    share = 100.0 if buffer is None and status == "violated" else used_percent(buffer)
+    return Cell(id_, texts, status, share, has_bar=True)
 
 
 def left_amount(value: float | None, unit: str) -> str:
@@ -63,7 +88,10 @@ def used_amount(value: float | None, unit: str) -> str:
 
 
 def limit_amount(value: float | None, unit: str) -> str:
-    return UNKNOWN if value is None else _in_unit(amount_text(value, _digits(unit)), unit)
+    if value is None:
+        return UNKNOWN
+    text = plain_text(value) if unit == "%" else amount_text(value, _digits(unit))
+    return _in_unit(text, unit)
 
 
 def _percent(buffer: float) -> str:
@@ -76,4 +104,6 @@ def _digits(unit: str) -> int:
 
 def _in_unit(text: str, unit: str) -> str:
     text = text.replace("-", "−")
+    if text == "1":
+        unit = unit.removesuffix("s")
     return f"{text}×" if unit == "x" else f"{text} {unit}".rstrip()

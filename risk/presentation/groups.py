@@ -11,8 +11,10 @@ from risk.presentation.cells import (
     RULE_NAMES,
     RiskObject,
     bar_cell,
+    by_importance,
     left_amount,
     limit_amount,
+    shown_status,
     status_cell,
     used_amount,
 )
@@ -21,6 +23,7 @@ from risk.presentation.headlines import group_headline, page_title
 
 def group_parts(risk: RiskObject) -> list[Part]:
     """Return the parts of the group page, from the worst news to the details."""
+    risk = {**risk, "status": shown_status(risk), "rules": by_importance(risk["rules"])}
     return [
         _title_part(risk),
         _banner_part(risk),
@@ -32,15 +35,16 @@ def group_parts(risk: RiskObject) -> list[Part]:
 
 def card_part(risk: RiskObject) -> Part:
     """Return one group's card of the list."""
+    risk = {**risk, "status": shown_status(risk)}
     prefix, member_count = f"g{short(risk['group_id'])}", len(risk["accounts"])
-    rules: Sequence[RiskObject] = risk["rules"]
+    rules = by_importance(risk["rules"])
     headline = group_headline(risk)
     weakest = weakest_rule(risk)
     context = {
         "group_id": risk["group_id"],
         "name": risk["name"],
         "member_count": member_count,
-        "headline": headline,
+        "note": headline.note,
         "frame": Cell(f"{prefix}-frame", (), risk["status"]),
         "status": status_cell(f"{prefix}-status", risk["status"]),
         "sentence": Cell(f"{prefix}-say", (weakest["message"] if weakest else headline.sentence,)),
@@ -53,7 +57,10 @@ def card_part(risk: RiskObject) -> Part:
         ],
     }
     key = part_key(
-        risk["name"], member_count, *((rule["rule_id"], rule.get("name")) for rule in rules)
+        risk["name"],
+        member_count,
+        headline.note,
+        *((rule["rule_id"], rule.get("name")) for rule in rules),
     )
     return Part(prefix, "risk/parts/group_card.html", key, context, cells_of(context.values()))
 
@@ -165,7 +172,9 @@ def _matrix_row(account: RiskObject, columns: Sequence[Mapping[str, Any]]) -> di
         bars.append(
             {
                 "name": column["name"],
-                "bar": bar_cell(cell_id, {"unit": column["unit"], **rule}) if rule else None,
+                "bar": bar_cell(cell_id, {**rule, "unit": column["unit"]}, is_compact=True)
+                if rule
+                else None,
             }
         )
     return {
@@ -173,7 +182,11 @@ def _matrix_row(account: RiskObject, columns: Sequence[Mapping[str, Any]]) -> di
         "name": account["name"],
         "frame": Cell(f"{id_}-frame", (), account["status"]),
         "status": status_cell(f"{id_}-status", account["status"]),
-        "connection": connection_cell(f"{id_}-link", account.get("connection") or "disconnected"),
+        "connection": connection_cell(
+            f"{id_}-link",
+            account.get("connection") or "disconnected",
+            age_seconds=account.get("reading_age_seconds"),
+        ),
         "age": age_cell(f"{id_}-age", account.get("reading_age_seconds")),
         "equity": Cell(f"{id_}-equity", (_equity(account),)),
         "bars": bars,

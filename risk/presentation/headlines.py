@@ -48,12 +48,18 @@ def account_headline(risk: RiskObject) -> Headline:
         return Headline("Inside its limits", "Every rule has room left.", note)
     if status == "unknown":
         unknown = [rule for rule in rules if rule["status"] == "unknown"]
-        reason = unknown[0]["message"] if unknown else ""
+        reason = own_sentence(unknown[0]["message"], risk["name"]) if unknown else ""
         return Headline("Not known", reason or "There is no fresh reading.", note)
     worst = [rule for rule in rules if rule["status"] == status]
     names = _listed([rule.get("name") or "a rule" for rule in worst])
     title, _ = _TROUBLE[status]("", "")
     return Headline(title, f"{names}: {_ACCOUNT_WORDS[status]}", note)
+
+
+def own_sentence(message: str, name: str) -> str:
+    """Leave the account's name out of a sentence that stands on its own page."""
+    sentence = message.removeprefix(f"{name}: ")
+    return sentence[:1].upper() + sentence[1:]
 
 
 _ACCOUNT_WORDS = {
@@ -81,7 +87,9 @@ def _unseen_note(risk: RiskObject) -> str:
     names = [_name_of(item, risk["accounts"]) for item in risk["unknown_accounts"]]
     if not names:
         return ""
-    return f"No fresh figures from {_listed(names)}."
+    if len(names) == len(risk["accounts"]):
+        return "All figures are stale: no account has been read in the last seconds."
+    return f"Stale: no fresh figures from {_listed(names)}."
 
 
 def _name_of(item: Any, accounts: Sequence[RiskObject]) -> str:
