@@ -31,7 +31,9 @@ class SocketAuthentication:
 
     def __init__(self, inner: Application) -> None:
         self.inner = inner
-        self.with_session: Application = AuthMiddlewareStack(inner)
+        # The types of channels and ours describe the same calls, in words that do not match.
+        stack: Any = AuthMiddlewareStack
+        self.with_session: Application = stack(inner)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         header = _bearer(scope["headers"])

@@ -29,14 +29,14 @@ class RefreshSerializer(serializers.Serializer[Any]):
         return {"access": str(token.access_token), "refresh": str(token)}
 
 
-class CredentialsView:
+class CredentialsView(APIView):
     """Few attempts per address, as guessing needs many."""
 
     throttle_classes = [ScopedRateThrottle]
     throttle_scope = "credentials"
 
 
-class RegisterView(CredentialsView, APIView):
+class RegisterView(CredentialsView):
     permission_classes = [AllowAny]
     authentication_classes = []
 

@@ -66,7 +66,7 @@ def _from_framework(error: exceptions.APIException) -> Response:
     code = _CODES.get(error.status_code, "error")
     if isinstance(error, exceptions.ParseError):
         code = "parse_error"
-    detail = error.detail
+    detail: Any = error.detail
     if isinstance(detail, dict):  # tokens: {"detail": …, "code": …, "messages": …}
         detail = detail.get("detail", error.default_detail)
     response = _response(error.status_code, code, str(detail))

@@ -5,6 +5,7 @@ from datetime import UTC
 from typing import Any, TypeVar
 from uuid import UUID
 
+from django.core.exceptions import ObjectDoesNotExist
 from django.db import models
 from django.db.models import Model, QuerySet
 from django.http import Http404
@@ -30,7 +31,7 @@ def own_row(queryset: QuerySet[Row], pk: object) -> Row:
     """Return the row of this id, or raise Http404; a malformed id is no row either."""
     try:
         return queryset.get(pk=pk if isinstance(pk, UUID) else UUID(str(pk)))
-    except (ValueError, queryset.model.DoesNotExist):
+    except (ValueError, ObjectDoesNotExist):
         raise Http404 from None
 
 

@@ -114,7 +114,8 @@ class AccountViewSet(
     )
     def connection_log(self, _request: Request, **_ids: object) -> Response:
         """List the changes of the account's connection, newest first."""
-        page = self.paginate_queryset(selectors.connection_log(self.get_object())) or []
+        log: QuerySet[Any] = selectors.connection_log(self.get_object())
+        page: Any = self.paginate_queryset(log)
         return self.get_paginated_response(ConnectionLogSerializer(page, many=True).data)
 
     @extend_schema(request=None, responses={202: SwitchResultsSerializer})

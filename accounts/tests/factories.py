@@ -18,8 +18,7 @@ _logins = count(50_000_001)
 
 def make_user(username: str = "alice", **fields: object) -> User:
     """Create a user who signs in with PASSWORD; `fields` may say `is_staff` and the like."""
-    email = fields.pop("email", f"{username}@example.com")
-    user = User(username=username, email=email, **fields)
+    user = User(username=username, **{"email": f"{username}@example.com", **fields})
     user.set_password(PASSWORD)
     user.save()
     return user

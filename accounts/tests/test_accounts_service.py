@@ -284,7 +284,8 @@ def test_it_lets_a_locked_account_have_another_name_and_password(
         account=account, name="Beta", password="another", initial_balance=Decimal(100_000)
     )
     assert updated.name == "Beta"
-    assert ApiKey.objects.get(pk=account.api_key_id).secret == "another"
+    assert updated.api_key is not None
+    assert ApiKey.objects.get(pk=updated.api_key.pk).secret == "another"
 
 
 def test_it_deletes_no_locked_account(alice: User, lock: StubLock) -> None:

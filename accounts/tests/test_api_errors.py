@@ -67,7 +67,7 @@ def test_it_says_what_is_wrong_with_the_whole(error: Exception) -> None:
 
 
 def test_it_flattens_what_is_nested() -> None:
-    detail = {"tags": {0: ["Blank."], 3: ["Too long."]}, "rule": {"limit": ["Low."]}}
+    detail: Any = {"tags": {0: ["Blank."], 3: ["Too long."]}, "rule": {"limit": ["Low."]}}
     assert answer_to(exceptions.ValidationError(detail))[1]["fields"] == {
         "tags": ["Blank.", "Too long."],
         "rule.limit": ["Low."],

@@ -1,10 +1,12 @@
 import logging
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from channels.db import database_sync_to_async
 from channels.testing import ApplicationCommunicator
 from django.conf import settings
+from django.db import connections
 from django.test import Client
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
@@ -42,10 +44,18 @@ async def connect(
         "subprotocols": offered,
     }
     inner = Inner()
-    communicator = ApplicationCommunicator(SocketAuthentication(inner), scope)
+    communicator_of: Any = ApplicationCommunicator  # the package has no types
+    communicator = communicator_of(SocketAuthentication(inner), scope)
     accepted = await communicator.receive_output(timeout=5)
     await communicator.wait(timeout=5)
     return inner.scope, accepted
+
+
+@pytest.fixture(autouse=True)
+async def _close_connections() -> AsyncIterator[None]:
+    """Close the connections of the threads that asked the database, or PostgreSQL counts them."""
+    yield
+    await database_sync_to_async(connections.close_all)()
 
 
 @pytest.fixture

@@ -1,16 +1,20 @@
 """A model field whose value is encrypted in `save()` and decrypted when the attribute is read."""
 
 from base64 import b64encode
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.core.exceptions import FieldError
 from django.db import models
 from django.db.models.query_utils import DeferredAttribute
 from django.views.decorators.debug import sensitive_variables
-from fernet_fields import EncryptedTextField as FernetTextField
 
 from accounts.vault.cipher import decrypt, encrypt
+
+if TYPE_CHECKING:  # the package has no types; for a reader of the attribute this is text
+    FernetTextField = models.TextField[str, str]
+else:
+    from fernet_fields import EncryptedTextField as FernetTextField
 
 
 class Ciphertext(bytes):
@@ -24,7 +28,7 @@ class Ciphertext(bytes):
 
 class EncryptedAttribute(DeferredAttribute):
     def __get__(self, instance: models.Model | None, cls: Any = None) -> Any:
-        value = super().__get__(instance, cls)  # type: ignore[arg-type]  # the stub knows no None
+        value = super().__get__(instance, cls)
         if instance is not None and isinstance(value, Ciphertext):
             return decrypt(
                 value,
@@ -45,7 +49,7 @@ def associated_data(instance: models.Model, field: Any) -> bytes:
     return f"{instance._meta.label_lower}:{field.column}:{instance.pk}".encode()
 
 
-class EncryptedTextField(FernetTextField):  # type: ignore[misc]  # the package has no types
+class EncryptedTextField(FernetTextField):
     """Text that lies encrypted in the database, bound to its row.
 
     Only `save()` and `bulk_create()` write it: the key of a value depends on its row, which

@@ -66,4 +66,4 @@ def test_it_says_which_rules_a_violation_holds(alice: User) -> None:
     held, acknowledged = make_rule(alice, "1"), make_rule(alice, "2")
     make_breach(held, account)
     make_breach(acknowledged, account, acknowledged_at=NOW)
-    assert [rule.is_locked for rule in rules_of(alice)] == [True, False]
+    assert [vars(rule)["is_locked"] for rule in rules_of(alice)] == [True, False]

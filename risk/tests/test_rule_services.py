@@ -133,12 +133,17 @@ HARMLESS: list[dict[str, Any]] = [
 
 def violated_rule(user: User, **fields: Any) -> tuple[RiskRule, ConnectedAccount]:
     account = make_account(user)
+    given: dict[str, Any] = {
+        "applies_to_all_accounts": True,
+        "is_firm_rule": True,
+        "action": "CLOSE_POSITION",
+        **fields,
+    }
     rule = make_rule(
         user,
         accounts=[account],
         groups=[make_group(user, "Desk", account)],
-        **{"applies_to_all_accounts": True, "is_firm_rule": True, "action": "CLOSE_POSITION"}
-        | fields,
+        **given,
     )
     make_breach(rule, account)
     return rule, account

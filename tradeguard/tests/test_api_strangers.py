@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db.models import Model
 
 from accounts.models import AccountConnection, ApiKey, ConnectedAccount, ConnectionLog, User
 from accounts.tests.api_clients import API, client_of
@@ -16,7 +17,7 @@ from notifications.models import Notification
 from risk.models import RiskRule, RuleBreach
 from tradeguard.tests.api_routes import Desk, api_routes, make_desk
 
-TABLES = [
+TABLES: list[type[Model]] = [
     AccountConnection, AccountGroup, ApiKey, ConnectedAccount, ConnectionLog, Membership,
     Notification, RiskRule, RiskRule.accounts.through, RiskRule.groups.through, RuleBreach,
 ]  # fmt: skip
