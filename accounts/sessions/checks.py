@@ -142,7 +142,7 @@ def _sums_fit(batch: ReadingBatch, listed: npt.NDArray[np.intp]) -> npt.NDArray[
         weights=positions["profit"] + positions["swap"],
         minlength=len(accounts),
     )
-    fits = np.abs(accounts["equity"] - total) <= slack
+    fits: npt.NDArray[np.bool_] = np.abs(accounts["equity"] - total) <= slack
     fits &= np.abs(floating - profit) <= slack + _PER_POSITION_UNITS * listed * unit
     for name in _MONEY_FIELDS:
         fits &= np.isfinite(accounts[name])

@@ -135,6 +135,6 @@ def test_the_task_nudges_the_sessions_of_its_process(
         def nudge(self, account_id: Any) -> None:
             nudged.append(account_id)
 
-    monkeypatch.setitem(process._held, "local", Sessions())  # type: ignore[arg-type]
+    monkeypatch.setitem(process._held, "local", Sessions())
     apply_connection(str(account.pk))
     assert nudged == [account.pk]

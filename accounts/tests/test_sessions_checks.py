@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -12,7 +14,7 @@ def verdict(batch: ReadingBatch, *, login: int = LOGIN, server: int = 0) -> Verd
     return Verdict(int(check(batch, np.array([login]), np.array([server]))[0]))
 
 
-def with_account(positions_each: int = 1, **values: object) -> ReadingBatch:
+def with_account(positions_each: int = 1, **values: Any) -> ReadingBatch:
     batch = batch_of([LOGIN], positions_each=positions_each)
     for name, value in values.items():
         batch.accounts[name] = value

@@ -129,8 +129,7 @@ class TestFollowingTheDatabase:
         row = AccountConnection.objects.get()
         assert (row.state, row.reason) == ("error", "wrong_password")
         assert row.next_attempt_at is not None
-        key = account.api_key
-        assert key is not None
+        key: Any = account.api_key
         key.secret = "another"
         key.save(update_fields=["secret", "updated_at"])
         worker.run(2)
