@@ -61,7 +61,7 @@ def _with_fresh_connections(work: Callable[[], _Result]) -> _Result:
 class HostSessions:
     """Polls a host's sessions, follows the database, logs in and keeps the states written.
 
-    `poll`, `commit_cursors` and `flush` belong to one thread, `nudge` to any.
+    `poll`, `commit_cursors` and `flush` are called one at a time, `nudge` from any thread.
     """
 
     def __init__(

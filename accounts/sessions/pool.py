@@ -31,7 +31,7 @@ RowNumbers = npt.NDArray[np.intp]
 
 
 class SessionPool:
-    """Holds the sessions of one host; to be used from one thread.
+    """Holds the sessions of one host; to be called by one thread at a time.
 
     ``source`` answers batch reads. Logging in is left to the caller: `due` names the logins to try,
     `apply` takes their results. ``random`` gives the jitter of the back-off.

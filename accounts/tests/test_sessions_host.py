@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from threading import Event
 from typing import Any
 from uuid import UUID
@@ -16,7 +17,10 @@ from accounts.sessions.host import HostSessions
 from accounts.sessions.poll import Poll
 from accounts.sessions.states import SessionState
 from accounts.terminals import registry
+from accounts.terminals.simulated.calls import BrokerCalls
+from accounts.terminals.simulated.client import RemoteBroker
 from accounts.terminals.simulated.faults import FaultKind
+from accounts.terminals.simulated.process import BrokerService
 from accounts.terminals.simulated.server import TradeServer
 from accounts.tests.factories import NOW, SECRET, make_account, make_user
 
@@ -52,7 +56,7 @@ def server() -> TradeServer:
     return TradeServer(clock=NOW.timestamp, feed=False)
 
 
-def watched(server: TradeServer, user: Any = None, **fields: Any) -> ConnectedAccount:
+def watched(server: BrokerCalls, user: Any = None, **fields: Any) -> ConnectedAccount:
     account = make_account(
         user or make_user(), server=SERVER, with_key=True, state="connecting", **fields
     )
@@ -322,6 +326,33 @@ class TestProcess:
         sessions.poll(NOW, 0.0)
         sessions.flush()
         assert AccountConnection.objects.get(account=account).reason == "terminal_not_found"
+
+
+@pytest.mark.django_db
+def test_sessions_outlive_a_broker_process_that_ends_and_returns(
+    tmp_path: Path,
+) -> None:
+    service = BrokerService(TradeServer(clock=NOW.timestamp, feed=False, home=tmp_path), tmp_path)
+    service.start()
+    broker = RemoteBroker(tmp_path / "broker.json")
+    account = watched(broker)
+    worker = Worker(registry.source_of("local", "simulated", tmp_path))
+    try:
+        assert worker.run(0.4)[-1].accepted_now[0]
+        service.stop()
+        assert worker.run(2.2)[-1].states[0] == SessionState.ERROR
+        service = BrokerService(TradeServer(clock=NOW.timestamp, home=tmp_path), tmp_path)
+        service.start()
+        assert worker.run(70)[-1].accepted_now[0]
+    finally:
+        broker.close()
+        worker.sessions.source.close()  # type: ignore[attr-defined]  # a RemoteBroker
+        service.stop()
+    assert [step[1:] for step in log_of(account)] == [
+        ("connected", ""),
+        ("error", "terminal_not_found"),
+        ("connected", ""),
+    ]
 
 
 @pytest.mark.django_db(transaction=True)
