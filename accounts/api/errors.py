@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied
+from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied, RequestDataTooBig
 from django.core.exceptions import ValidationError as ModelValidationError
 from django.http import Http404
 from kombu.exceptions import OperationalError as BrokerUnreachable
@@ -47,7 +47,10 @@ def _answer(error: Exception) -> Response | None:
             fields: Fields = {}
             _collect(error.detail, "", fields)
             return _invalid(fields)
-        case RecursionError():
+        case RequestDataTooBig():
+            message = "The body is too large."
+            return _response(status.HTTP_413_REQUEST_ENTITY_TOO_LARGE, "too_large", message)
+        case RecursionError():  # of the JSON parser
             message = "The body is nested too deeply."
             return _response(status.HTTP_400_BAD_REQUEST, "parse_error", message)
         case RedisError() | BrokerUnreachable():

@@ -1,7 +1,12 @@
 from typing import Any
 
 import pytest
-from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied, ValidationError
+from django.core.exceptions import (
+    NON_FIELD_ERRORS,
+    PermissionDenied,
+    RequestDataTooBig,
+    ValidationError,
+)
 from django.http import Http404
 from kombu.exceptions import OperationalError
 from redis import ConnectionError as RedisUnreachable
@@ -30,6 +35,7 @@ def answer_to(error: Exception) -> tuple[int, dict[str, Any]]:
         (exceptions.Throttled(wait=3), 429, "throttled"),
         (RedisUnreachable(), 503, "unavailable"),
         (OperationalError(), 503, "unavailable"),
+        (RequestDataTooBig(), 413, "too_large"),
         (RecursionError(), 400, "parse_error"),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else str(value),

@@ -24,6 +24,7 @@ BODIES: dict[str, tuple[bytes, str]] = {
     "not a number": (b'{"limit": NaN, "initial_balance": Infinity}', "application/json"),
     "deep": (DEEP.encode(), "application/json"),
     "long digits": (b'{"login": ' + b"9" * 5000 + b"}", "application/json"),
+    "huge": (b'{"name": "' + b"x" * 2_700_000 + b'"}', "application/json"),
     "latin-1": (b'{"name": "\xe9"}', "application/json"),
     "xml": (b"<name/>", "application/xml"),
     "form": (b"name=x", "application/x-www-form-urlencoded"),
