@@ -54,7 +54,9 @@ class Notification(models.Model):
         ordering = ["-created_at", "-id"]
         indexes = [
             models.Index(
-                fields=["user", "created_at"], condition=Q(read_at=None), name="notifications_unread"
+                fields=["user", "created_at"],
+                condition=Q(read_at=None),
+                name="notifications_unread",
             )
         ]
         constraints = [

@@ -22,7 +22,9 @@ def validate_broker_zone(name: str) -> None:
 
 
 class Tag(models.Model):
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="tags")
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="tags"
+    )
     name = models.CharField(max_length=32)
 
     class Meta:
@@ -71,7 +73,12 @@ class ConnectedAccount(models.Model):
         validators=[MinValueValidator(1)], help_text="The account number."
     )
     api_key = models.ForeignKey(
-        ApiKey, on_delete=models.PROTECT, related_name="accounts", null=True, blank=True
+        # RESTRICT, not PROTECT: both go together when their user is deleted.
+        ApiKey,
+        on_delete=models.RESTRICT,
+        related_name="accounts",
+        null=True,
+        blank=True,
     )
     role = models.CharField(max_length=32, choices=Role, default=Role.TRADING)
     is_demo = models.BooleanField(default=True)

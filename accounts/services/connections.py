@@ -5,12 +5,12 @@ worker of the account's host brings it about.
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from celery import current_app
 from django.db import transaction
 
 from accounts.models import AccountConnection, ConnectedAccount, ConnectionLog
 from accounts.models.connection import ConnectionState
 from accounts.sessions.states import Reason
+from accounts.task_messages import TaskMessage, enqueue
 
 # After this the worker has found the request in the database by itself.
 _MESSAGE_SECONDS = 30.0
@@ -54,7 +54,7 @@ def request_disconnect(*, account: ConnectedAccount, now: datetime) -> AccountCo
 def request_evaluation(*, accounts: Iterable[ConnectedAccount]) -> None:
     """Ask the hosts of these accounts for a tick out of turn."""
     for host in sorted({account.terminal_host_id for account in accounts}):
-        _send("tradeguard.tick", host, expires=_TICK_SECONDS)
+        _send("tradeguard.tick", host, host, expires=_TICK_SECONDS)
 
 
 def _locked(account: ConnectedAccount, now: datetime) -> AccountConnection:
@@ -92,11 +92,9 @@ def _send_on_commit(account: ConnectedAccount) -> None:
     def send() -> None:
         _send("accounts.apply_connection", host, account_id, expires=_MESSAGE_SECONDS)
 
-    # Robust: with Redis away the wish stands in the database, where the worker finds it.
+    # Robust: should the message be lost, the worker finds the wish in the database.
     transaction.on_commit(send, robust=True)
 
 
-def _send(task: str, host: str, *arguments: str, expires: float) -> None:
-    current_app.send_task(
-        task, args=arguments, queue=f"terminals.{host}", expires=expires, retry=False
-    )
+def _send(task: str, host: str, argument: str, *, expires: float) -> None:
+    enqueue(TaskMessage(task, [argument], f"terminals.{host}", expires))

@@ -2,17 +2,18 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from celery import current_app
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from accounts.models import AccountConnection, ConnectedAccount, ConnectionLog
 from accounts.models.connection import ConnectionState
+from accounts.services import connections
 from accounts.services.connections import (
     request_connect,
     request_disconnect,
     request_evaluation,
 )
 from accounts.sessions import process
+from accounts.task_messages import TaskMessage
 from accounts.tasks import apply_connection
 from accounts.tests.factories import NOW, make_account, make_host, make_user
 
@@ -29,10 +30,11 @@ def account() -> ConnectedAccount:
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any, str]]:
     messages: list[tuple[str, Any, str]] = []
 
-    def send_task(name: str, *, args: Any = None, queue: str, **options: Any) -> None:
-        messages.append((name, args, queue))
+    def put(message: TaskMessage) -> bool:
+        messages.append((message.task, list(message.arguments), message.queue))
+        return True
 
-    monkeypatch.setattr(current_app, "send_task", send_task)
+    monkeypatch.setattr(connections, "enqueue", put)
     return messages
 
 
@@ -44,7 +46,7 @@ def test_it_records_the_wish_and_tells_the_host(
         assert sent == []  # not before the wish can be read
     assert (connection.is_wanted, connection.state) == (True, ConnectionState.CONNECTING)
     assert connection.since == LATER
-    assert sent == [("accounts.apply_connection", (str(account.pk),), "terminals.local")]
+    assert sent == [("accounts.apply_connection", [str(account.pk)], "terminals.local")]
     log = ConnectionLog.objects.get()
     assert (log.account_id, log.user_id) == (account.pk, account.user_id)
     assert (log.from_state, log.to_state) == ("disconnected", "connecting")
@@ -109,7 +111,7 @@ def test_the_wish_stands_when_the_message_cannot_be_sent(
     def fail(*arguments: Any, **options: Any) -> None:
         raise RedisConnectionError
 
-    monkeypatch.setattr(current_app, "send_task", fail)
+    monkeypatch.setattr(connections, "enqueue", fail)
     with django_capture_on_commit_callbacks(execute=True):
         request_connect(account=account, now=LATER)
     assert AccountConnection.objects.get().is_wanted
@@ -120,9 +122,9 @@ def test_it_asks_each_host_once_for_a_tick(sent: list[Any]) -> None:
     other = make_host("other")
     accounts = [make_account(alice), make_account(alice), make_account(alice, terminal_host=other)]
     request_evaluation(accounts=accounts)
-    assert [(name, queue) for name, _, queue in sent] == [
-        ("tradeguard.tick", "terminals.local"),
-        ("tradeguard.tick", "terminals.other"),
+    assert sent == [
+        ("tradeguard.tick", ["local"], "terminals.local"),
+        ("tradeguard.tick", ["other"], "terminals.other"),
     ]
 
 

@@ -10,9 +10,9 @@ from django.db import transaction
 
 from accounts.models import User
 from accounts.publishing import publish_many
+from accounts.task_messages import TaskMessage, enqueue
 from notifications.models import Delivery, Notification, Priority
 from notifications.selectors import describe
-from notifications.services.doorbell import wake_workers
 
 # The columns of the table; PostgreSQL refuses more, SQLite takes it.
 LONGEST_TITLE = 160
@@ -106,6 +106,13 @@ def _plan_deliveries(
 def _announce(notifications: Sequence[Notification], delivery_ids: Sequence[int]) -> None:
     push(notifications)
     wake_workers(delivery_ids)
+
+
+def wake_workers(delivery_ids: Sequence[int]) -> None:
+    """Have these deliveries brought soon; what is not heard of waits for the sweep."""
+    for start in range(0, len(delivery_ids), DELIVERIES_PER_TASK):
+        part = list(delivery_ids[start : start + DELIVERIES_PER_TASK])
+        enqueue(TaskMessage("notifications.deliver", [part], "default"))
 
 
 def push(notifications: Sequence[Notification]) -> None:

@@ -15,7 +15,9 @@ from accounts.portfolio_keys import Holder
 from accounts.publishing import publish_many
 from accounts.sessions.host import HostSessions
 from accounts.sessions.poll import Poll
+from accounts.sessions.states import SessionState
 from notifications.services import notify_connection_changes
+from risk.core.arrays import Codes
 from risk.core.group_risk import GroupRows, build_group_rows, group_risk
 from risk.core.statuses import Status
 from risk.latching import LatchLedger
@@ -40,6 +42,7 @@ class HostTick:
     ) -> None:
         self.host = host
         self.seconds: dict[str, float] = {}
+        self.states: Codes = np.empty(0, dtype=np.int8)
         self._sessions = sessions
         self._counts = counts
         self._executor = ThreadPoolExecutor(max_workers=2, thread_name_prefix="history")
@@ -56,6 +59,11 @@ class HostTick:
         self._holders: list[Holder | None] = []
         self._group_rows: GroupRows
 
+    @property
+    def wanted_count(self) -> int:
+        """Return how many accounts of the host somebody wants connected."""
+        return int((self.states != SessionState.DISCONNECTED).sum())
+
     def close(self) -> None:
         self._executor.shutdown(wait=False, cancel_futures=True)
 
@@ -65,6 +73,7 @@ class HostTick:
         self._sequence += 1
         with watch.stage("poll"):
             poll = self._sessions.poll(now, monotonic)
+            self.states = poll.states
         with watch.stage("evaluate"):
             self._refresh(poll)
             assessment = self._tracker.assess(poll)

@@ -7,8 +7,11 @@ import pytest
 from celery import current_app
 from redis import Redis
 
-from notifications import tasks
-from notifications.services.doorbell import DELIVERIES_PER_TASK, Doorbell
+from accounts.task_messages import Outbox, TaskMessage
+
+
+def message(number: int) -> TaskMessage:
+    return TaskMessage("notifications.deliver", [[number]], "default")
 
 
 def next_task(redis: Redis) -> tuple[str, Any]:
@@ -19,22 +22,10 @@ def next_task(redis: Redis) -> tuple[str, Any]:
     return message["headers"]["task"], json.loads(b64decode(message["body"]))[0]
 
 
-def test_it_enqueues_small_tasks_for_the_default_workers(redis: Redis) -> None:
-    ids = list(range(2 * DELIVERIES_PER_TASK + 1))
-
-    Doorbell().ring(ids)
-
-    parts = [ids[:50], ids[50:100], ids[100:]]
-    assert [next_task(redis) for _ in parts] == [(tasks.deliver.name, [part]) for part in parts]
-
-
-def test_it_enqueues_nothing_for_nothing(redis: Redis) -> None:
-    doorbell = Doorbell()
-    doorbell.ring([])
-    doorbell.ring([7])
-
-    assert next_task(redis) == (tasks.deliver.name, [[7]])
-    assert redis.llen("celery:default") == 0
+def test_it_sends_to_the_workers_of_the_queue(redis: Redis) -> None:
+    outbox = Outbox()
+    assert outbox.put(message(7))
+    assert next_task(redis) == ("notifications.deliver", [[7]])
 
 
 def test_it_holds_nobody_up_while_the_broker_does_not_answer(
@@ -49,16 +40,14 @@ def test_it_holds_nobody_up_while_the_broker_does_not_answer(
         return send_task(*args, **options)
 
     monkeypatch.setattr(current_app, "send_task", wait_then_send)
-    doorbell = Doorbell(most_waiting=3)
-    doorbell.ring([0])
+    outbox = Outbox(most_waiting=3)
+    outbox.put(message(0))
     assert asked.wait(10)
-    for number in range(1, 10):
-        doorbell.ring([number])
-
+    assert [outbox.put(message(number)) for number in range(1, 6)] == [True] * 3 + [False] * 2
     assert not answers.is_set()
     assert redis.llen("celery:default") == 0
     answers.set()
-    # One under way and three that waited; the others are left to the sweep.
+    # One under way and three that waited; the others were refused.
     assert [next_task(redis)[1] for _ in range(4)] == [[[number]] for number in range(4)]
     assert redis.llen("celery:default") == 0
 
@@ -76,9 +65,8 @@ def test_it_goes_on_after_the_broker_was_away(
         return send_task(*args, **options)
 
     monkeypatch.setattr(current_app, "send_task", fail_once)
-    doorbell = Doorbell()
-    doorbell.ring([1])
-    doorbell.ring([2])
-
-    assert next_task(redis) == (tasks.deliver.name, [[2]])
-    assert "wait for the next sweep" in caplog.text
+    outbox = Outbox()
+    outbox.put(message(1))
+    outbox.put(message(2))
+    assert next_task(redis) == ("notifications.deliver", [[2]])
+    assert "waits for a sweep" in caplog.text
