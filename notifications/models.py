@@ -57,7 +57,10 @@ class Notification(models.Model):
                 fields=["user", "created_at"],
                 condition=Q(read_at=None),
                 name="notifications_unread",
-            )
+            ),
+            models.Index(
+                fields=["object_type", "object_id", "type"], name="notifications_about_object"
+            ),
         ]
         constraints = [
             models.UniqueConstraint(

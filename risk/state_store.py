@@ -13,7 +13,7 @@ from uuid import UUID
 
 import numpy as np
 from django.db import connection, transaction
-from django.db.models import Max
+from django.db.models import F, Max
 
 from risk.core.arrays import Flags, Floats, Integers
 from risk.core.rule_types import LOSS_RULES
@@ -53,13 +53,11 @@ class StoredState:
     begun_anew: Flags
 
 
-def load_state(
-    desk: Desk, now: datetime, former: Sequence[AccountFacts | None] = ()
-) -> StoredState:
+def load_state(desk: Desk, now: datetime) -> StoredState:
     """Read baselines and latches; a pair that has none yet begins now.
 
-    `former` are the accounts as they were loaded before: one that was pointed at another login
-    since then starts again, for its deals are other deals.
+    So does a rule that has missed deals, because it was switched off or taken from the account, and
+    every rule of an account that was pointed at another login.
     """
     stored = _existing(desk)
     missing = _missing(desk, stored, now)
@@ -76,42 +74,39 @@ def load_state(
     deals = np.zeros(count, dtype=np.int64)
     stored_at = np.full(table.accounts, np.nan)
     last_deal = np.zeros(table.accounts, dtype=np.int64)
+    swapped = np.zeros(count, dtype=np.bool_)
     for pair, key in enumerate(_keys(desk)):
         row = stored.get(key)
-        if row is not None:
-            account = table.account_index[pair]
-            row_ids[pair], deals[pair] = row.pk, row.last_deal
+        if row is None:
+            continue
+        account = int(table.account_index[pair])
+        row_ids[pair] = row.pk
+        swapped[pair] = not _is_of(row, desk.accounts[account])
+        if not swapped[pair]:
+            deals[pair] = row.last_deal
             stored_at[account] = np.fmax(stored_at[account], row.updated_at.timestamp())
             _place(state, pair, row)
     np.maximum.at(last_deal, table.account_index, deals)
-    # A rule that was switched off or taken from the account has missed deals: it starts again.
-    behind = (row_ids > 0) & (deals < last_deal[table.account_index])
-    swapped = _pointed_elsewhere(desk, former)
-    last_deal[swapped] = 0
-    behind |= (row_ids > 0) & swapped[table.account_index]
+    behind = (row_ids > 0) & (swapped | (deals < last_deal[table.account_index]))
     state = _restarted(state, behind, now.timestamp())
     begun_anew = np.zeros(table.accounts, dtype=np.bool_)
     begun_anew[table.account_index[behind]] = True
     return StoredState(load_latches(desk, state), row_ids, last_deal, stored_at, begun_anew)
 
 
-def _pointed_elsewhere(desk: Desk, former: Sequence[AccountFacts | None]) -> Flags:
-    identity = {each.id: (each.server, each.login) for each in former if each}
-    return np.array(
-        [
-            each is not None
-            and identity.get(each.id, (each.server, each.login)) != (each.server, each.login)
-            for each in desk.accounts
-        ],
-        dtype=np.bool_,
-    )
+def _is_of(row: RuleState, account: AccountFacts | None) -> bool:
+    return account is not None and (row.server, row.login) == (account.server, account.login)
 
 
 def stored_cursors(account_ids: Sequence[UUID]) -> dict[UUID, int]:
     """Return the newest deal that the baselines of each account contain."""
     cursors: dict[UUID, int] = {}
     for start in range(0, len(account_ids), _QUERY_IDS):
-        rows = RuleState.objects.filter(account__in=account_ids[start : start + _QUERY_IDS])
+        rows = RuleState.objects.filter(
+            account__in=account_ids[start : start + _QUERY_IDS],
+            server=F("account__server"),
+            login=F("account__login"),
+        )
         cursors.update(rows.values_list("account_id").annotate(newest=Max("last_deal")))
     return cursors
 
@@ -162,7 +157,12 @@ def load_latches(desk: Desk, state: PairState) -> PairState:
 
 
 def save_state(
-    stored: StoredState, state: PairState, pairs: Integers, last_deal: Integers, now: datetime
+    desk: Desk,
+    stored: StoredState,
+    state: PairState,
+    pairs: Integers,
+    last_deal: Integers,
+    now: datetime,
 ) -> None:
     """Write the baselines of these pairs; `last_deal` has one element per pair in `pairs`.
 
@@ -170,6 +170,7 @@ def save_state(
     """
     if not len(pairs):
         return
+    accounts = [desk.accounts[row] for row in desk.pairs.account_index[pairs].tolist()]
     columns: list[list[Any]] = [_nullable(getattr(state, name)[pairs]) for name in _MONEY_COLUMNS]
     columns += [
         _moments(state.started_at[pairs]),
@@ -177,6 +178,8 @@ def save_state(
         state.day_reconstructed[pairs].tolist(),
         last_deal.tolist(),
         [now] * len(pairs),
+        [account.server if account else "" for account in accounts],
+        [account.login if account else 0 for account in accounts],
     ]
     with transaction.atomic():
         _update(stored.row_ids[pairs].tolist(), columns)
@@ -189,6 +192,8 @@ _UPDATED_COLUMNS = (
     ("is_reconstructed", "boolean"),
     ("last_deal", "bigint"),
     ("updated_at", "timestamptz"),
+    ("server", "text"),
+    ("login", "bigint"),
 )
 
 
@@ -261,12 +266,16 @@ def _missing(desk: Desk, stored: Mapping[Key, RuleState], now: datetime) -> list
         RuleState(
             rule_id=rule_id,
             account_id=account_id,
+            server=account.server,
+            login=account.login,
             started_at=now,
             last_deal=newest.get(account_id, 0),
             updated_at=now,
         )
         for pair, (rule_id, account_id) in enumerate(_keys(desk))
-        if table.rule_type(pair) in LOSS_RULES and (rule_id, account_id) not in stored
+        if (account := desk.accounts[table.account_index[pair]]) is not None
+        and table.rule_type(pair) in LOSS_RULES
+        and (rule_id, account_id) not in stored
     ]
 
 

@@ -103,9 +103,8 @@ class RiskTracker:
         if self._roster_version >= 0:
             # What is read back must contain everything that this process has counted.
             self.save(poll.now)
-        former = self.desk.accounts if self._roster_version >= 0 else ()
         self.desk = load_desk(poll.account_ids, fingerprint)
-        self._stored = load_state(self.desk, poll.now, former)
+        self._stored = load_state(self.desk, poll.now)
         self._state = self._saved = self._stored.state
         self._last_deal = self._stored.last_deal.copy()
         self._deals_unsaved = self._stored.begun_anew.copy()
@@ -162,7 +161,8 @@ class RiskTracker:
         changed |= self._deals_unsaved[table.account_index]
         pairs = np.flatnonzero(changed & (self._stored.row_ids > 0))
         state = self._state
-        save_state(self._stored, state, pairs, self._last_deal[table.account_index[pairs]], now)
+        last_deal = self._last_deal[table.account_index[pairs]]
+        save_state(self.desk, self._stored, state, pairs, last_deal, now)
         self._saved = state
         self._deals_unsaved[:] = False
 

@@ -16,6 +16,9 @@ class RuleState(models.Model):
     account = models.ForeignKey(
         ConnectedAccount, on_delete=models.CASCADE, related_name="rule_states"
     )
+    # The account as the broker knows it: another login's deals are other deals.
+    server = models.CharField(max_length=64)
+    login = models.PositiveBigIntegerField()
     started_at = models.DateTimeField(help_text="When the rule began to watch this account.")
     day_started_at = models.DateTimeField(null=True, blank=True)
     day_balance = models.FloatField(null=True, blank=True)
