@@ -1,0 +1,118 @@
+"""A person at a real Chromium, in front of a real `serve`."""
+
+import json
+import os
+import re
+import signal
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+
+from tradeguard.tests.chromium import find_chromium
+from tradeguard.tests.served_desk import ServedDesk, wait_until
+
+pytestmark = pytest.mark.browser
+PATIENCE_MS = 60_000
+STATUS_OF_ALPHA_1 = "tr:has(th:has-text('Alpha 1')) .cell-status [data-status]"
+
+
+class Visitor:
+    """A signed-in person's page, with all that went wrong in it."""
+
+    def __init__(self, browser: Browser, desk: ServedDesk) -> None:
+        self.desk = desk
+        self.errors: list[str] = []
+        self.page_loads = 0
+        self.page: Page = browser.new_context().new_page()
+        self.page.set_default_timeout(PATIENCE_MS)
+        self.page.on("console", self._note_message)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("domcontentloaded", self._note_load)
+
+    def sign_in(self, username: str, password: str) -> None:
+        self.page.goto(f"{self.desk.url}/")
+        self.page.fill("[name=username]", username)
+        self.page.fill("[name=password]", password)
+        self.page.click("main button[type=submit]")
+        self.page.wait_for_url("**/groups")
+
+    def open_group(self, name: str) -> None:
+        self.page.click(f"main a:has-text('{name}')")
+        self.page.wait_for_selector(".cell-equity")
+
+    def equities(self) -> list[str]:
+        return self.page.locator(".cell-equity").all_inner_texts()
+
+    def _note_message(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.errors.append(message.text)
+
+    def _note_load(self, _page: Page) -> None:
+        self.page_loads += 1
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    path = find_chromium()
+    assert path is not None, "there is no Chromium; `make test` installs one"
+    with sync_playwright() as playwright:
+        is_root = os.geteuid() == 0
+        yield playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox"] if is_root else []
+        )
+
+
+@pytest.fixture
+def maya(browser: Browser, desk: ServedDesk) -> Iterator[Visitor]:
+    """Return the demo's main user, signed in; nothing may have gone wrong in her page."""
+    visitor = Visitor(browser, desk)
+    visitor.sign_in(desk.username, desk.password)
+    yield visitor
+    visitor.page.context.close()
+    assert visitor.errors == []
+
+
+def test_the_group_page_moves_without_a_reload(maya: Visitor) -> None:
+    maya.open_group("Alpha desk")
+    expect(maya.page.locator("#live-banner")).to_be_visible()
+    before, loads = maya.equities(), maya.page_loads
+    assert len(before) == 4
+    wait_until(lambda: maya.equities() != before, "a price moves an equity on the page")
+    text = maya.page.inner_text(".weakest-sentence")
+    assert re.match(r"^(Alpha [1-4]): [\d,.]+ .*\(-?\d+ %\)", text), text
+    assert maya.page_loads == loads
+
+
+def test_a_killed_worker_shows_as_stale_and_comes_back(maya: Visitor, desk: ServedDesk) -> None:
+    maya.open_group("Alpha desk")
+    status = maya.page.locator(STATUS_OF_ALPHA_1)
+    expect(status).not_to_have_attribute("data-status", "unknown", timeout=PATIENCE_MS)
+    loads = maya.page_loads
+    # While serve stands still it starts nothing again, however fast this machine is.
+    desk.process.send_signal(signal.SIGSTOP)
+    try:
+        os.kill(desk.pid("terminals"), signal.SIGKILL)
+        expect(status).to_have_attribute("data-status", "unknown", timeout=PATIENCE_MS)
+    finally:
+        desk.process.send_signal(signal.SIGCONT)
+    expect(status).not_to_have_attribute("data-status", "unknown", timeout=PATIENCE_MS)
+    before = maya.equities()
+    wait_until(lambda: maya.equities() != before, "the page moves again")
+    assert maya.page_loads == loads
+
+
+def test_another_user_sees_nothing_of_it(maya: Visitor, browser: Browser) -> None:
+    maya.open_group("Alpha desk")
+    foreign = maya.page.url
+    people = json.loads((maya.desk.home / "demo-users.json").read_text())
+    password = next(row["password"] for row in people if row["username"] == "jonas")
+    jonas = Visitor(browser, maya.desk)
+    jonas.sign_in("jonas", password)
+    expect(jonas.page.locator("main a:has-text('Nordwind')").first).to_be_visible()
+    assert "Alpha" not in jonas.page.inner_text("main")
+    answer = jonas.page.goto(foreign)
+    assert answer is not None
+    assert answer.status == 404
+    assert "Alpha" not in jonas.page.content()
+    jonas.page.context.close()
