@@ -26,3 +26,6 @@ urlpatterns = [
 
 admin.site.site_header = "TradeGuard administration"
 admin.site.site_title = "TradeGuard"
+
+handler404 = "tradeguard.error_views.not_found"
+handler500 = "tradeguard.error_views.failed"
