@@ -171,5 +171,5 @@ def read_sequences(kind: str, ids: Sequence[UUID]) -> dict[UUID, int]:
     """Return how many updates of each group or account were published."""
     if not ids:
         return {}
-    values = redis_client().hmget(sequences_key(kind), [str(each) for each in ids])
+    values: Any = redis_client().hmget(sequences_key(kind), [str(each) for each in ids])
     return {each: int(value) for each, value in zip(ids, values, strict=True) if value is not None}

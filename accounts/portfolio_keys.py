@@ -5,7 +5,7 @@ time: an account whose keys this process has not written yet is written whole.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -56,9 +56,7 @@ class PortfolioKeys:
         self._signatures.clear()
         self._prices.clear()
 
-    def add(
-        self, pipeline: "Pipeline[bytes]", batch: ReadingBatch, holders: Sequence[Holder | None]
-    ) -> int:
+    def add(self, pipeline: Pipeline, batch: ReadingBatch, holders: Sequence[Holder | None]) -> int:
         """Queue the keys of the accounts whose holdings changed, and the new prices.
 
         `holders` belong to the rows of the batch; None leaves an account out. Returns how many
@@ -84,7 +82,7 @@ class PortfolioKeys:
 
     def _add_account(
         self,
-        pipeline: "Pipeline[bytes]",
+        pipeline: Pipeline,
         batch: ReadingBatch,
         row: int,
         holder: Holder,
@@ -122,7 +120,7 @@ class PortfolioKeys:
             pipeline.srem(symbol_holders_key(symbol, role), str(account_id))
         self._written[account_id] = _Written(role, tickets, symbols)
 
-    def _add_prices(self, pipeline: "Pipeline[bytes]", batch: ReadingBatch) -> None:
+    def _add_prices(self, pipeline: Pipeline, batch: ReadingBatch) -> None:
         for price in batch.prices:
             key, now = (int(price["server"]), int(price["symbol"])), price[["bid", "ask"]].item()
             if self._prices.get(key) == now:
@@ -148,7 +146,7 @@ def holding_signatures(batch: ReadingBatch, count: int) -> list[float]:
     return signatures
 
 
-def _config(holder: Holder, account: np.void) -> Mapping[str, str | int]:
+def _config(holder: Holder, account: np.void) -> dict[str, str | int]:
     return {
         "login": holder.login,
         "server": holder.server,
@@ -159,7 +157,7 @@ def _config(holder: Holder, account: np.void) -> Mapping[str, str | int]:
     }
 
 
-def _holding(position: np.void, symbols: Sequence[str]) -> Mapping[str, str | int | float]:
+def _holding(position: np.void, symbols: Sequence[str]) -> dict[str, str | int | float]:
     return {
         "ticket": int(position["ticket"]),
         "symbol": symbols[int(position["symbol"])],

@@ -63,7 +63,7 @@ class Publisher:
         loop.run_until_complete(self._send_forever())
 
     async def _send_forever(self) -> None:
-        layer = get_channel_layer()
+        layer: Any = get_channel_layer()
         complained_at = -60.0
         while True:
             messages = await self._queue.get()

@@ -1,4 +1,5 @@
 import os
+from typing import Any
 
 from channels.routing import ProtocolTypeRouter, URLRouter
 from channels.security.websocket import AllowedHostsOriginValidator
@@ -10,11 +11,10 @@ django_application = get_asgi_application()
 from accounts.sockets import SocketAuthentication  # noqa: E402  # models need the app registry
 from tradeguard.routing import websocket_urlpatterns  # noqa: E402
 
+router: Any = URLRouter(websocket_urlpatterns)
 application = ProtocolTypeRouter(
     {
         "http": django_application,
-        "websocket": AllowedHostsOriginValidator(
-            SocketAuthentication(URLRouter(websocket_urlpatterns))
-        ),
+        "websocket": AllowedHostsOriginValidator(SocketAuthentication(router)),
     }
 )

@@ -1,10 +1,19 @@
+from typing import Any
+
 from django.urls import path
+
 from notifications.consumers import NotificationConsumer
 from risk.consumers import AccountConsumer, GroupConsumer, GroupListConsumer
 
-websocket_urlpatterns = [
-    path("ws/groups", GroupListConsumer.as_asgi()),
-    path("ws/group/<uuid:group_id>", GroupConsumer.as_asgi()),
-    path("ws/account/<uuid:account_id>", AccountConsumer.as_asgi()),
-    path("ws/notifications", NotificationConsumer.as_asgi()),
+# Django's `path` is typed for views; Channels routes with it, too.
+_group: Any = GroupConsumer.as_asgi()
+_groups: Any = GroupListConsumer.as_asgi()
+_account: Any = AccountConsumer.as_asgi()
+_notifications: Any = NotificationConsumer.as_asgi()
+
+websocket_urlpatterns: list[Any] = [
+    path("ws/group/<uuid:group_id>", _group),
+    path("ws/groups", _groups),
+    path("ws/account/<uuid:account_id>", _account),
+    path("ws/notifications", _notifications),
 ]

@@ -398,7 +398,7 @@ def test_it_writes_the_portfolio_keys_on_change(stage: Stage) -> None:
     ticket = stage.buy(account, 1.0)
     stage.run()
     tag = f"{{demo:{account.pk}}}"
-    redis = redis_client()
+    redis: Any = redis_client()
     assert redis.smembers(f"user_orders_index:{tag}") == {str(ticket).encode()}
     assert redis.hget(f"user_holdings:{tag}:{ticket}", "symbol") == b"EURUSD"
     assert redis.smembers("symbol_holders:EURUSD:demo") == {str(account.pk).encode()}

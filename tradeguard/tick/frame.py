@@ -116,4 +116,5 @@ def changed_accounts(
     owners = np.repeat(np.arange(count), np.diff(after.rule_offsets))
     changed[owners[differs]] = True
     moved = np.diff(before.position_offsets) != np.diff(after.position_offsets)
-    return changed | moved
+    result: Flags = changed | moved
+    return result

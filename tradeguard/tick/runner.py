@@ -20,6 +20,7 @@ from notifications.services import notify_connection_changes
 from risk.core.arrays import Codes
 from risk.core.group_risk import GroupRows, build_group_rows, group_risk
 from risk.core.statuses import Status
+from risk.desk import AccountFacts
 from risk.latching import LatchLedger
 from risk.tracker import Assessment, RiskTracker
 from tradeguard.tick.announcing import Announcements, Key
@@ -118,17 +119,7 @@ class HostTick:
     def _lay_out(self) -> None:
         desk = self._tracker.desk
         self._rules = RulesOfAccounts(desk)
-        self._holders = [
-            account
-            and Holder(
-                account.id,
-                account.portfolio_role,
-                account.login,
-                account.server,
-                account.currency,
-            )
-            for account in desk.accounts
-        ]
+        self._holders = [_holder(account) for account in desk.accounts]
         self._group_rows = build_group_rows(
             desk.pairs, len(desk.groups), desk.group_of, desk.account_of
         )
@@ -187,3 +178,11 @@ class HostTick:
         if now - self._complained_at.get(about, float("-inf")) >= _COMPLAIN_SECONDS:
             self._complained_at[about] = now
             logger.error(sentence)
+
+
+def _holder(account: AccountFacts | None) -> Holder | None:
+    if account is None:
+        return None
+    return Holder(
+        account.id, account.portfolio_role, account.login, account.server, account.currency
+    )
