@@ -88,7 +88,7 @@ def open_at_broker(broker: BrokerCalls, demo: DemoAccount, *, password: str) -> 
     is_new = broker.create_account(
         demo.login,
         password,
-        demo.server,
+        demo.firm.server,
         demo.name,
         currency=demo.currency,
         leverage=demo.leverage,
@@ -120,8 +120,8 @@ def _create_account(
     return create_account(
         user=owner,
         name=demo.name,
-        broker=demo.broker,
-        server=demo.server,
+        broker=demo.firm.broker,
+        server=demo.firm.server,
         login=demo.login,
         password=password,
         currency=demo.currency,

@@ -25,14 +25,19 @@ class DemoUser:
         return f"{self.username}@example.com"
 
 
+@dataclass(frozen=True)
+class Firm:
+    broker: str
+    server: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class DemoAccount:
     """`deposit` is what the account holds today; what lacks to `initial` was lost before."""
 
     name: str
     owner: str
-    broker: str
-    server: str
+    firm: Firm
     login: int
     initial: int
     deposit: int
@@ -74,66 +79,66 @@ COLLEAGUE = DemoUser("jonas", "Europe/Berlin")
 STAFF = DemoUser("staff", "UTC", is_staff=True)
 USERS = (TRADER, COLLEAGUE, STAFF)
 
-CORVANE = {"broker": "Corvane Funding", "server": "CorvaneFunding-Demo"}
-HALDEN = {"broker": "Halden Prime", "server": "HaldenPrime-Server2"}
-NORTHGATE = {"broker": "Northgate Markets", "server": "NorthgateMarkets-Live"}
+CORVANE = Firm("Corvane Funding", "CorvaneFunding-Demo")
+HALDEN = Firm("Halden Prime", "HaldenPrime-Server2")
+NORTHGATE = Firm("Northgate Markets", "NorthgateMarkets-Live")
 
 ACCOUNTS = (
     DemoAccount(
-        name="Alpha 1", owner="maya", **CORVANE, login=71_204_411, initial=100_000,
+        name="Alpha 1", owner="maya", firm=CORVANE, login=71_204_411, initial=100_000,
         deposit=101_840, robot={"strategy": "trend"}, tags=("challenge",),
     ),
     DemoAccount(
-        name="Alpha 2", owner="maya", **CORVANE, login=71_204_412, initial=100_000,
+        name="Alpha 2", owner="maya", firm=CORVANE, login=71_204_412, initial=100_000,
         deposit=99_310, robot={"strategy": "reversion"}, tags=("challenge",),
     ),
     # Trades far too often for what each trade costs: the losses come steadily, not by one price.
     DemoAccount(
-        name="Alpha 3", owner="maya", **CORVANE, login=71_204_413, initial=100_000,
+        name="Alpha 3", owner="maya", firm=CORVANE, login=71_204_413, initial=100_000,
         deposit=98_120, commission_per_lot=15.0, tags=("challenge",),
         robot={"strategy": "scalper", "exposure": 15.0, "pace_bars": 1.0, "max_positions": 3,
                "loss_limit_fraction": 0.085},
     ),
     DemoAccount(
-        name="Alpha 4", owner="maya", **CORVANE, login=71_204_414, initial=50_000,
+        name="Alpha 4", owner="maya", firm=CORVANE, login=71_204_414, initial=50_000,
         deposit=50_420, robot={"strategy": "holder"}, tags=("funded",),
     ),
     DemoAccount(
-        name="Meridian Swing", owner="maya", **HALDEN, login=8_830_107, initial=80_000,
+        name="Meridian Swing", owner="maya", firm=HALDEN, login=8_830_107, initial=80_000,
         deposit=82_650, currency="EUR", robot={"strategy": "trend", "exposure": 2.0},
         day_reset_zone="Europe/Prague", tags=("funded", "swing"),
     ),
     DemoAccount(
-        name="Meridian Grid", owner="maya", **HALDEN, login=8_830_108, initial=60_000,
+        name="Meridian Grid", owner="maya", firm=HALDEN, login=8_830_108, initial=60_000,
         deposit=58_900, currency="EUR", leverage=30, robot={"strategy": "grid", "exposure": 10.0},
         day_reset_zone="Europe/Prague", tags=("funded",),
     ),
     DemoAccount(
-        name="Meridian Scalp", owner="maya", **HALDEN, login=8_830_115, initial=25_000,
+        name="Meridian Scalp", owner="maya", firm=HALDEN, login=8_830_115, initial=25_000,
         deposit=25_310, currency="EUR", robot={"strategy": "scalper", "exposure": 3.0},
         day_reset_zone="Europe/Prague", tags=("own money",),
     ),
     DemoAccount(
-        name="Bluewater Macro", owner="maya", **NORTHGATE, login=550_231, initial=200_000,
+        name="Bluewater Macro", owner="maya", firm=NORTHGATE, login=550_231, initial=200_000,
         deposit=204_700, is_demo=False, robot={"strategy": "holder", "exposure": 2.0},
         tags=("own money",),
     ),
     DemoAccount(
-        name="Bluewater Breakout", owner="maya", **NORTHGATE, login=550_232, initial=150_000,
+        name="Bluewater Breakout", owner="maya", firm=NORTHGATE, login=550_232, initial=150_000,
         deposit=146_200, leverage=20, is_demo=False,
         robot={"strategy": "grid", "exposure": 12.0, "max_positions": 4}, tags=("own money",),
     ),
     DemoAccount(
-        name="Nordwind 1", owner="jonas", **NORTHGATE, login=551_804, initial=50_000,
+        name="Nordwind 1", owner="jonas", firm=NORTHGATE, login=551_804, initial=50_000,
         deposit=51_150, currency="EUR", is_demo=False, robot={"strategy": "reversion"},
     ),
     DemoAccount(
-        name="Nordwind 2", owner="jonas", **NORTHGATE, login=551_805, initial=50_000,
+        name="Nordwind 2", owner="jonas", firm=NORTHGATE, login=551_805, initial=50_000,
         deposit=49_480, currency="EUR", is_demo=False,
         robot={"strategy": "grid", "exposure": 6.0},
     ),
     DemoAccount(
-        name="Nordwind Hedge", owner="jonas", **HALDEN, login=8_831_220, initial=30_000,
+        name="Nordwind Hedge", owner="jonas", firm=HALDEN, login=8_831_220, initial=30_000,
         deposit=30_240, robot={"strategy": "trend", "exposure": 1.5},
     ),
 )  # fmt: skip

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, cast
 
 from django.conf import settings
 from django.core.mail import get_connection
@@ -20,6 +20,7 @@ from tradeguard.health.probes import (
     OLDEST_TICK_SECONDS,
     open_redis,
     probe_broker,
+    read_tick,
     tick_age_seconds,
 )
 
@@ -117,7 +118,7 @@ def _check_vault(_now: datetime) -> Iterator[Check]:
 def _check_redis(_now: datetime) -> Iterator[Check]:
     try:
         with closing(open_redis()) as redis:
-            version = redis.info("server")["redis_version"]
+            version = cast("dict[str, str]", redis.info("server"))["redis_version"]
             skew_seconds = clock_skew_seconds(redis)
     except (RedisError, OSError) as error:
         remedy = START_DESK if settings.EMBEDDED else "Check REDIS_URL and the server"
@@ -130,7 +131,7 @@ def _check_redis(_now: datetime) -> Iterator[Check]:
 def clock_skew_seconds(redis: Redis) -> float:
     """Return how far this machine's clock is ahead of Redis' clock, halfway through a call."""
     before = time.time()
-    seconds, microseconds = redis.time()
+    seconds, microseconds = cast("tuple[int, int]", redis.time())
     return (before + time.time()) / 2 - (seconds + microseconds / 1e6)
 
 
@@ -186,7 +187,7 @@ def _check_tick(name: str, *, now: datetime) -> Check:
     part = f"tick:{name}"
     try:
         with closing(open_redis()) as redis:
-            age_seconds = tick_age_seconds(redis, name, now=now)
+            age_seconds = tick_age_seconds(read_tick(redis, name), now=now)
     except (RedisError, OSError):
         return Check(part, "fail", "not known without Redis", "See redis")
     if age_seconds is None:

@@ -12,7 +12,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from redis import RedisError
 
-from tradeguard.health.probes import open_redis, tick_age_seconds
+from tradeguard.health.probes import open_redis, read_tick, tick_age_seconds
 
 TICK_GAUGES = {
     "duration_ms": ("tradeguard_last_tick_duration_milliseconds", "How long the last tick took."),
@@ -39,11 +39,11 @@ class TickCollector(Collector):
         try:
             with closing(open_redis()) as redis:
                 for host in settings.TERMINAL_HOSTS:
-                    age_seconds = tick_age_seconds(redis, host, now=self.now)
+                    facts = read_tick(redis, host)
+                    age_seconds = tick_age_seconds(facts, now=self.now)
                     if age_seconds is None:
                         continue
                     age.add_metric([host], age_seconds)
-                    facts = redis.hgetall(f"tick:{{{host}}}")
                     for field, gauge in gauges.items():
                         if field in facts:
                             gauge.add_metric([host], float(facts[field]))
@@ -57,7 +57,7 @@ def collect_metrics(*, now: datetime) -> tuple[bytes, str]:
     """Return the metrics as text and its content type."""
     registry = CollectorRegistry()
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
-        MultiProcessCollector(registry)
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # the package has no types
     else:
         registry.register(REGISTRY)
     registry.register(TickCollector(now=now))

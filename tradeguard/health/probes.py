@@ -1,15 +1,17 @@
 """Look at the parts that TradeGuard stands on: database, Redis, simulated broker, ticks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
+from typing import cast
 
 from django.conf import settings
 from django.db import DatabaseError, connection
 from redis import Redis, RedisError
 
 from accounts.models import TerminalHost
+from accounts.redis import tick_key
 from tradeguard.health.broker import broker_problem
 
 # A tick is due every 0.2 s, and a reading is stale after 2 s.
@@ -65,17 +67,21 @@ def probe_broker() -> Finding | None:
     return Finding("broker", problem is None, problem or "The simulated broker answers")
 
 
-def tick_age_seconds(redis: Redis, host: str, *, now: datetime) -> float | None:
-    """Return the age of the host's last tick, or None when there was none."""
-    ticked_at = redis.hget(f"tick:{{{host}}}", "at")
-    return None if ticked_at is None else max(0.0, now.timestamp() - float(ticked_at))
+def read_tick(redis: Redis, host: str) -> dict[str, str]:
+    """Return the facts of the host's last tick; there are none before its first."""
+    return cast("dict[str, str]", redis.hgetall(tick_key(host)))
+
+
+def tick_age_seconds(facts: Mapping[str, str], *, now: datetime) -> float | None:
+    """Return how old the tick with these facts is, or None when there was none."""
+    return max(0.0, now.timestamp() - float(facts["at"])) if "at" in facts else None
 
 
 def probe_tick(host: str, *, now: datetime) -> Finding:
     part = f"tick:{host}"
     try:
         with closing(open_redis()) as redis:
-            age_seconds = tick_age_seconds(redis, host, now=now)
+            age_seconds = tick_age_seconds(read_tick(redis, host), now=now)
     except (RedisError, OSError):
         return Finding(part, False, f"Without Redis nothing is known of the ticks of {host}")
     if age_seconds is None:

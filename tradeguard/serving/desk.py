@@ -12,11 +12,12 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from prometheus_client.multiprocess import mark_process_dead
 from redis import Redis, RedisError
 
-from tradeguard.health.probes import OLDEST_TICK_SECONDS, tick_age_seconds
+from tradeguard.health.probes import OLDEST_TICK_SECONDS, read_tick, tick_age_seconds
 from tradeguard.serving import programs, redis
 from tradeguard.serving.claims import claim_home, require_free_port
 from tradeguard.serving.programs import BASE_DIR, STOP_ORDER, BrokerOptions
@@ -73,7 +74,7 @@ class Desk:
                 logs=self._options.home / "logs",
                 run=self._options.home / "run",
                 say=self._say,
-                on_end=lambda pid: mark_process_dead(pid, str(self._metrics)),
+                on_end=self._forget_metrics,
             )
             previous = self._take_signals()
             try:
@@ -91,7 +92,11 @@ class Desk:
                     signal.signal(number, handler)
         self._say("TradeGuard has stopped.")
 
-    def _take_signals(self) -> dict[signal.Signals, object]:
+    def _forget_metrics(self, pid: int) -> None:
+        """Drop the gauges of a process that ended; its counters stay in the sums."""
+        mark_process_dead(pid, str(self._metrics))  # type: ignore[no-untyped-call]  # no types
+
+    def _take_signals(self) -> dict[signal.Signals, Any]:
         numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         return {number: signal.signal(number, self.ask_to_stop) for number in numbers}
 
@@ -190,7 +195,7 @@ def has_ticked(redis_url: str, host: str) -> bool:
         with closing(
             Redis.from_url(redis_url, socket_timeout=1.0, decode_responses=True)
         ) as client:
-            age_seconds = tick_age_seconds(client, host, now=datetime.now(UTC))
+            age_seconds = tick_age_seconds(read_tick(client, host), now=datetime.now(UTC))
     except (RedisError, OSError):
         return False
     return age_seconds is not None and age_seconds <= OLDEST_TICK_SECONDS

@@ -7,6 +7,7 @@ import socket
 import time
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import cast
 from urllib.parse import urlsplit
 
 from redis import Redis, RedisError
@@ -83,9 +84,10 @@ def _end_orphan(url: str, folder: Path) -> None:
     """End a server that answers to our password and keeps its files in our folder."""
     try:
         with closing(Redis.from_url(url, socket_timeout=1.0, decode_responses=True)) as redis:
-            if redis.config_get("dir").get("dir") != str(folder):
+            files = cast("dict[str, str]", redis.config_get("dir"))
+            if files.get("dir") != str(folder):
                 return
-            pid = int(redis.info("server")["process_id"])
+            pid = int(cast("dict[str, str]", redis.info("server"))["process_id"])
     except (RedisError, OSError, KeyError):
         return
     for number in (signal.SIGTERM, signal.SIGKILL):

@@ -75,7 +75,8 @@ def _start_redis(run: Path) -> str:
             start_new_session=True,  # Ctrl-C is for pytest, which stops it afterwards
             pass_fds=lifeline.inherited,
         )
-    atexit.register(lambda: (process.kill(), process.wait()))
+    atexit.register(process.wait)
+    atexit.register(process.kill)
     deadline = time.monotonic() + START_SECONDS
     while not answers(url):
         if process.poll() is not None or time.monotonic() > deadline:

@@ -105,7 +105,7 @@ def test_alpha_3_uses_up_its_daily_loss_in_three_minutes_and_the_others_do_not()
     broker = TradeServer(clock=clock, speed=60.0)
     for demo in ACCOUNTS:
         broker.create_account(
-            demo.login, "x" * 12, demo.server, demo.name, currency=demo.currency,
+            demo.login, "x" * 12, demo.firm.server, demo.name, currency=demo.currency,
             leverage=demo.leverage, deposit=float(demo.deposit), robot=dict(demo.robot),
             commission_per_lot=demo.commission_per_lot,
         )  # fmt: skip
