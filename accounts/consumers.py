@@ -13,7 +13,7 @@ async def accept_signed_in(consumer: AsyncWebsocketConsumer) -> User | None:
     Accepted first, because a refused handshake would hide the code from a browser.
     """
     await consumer.accept()
-    user = consumer.scope.get("user")
+    user: object = consumer.scope.get("user")
     if isinstance(user, User) and user.is_active:
         return user
     await consumer.close(code=NOT_SIGNED_IN)

@@ -8,11 +8,13 @@ from groups.models import AccountGroup
 
 if TYPE_CHECKING:
     ModelForm = forms.ModelForm[AccountGroup]
+    AccountChoice = forms.ModelMultipleChoiceField[ConnectedAccount]
 else:
     ModelForm = forms.ModelForm
+    AccountChoice = forms.ModelMultipleChoiceField
 
 
-class MemberChoice(forms.ModelMultipleChoiceField):
+class MemberChoice(AccountChoice):
     """Accounts to tick, told apart by name, login and server."""
 
     widget = forms.CheckboxSelectMultiple

@@ -69,11 +69,11 @@ class RuleForm(forms.Form, ServiceForm):
     ) -> None:
         initial = _initial(rule) if rule else dict(initial or {})
         super().__init__(data, initial=initial)
-        self.rule_type = self._type_in(data, rule, initial)
-        self.parameter_names = PARAMETERS[self.rule_type]
+        self.type_name = self._type_in(data, rule, initial)
+        self.parameter_names = PARAMETERS[self.type_name]
         for name in self.parameter_names:
             self.fields[name] = parameter_field(name)
-        self.fields["limit"].help_text = LIMIT_HELP[self.rule_type]
+        self.fields["limit"].help_text = LIMIT_HELP[self.type_name]
         if rule is not None:
             self.fields["rule_type"].disabled = True
         self._choose_from(user)

@@ -10,6 +10,7 @@ from django.utils.dateparse import parse_datetime
 from accounts.figures import STALE_SECONDS, UNKNOWN, amount, price, signed, until
 from accounts.screen.cells import age_cell, connection_cell
 from accounts.screen.parts import Cell, Part, cells_of, short
+from risk.core.figures import left_text
 from risk.presentation.cells import (
     RULE_NAMES,
     RiskObject,
@@ -64,7 +65,7 @@ def _figures_part(risk: RiskObject) -> Part:
         ("Floating", _result_cell("f-profit", risk.get("profit")), currency),
         ("Margin", Cell("f-margin", (amount(risk.get("margin")),)), currency),
         ("Free margin", Cell("f-free", (amount(risk.get("margin_free")),)), currency),
-        ("Margin level", Cell("f-level", (f"{amount(level, 0)} %" if level else UNKNOWN,)), ""),
+        ("Margin level", Cell("f-level", (f"{left_text(level, 0)} %" if level else UNKNOWN,)), ""),
         ("Leverage", Cell("f-leverage", (f"1:{leverage}" if leverage else UNKNOWN,)), ""),
         ("Credit", Cell("f-credit", (amount(risk.get("credit")),)), currency),
     ]

@@ -35,7 +35,8 @@ def group_headline(risk: RiskObject) -> Headline:
     if status == "unknown":
         return Headline("Not everything is known", note or "Some figures are not known.")
     name, rule_name = _weakest_names(risk)
-    return Headline(*_TROUBLE[status](name, rule_name), note)
+    title, sentence = _TROUBLE[status]
+    return Headline(title, sentence.format(name=name, rule=rule_name), note)
 
 
 def account_headline(risk: RiskObject) -> Headline:
@@ -52,7 +53,7 @@ def account_headline(risk: RiskObject) -> Headline:
         return Headline("Not known", reason or "There is no fresh reading.", note)
     worst = [rule for rule in rules if rule["status"] == status]
     names = _listed([rule.get("name") or "a rule" for rule in worst])
-    title, _ = _TROUBLE[status]("", "")
+    title, _ = _TROUBLE[status]
     return Headline(title, f"{names}: {_ACCOUNT_WORDS[status]}", note)
 
 
@@ -68,9 +69,9 @@ _ACCOUNT_WORDS = {
     "caution": "less is left than you wanted.",
 }
 _TROUBLE = {
-    "violated": lambda name, rule: ("Rule violated", f"{name} broke “{rule}”."),
-    "critical": lambda name, rule: ("Close to the limit", f"{name} is close to breaking “{rule}”."),
-    "caution": lambda name, rule: ("Worth watching", f"{name} is using up “{rule}”."),
+    "violated": ("Rule violated", "{name} broke “{rule}”."),
+    "critical": ("Close to the limit", "{name} is close to breaking “{rule}”."),
+    "caution": ("Worth watching", "{name} is using up “{rule}”."),
 }
 
 

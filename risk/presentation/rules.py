@@ -63,7 +63,7 @@ def preview_sentence(form: RuleForm) -> str:
         return ""
     limit = cleaned["limit"] / 100 if form.is_share else cleaned["limit"]
     try:
-        parameters = parse_parameters(RuleType(form.rule_type), limit, form.parameters())
+        parameters = parse_parameters(RuleType(form.type_name), limit, form.parameters())
     except ParameterErrors:
         return ""
     return f"{rule_sentence(parameters, Action(cleaned['action']), None, None)}."

@@ -12,9 +12,9 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from accounts.refusals import Refusal
 from accounts.views.lookups import own_account, signed_in
 from risk.forms import AcknowledgeForm, RuleForm
-from risk.models import RiskRule
+from risk.models import RiskRule, RuleBreach
 from risk.presentation.rules import preview_sentence, rule_cards
-from risk.selectors import breaches_of, rules_of
+from risk.selectors import rules_of
 from risk.services.breaches import reset_rule
 from risk.services.rules import create_rule, delete_rule, update_rule
 
@@ -27,7 +27,7 @@ def own_rule(request: HttpRequest, rule_id: UUID) -> RiskRule:
 @require_safe
 def rule_list(request: HttpRequest) -> HttpResponse:
     user = signed_in(request)
-    cards = rule_cards(rules_of(user), breaches_of(user).latched())
+    cards = rule_cards(rules_of(user), RuleBreach.objects.owned_by(user).latched())
     return render(request, "risk/rule_list.html", {"cards": cards})
 
 
@@ -111,7 +111,7 @@ def rule_acknowledge(request: HttpRequest, rule_id: UUID, account_id: UUID) -> H
         else:
             messages.success(request, _acknowledged(rule, account.name, breach.cleared_at))
             return redirect("account-detail", account.pk)
-    latched = breaches_of(user).latched()
+    latched = RuleBreach.objects.owned_by(user).latched()
     breach_now = latched.filter(rule_id=rule.pk, account_id=account.pk).first()
     context = {"form": form, "rule": rule, "account": account, "breach": breach_now}
     return render(request, "risk/acknowledge.html", context)

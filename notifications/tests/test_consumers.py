@@ -1,0 +1,87 @@
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from channels.db import database_sync_to_async
+from channels.layers import get_channel_layer
+from channels.testing import WebsocketCommunicator
+from django.contrib.auth.models import AnonymousUser
+from django.db import connections
+
+from accounts.models import User
+from notifications.consumers import NotificationConsumer
+from notifications.tests.factories import make_notification
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+async def _close_connections() -> AsyncIterator[None]:
+    yield
+    await database_sync_to_async(connections.close_all)()
+
+
+async def open_socket(user: object, query: str = "") -> Any:
+    communicator_of: Any = WebsocketCommunicator  # the package has no types
+    socket = communicator_of(NotificationConsumer.as_asgi(), f"/ws/notifications{query}")
+    socket.scope["user"] = user
+    accepted, _ = await socket.connect(timeout=5)
+    assert accepted
+    return socket
+
+
+async def tell(user: User, **fields: Any) -> None:
+    await database_sync_to_async(make_notification)(user, **fields)
+
+
+async def test_it_closes_on_whoever_is_not_signed_in() -> None:
+    socket = await open_socket(AnonymousUser())
+    assert (await socket.receive_output(timeout=5))["code"] == 4401
+
+
+async def test_it_tells_a_program_what_the_user_is_told(alice: User, charlie: User) -> None:
+    socket = await open_socket(alice)
+    await tell(charlie, title="Theirs")
+    await tell(alice, title="Rule violated")
+    update = json.loads(await socket.receive_from(timeout=5))
+    await socket.disconnect(timeout=5)
+
+    assert update["type"] == "notification"
+    assert (update["data"]["title"], update["data"]["unread"]) == ("Rule violated", 1)
+
+
+async def test_it_counts_on_the_bell_and_shows_a_toast(alice: User) -> None:
+    await tell(alice)
+    socket = await open_socket(alice, "?format=html")
+    assert json.loads(await socket.receive_from(timeout=5)) == [["bell-count", "1", "some"]]
+
+    await tell(alice, title="Broke <b>it</b>", link="/accounts/3")
+    toast = await socket.receive_from(timeout=5)
+    count = json.loads(await socket.receive_from(timeout=5))
+    await socket.disconnect(timeout=5)
+
+    assert 'hx-swap-oob="beforeend:#toasts"' in toast
+    assert "Broke &lt;b&gt;it&lt;/b&gt;" in toast
+    assert 'href="/accounts/3"' in toast
+    assert count == [["bell-count", "2", "some"]]
+
+
+async def test_it_moves_the_dot_of_an_account(alice: User) -> None:
+    layer = get_channel_layer()
+    assert layer is not None
+    connection = {"account_id": "0123456789", "name": "Alpha", "state": "error", "reason": ""}
+    message = {"type": "user.account_connection", "payload": json.dumps(connection)}
+    page, program = await open_socket(alice, "?format=html"), await open_socket(alice)
+    await page.receive_from(timeout=5)
+    await layer.group_send(f"user.{alice.pk}", message)
+
+    assert json.loads(await page.receive_from(timeout=5)) == [
+        ["a01234567-link", "Connection error", "error"]
+    ]
+    assert json.loads(await program.receive_from(timeout=5)) == {
+        "type": "account_connection",
+        "data": connection,
+    }
+    await page.disconnect(timeout=5)
+    await program.disconnect(timeout=5)

@@ -1,0 +1,56 @@
+"""What a tick leaves in the hot state, written by hand: every rule on every account alike."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from accounts.hot_state import (
+    ACCOUNT_STATE_DTYPE,
+    RULE_STATE_DTYPE,
+    TABLES_FIELD,
+    Tables,
+    pack_accounts,
+    pack_tables,
+)
+from accounts.models import ConnectedAccount
+from accounts.redis import readings_key, redis_client
+from accounts.terminals.readings import POSITION_DTYPE
+from risk.core.statuses import Status
+from risk.models import RiskRule
+
+
+def leave_readings(
+    accounts: Sequence[ConnectedAccount],
+    rules: Sequence[RiskRule],
+    *,
+    read_at: float,
+    left: float = 212.4,
+    status: Status = Status.CRITICAL,
+    ticket: int = 7,
+) -> None:
+    """Write a reading of each account: one position, and `left` of 5,000.00 on each rule."""
+    count, pairs = len(accounts), len(accounts) * len(rules)
+    states = np.zeros(count, ACCOUNT_STATE_DTYPE)
+    states["read_at"], states["currency_digits"], states["leverage"] = read_at, 2, 100
+    states["trade_allowed"], states["balance"] = True, 100_000.0
+    states["equity"], states["profit"] = 95_000.0 + left, left - 5000.0
+    states["margin"], states["margin_level"] = 108.77, 87_535.5
+    numbers = np.zeros(pairs, RULE_STATE_DTYPE)
+    numbers["rule"] = np.tile(np.arange(len(rules)), count)
+    numbers["status"] = numbers["present"] = status
+    numbers["used"], numbers["limit"], numbers["left"] = 5000.0 - left, 5000.0, left
+    numbers["floor"], numbers["buffer"], numbers["symbol"] = 95_000.0, left / 5000.0, -1
+    positions = np.zeros(count, POSITION_DTYPE)
+    positions["ticket"], positions["volume"], positions["tp"] = ticket, 0.1, 1.2
+    positions["price_open"], positions["profit"] = 1.08774, left - 5000.0
+    tables = Tables(read_at, 5, ("EURUSD",), ("USD",), tuple(str(rule.pk) for rule in rules))
+    packed = pack_accounts(
+        [str(account.pk).encode() for account in accounts],
+        states,
+        numbers,
+        list(range(0, pairs + 1, len(rules) or 1)) if rules else [0] * (count + 1),
+        positions,
+        list(range(count + 1)),
+    )
+    key = readings_key(accounts[0].terminal_host_id)
+    redis_client().hset(key, mapping={TABLES_FIELD: pack_tables(tables), **packed})
