@@ -46,7 +46,14 @@ def make_rows(number: int) -> None:
     )
     rule.accounts.add(account)
     rule.groups.add(group)
-    RuleState.objects.create(rule=rule, account=account, started_at=NOW, updated_at=NOW)
+    RuleState.objects.create(
+        rule=rule,
+        account=account,
+        server=account.server,
+        login=account.login,
+        started_at=NOW,
+        updated_at=NOW,
+    )
     RuleBreach.objects.create(
         user_id=owner.pk,
         rule_id=uuid4(),
