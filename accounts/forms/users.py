@@ -2,6 +2,7 @@ import zoneinfo
 from typing import TYPE_CHECKING, Any
 
 from django import forms
+from django.contrib.auth.forms import PasswordChangeForm
 from django.contrib.auth.password_validation import password_validators_help_texts
 
 from accounts.forms.base import ServiceForm
@@ -48,11 +49,20 @@ class RegisterForm(ModelForm, ServiceForm):
         """Leave it to the service, which also knows names that differ in case alone."""
 
 
+class PasswordForm(PasswordChangeForm):
+    """The second form of its page: it does not take the focus."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["old_password"].widget.attrs.pop("autofocus", None)
+
+
 class ProfileForm(ModelForm, ServiceForm):
     class Meta:
         model = User
         fields = ("first_name", "last_name", "email", "time_zone")
         labels = {"email": "E-mail address"}
+        help_texts = {"time_zone": "Times are shown in it."}
         widgets = {
             "first_name": forms.TextInput(attrs={"autocomplete": "given-name"}),
             "last_name": forms.TextInput(attrs={"autocomplete": "family-name"}),

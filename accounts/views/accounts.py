@@ -17,7 +17,7 @@ from accounts.services.accounts import create_account, delete_account, update_ac
 from accounts.services.watching import connect_account, disconnect_account
 from accounts.views.lookups import own_account, signed_in
 
-LOG_LENGTH = 20
+LOG_LENGTH = 8
 
 
 @login_required

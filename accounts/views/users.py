@@ -1,14 +1,13 @@
 from django.contrib import messages
 from django.contrib.auth import login, update_session_auth_hash
 from django.contrib.auth.decorators import login_required
-from django.contrib.auth.forms import PasswordChangeForm
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
-from accounts.forms.users import ProfileForm, RegisterForm, zone_names
+from accounts.forms.users import PasswordForm, ProfileForm, RegisterForm, zone_names
 from accounts.services.profile import update_profile
 from accounts.services.users import register_user
 from accounts.views.lookups import signed_in
@@ -47,7 +46,7 @@ def settings(request: HttpRequest) -> HttpResponse:
         else:
             messages.success(request, "Your settings are saved.")
             return redirect("settings")
-    return _settings_page(request, form, PasswordChangeForm(user))
+    return _settings_page(request, form, PasswordForm(user))
 
 
 @sensitive_post_parameters()
@@ -55,7 +54,7 @@ def settings(request: HttpRequest) -> HttpResponse:
 @require_POST
 def change_password(request: HttpRequest) -> HttpResponse:
     user = signed_in(request)
-    form = PasswordChangeForm(user, request.POST)
+    form = PasswordForm(user, request.POST)
     if form.is_valid():
         update_session_auth_hash(request, form.save())
         messages.success(request, "Your password is changed.")
@@ -64,7 +63,7 @@ def change_password(request: HttpRequest) -> HttpResponse:
 
 
 def _settings_page(
-    request: HttpRequest, form: ProfileForm, password_form: PasswordChangeForm
+    request: HttpRequest, form: ProfileForm, password_form: PasswordForm
 ) -> HttpResponse:
     context = {"form": form, "password_form": password_form, "zone_names": zone_names()}
     return render(request, "accounts/settings.html", context)

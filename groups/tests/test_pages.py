@@ -5,7 +5,6 @@ from accounts.models import User
 from accounts.tests.factories import make_account
 from groups.models import AccountGroup
 from groups.tests.factories import make_group
-from risk.tests.factories import make_breach, make_rule
 
 
 @pytest.fixture
@@ -42,15 +41,6 @@ def test_it_changes_members_on_the_group_page(alice: User, page: Client) -> None
     assert f'hx-get="/groups/{group.pk}/risk-panel"' in html
     page.post(f"/groups/{group.pk}/members", {"accounts": [str(second.pk)]})
     assert list(group.accounts.all()) == [second]
-
-
-def test_it_says_why_a_member_may_not_leave(alice: User, page: Client) -> None:
-    account = make_account(alice, "Alpha 1")
-    group = make_group(alice, "Desk", account)
-    make_breach(make_rule(alice, groups=[group]), account)
-    html = page.post(f"/groups/{group.pk}/members", follow=True).content.decode()
-    assert "Alpha 1 cannot leave the group" in html
-    assert list(group.accounts.all()) == [account]
 
 
 def test_it_edits_and_deletes(alice: User, page: Client) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from accounts.figures import STALE_SECONDS, UNKNOWN, amount, price, signed, until
+from accounts.figures import UNKNOWN, amount, price, signed, until
 from accounts.screen.cells import age_cell, connection_cell
 from accounts.screen.parts import Cell, Part, cells_of, short
 from risk.core.figures import left_text
@@ -23,7 +23,7 @@ from risk.presentation.cells import (
     used_amount,
 )
 from risk.presentation.groups import part_key
-from risk.presentation.headlines import account_headline, own_sentence, page_title
+from risk.presentation.headlines import account_headline, is_stale, own_sentence, page_title
 
 
 def account_parts(risk: RiskObject, *, now: datetime) -> list[Part]:
@@ -58,7 +58,6 @@ def _figures_part(risk: RiskObject) -> Part:
     currency = str(risk.get("currency") or "")
     level = risk.get("margin_level")
     leverage = risk.get("leverage")
-    is_stale = _is_stale(risk)
     figures = [
         ("Equity", Cell("f-equity", (amount(risk.get("equity")),)), currency),
         ("Balance", Cell("f-balance", (amount(risk.get("balance")),)), currency),
@@ -71,7 +70,7 @@ def _figures_part(risk: RiskObject) -> Part:
     ]
     context = {
         "figures": figures,
-        "frame": Cell("f-frame", (), "stale" if is_stale else "live"),
+        "frame": Cell("f-frame", (), "stale" if is_stale(risk) else "live"),
         "connection": connection_cell(
             "f-link", risk["connection"]["state"], age_seconds=risk.get("reading_age_seconds")
         ),
@@ -143,8 +142,8 @@ def _positions_part(risk: RiskObject) -> Part:
         "positions": rows,
         "currency": risk.get("currency"),
         "is_known": risk.get("positions") is not None and risk.get("equity") is not None,
-        "total": _result_cell("p-total", risk.get("profit"), is_stale=_is_stale(risk)),
-        "frame": Cell("p-frame", (), "stale" if _is_stale(risk) else "live"),
+        "total": _result_cell("p-total", risk.get("profit"), is_old=is_stale(risk)),
+        "frame": Cell("p-frame", (), "stale" if is_stale(risk) else "live"),
     }
     key = part_key(key, context["is_known"], context["currency"])
     return Part(
@@ -183,11 +182,6 @@ def _broker_moment(text: str | None) -> str:
     return f"{moment:%d %b %H:%M}" if moment else UNKNOWN
 
 
-def _result_cell(id_: str, value: float | None, *, is_stale: bool = False) -> Cell:
-    sign = "none" if not value or is_stale else "gain" if value > 0 else "loss"
+def _result_cell(id_: str, value: float | None, *, is_old: bool = False) -> Cell:
+    sign = "none" if not value or is_old else "gain" if value > 0 else "loss"
     return Cell(id_, (signed(value),), sign)
-
-
-def _is_stale(risk: RiskObject) -> bool:
-    seconds = risk.get("reading_age_seconds")
-    return seconds is None or seconds > STALE_SECONDS

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from accounts.figures import STALE_SECONDS
 from risk.presentation.cells import STATUS_NAMES, RiskObject
 
 
@@ -49,17 +50,23 @@ def account_headline(risk: RiskObject) -> Headline:
         return Headline("Inside its limits", "Every rule has room left.", note)
     if status == "unknown":
         unknown = [rule for rule in rules if rule["status"] == "unknown"]
-        reason = own_sentence(unknown[0]["message"], risk["name"]) if unknown else ""
-        return Headline("Not known", reason or "There is no fresh reading.", note)
+        reason = own_sentence(unknown[0]["message"], risk["name"], "not known, ") if unknown else ""
+        title = "The figures are stale" if is_stale(risk) else "Not everything is known"
+        return Headline(title, f"{reason or 'There is no fresh reading'}.", note)
     worst = [rule for rule in rules if rule["status"] == status]
     names = _listed([rule.get("name") or "a rule" for rule in worst])
     title, _ = _TROUBLE[status]
     return Headline(title, f"{names}: {_ACCOUNT_WORDS[status]}", note)
 
 
-def own_sentence(message: str, name: str) -> str:
-    """Leave the account's name out of a sentence that stands on its own page."""
-    sentence = message.removeprefix(f"{name}: ")
+def is_stale(risk: RiskObject) -> bool:
+    age_seconds = risk.get("reading_age_seconds")
+    return age_seconds is None or age_seconds > STALE_SECONDS
+
+
+def own_sentence(message: str, name: str, beginning: str = "") -> str:
+    """Leave the account's name, and a beginning, out of a sentence on the account's own page."""
+    sentence = message.removeprefix(f"{name}: ").removeprefix(beginning)
     return sentence[:1].upper() + sentence[1:]
 
 

@@ -13,6 +13,7 @@ from channels.routing import URLRouter
 from channels.testing import WebsocketCommunicator
 from django.contrib.auth.models import AnonymousUser
 from django.db import connections
+from django.urls import path as route
 from django.utils import timezone
 from redis import Redis
 
@@ -22,15 +23,22 @@ from accounts.tests.factories import make_account
 from groups.models import AccountGroup
 from groups.tests.factories import make_group
 from risk import streaming
+from risk.consumers import AccountConsumer, GroupConsumer, GroupListConsumer
 from risk.core.statuses import Status
 from risk.live import account_risk, group_risk
 from risk.models import RiskRule
 from risk.tests.factories import make_rule
 from risk.tests.live_state import leave_readings
-from tradeguard.routing import websocket_urlpatterns
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+ROUTER = URLRouter(
+    [
+        route("ws/groups", GroupListConsumer.as_asgi()),
+        route("ws/group/<uuid:group_id>", GroupConsumer.as_asgi()),
+        route("ws/account/<uuid:account_id>", AccountConsumer.as_asgi()),
+    ]
+)
 Desk = tuple[AccountGroup, ConnectedAccount, RiskRule]
 
 
@@ -39,7 +47,7 @@ class Socket:
 
     def __init__(self, path: str, user: object) -> None:
         communicator_of: Any = WebsocketCommunicator  # the package has no types
-        self._communicator = communicator_of(URLRouter(websocket_urlpatterns), path)
+        self._communicator = communicator_of(ROUTER, path)
         self._communicator.scope["user"] = user
 
     async def open(self) -> "Socket":
@@ -136,7 +144,8 @@ async def test_it_sends_the_full_state_first_and_then_what_the_worker_says(
     assert first["data"]["weakest_account"]["name"] == "Alpha 3"
     assert first["data"]["rules"][0]["left"] == pytest.approx(212.4)
     assert second["data"]["rules"][0]["left"] == pytest.approx(100.0)
-    assert redis.zscore(watched_key("group"), str(group.pk)) > time.time()
+    watched_until: Any = redis.zscore(watched_key("group"), str(group.pk))
+    assert watched_until > time.time()
 
 
 async def test_it_sends_rules_of_an_account_only_when_they_changed(desk: Desk, alice: User) -> None:

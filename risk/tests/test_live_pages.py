@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from accounts.models import User
 from accounts.tests.factories import NOW, make_account
 from groups.tests.factories import make_group
-from risk.tests.factories import make_rule
+from risk.tests.factories import make_breach, make_rule
 from risk.tests.live_state import leave_readings
 
 
@@ -137,3 +137,12 @@ def test_it_tells_what_goes_with_an_account(alice: User, page: Client) -> None:
 
     assert "It leaves 1 group: Desk." in html
     assert "1 rule names it: Own rule." in html
+
+
+def test_it_says_why_a_member_may_not_leave(alice: User, page: Client) -> None:
+    account = make_account(alice, "Alpha 1")
+    group = make_group(alice, "Desk", account)
+    make_breach(make_rule(alice, groups=[group]), account)
+    html = page.post(f"/groups/{group.pk}/members", follow=True).content.decode()
+    assert "Alpha 1 cannot leave the group" in html
+    assert list(group.accounts.all()) == [account]

@@ -26,7 +26,11 @@
   function applyPatch([id, text, status, value]) {
     const element = document.getElementById(id);
     if (!element) return;
-    if (status !== undefined && status !== null) element.dataset.status = status;
+    if (status !== undefined && status !== null) {
+      const isNews = id === "f-link" && element.dataset.status !== status;
+      element.dataset.status = status;
+      if (isNews) htmx.trigger(document.body, "connection-changed");
+    }
     if (Array.isArray(text)) {
       if (text.length === 0) return; // a frame: its colour is all it has
       const slots = element.querySelectorAll("[data-text]");
