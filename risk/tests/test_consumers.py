@@ -32,13 +32,12 @@ from risk.tests.live_state import leave_readings
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-ROUTER = URLRouter(
-    [
-        route("ws/groups", GroupListConsumer.as_asgi()),
-        route("ws/group/<uuid:group_id>", GroupConsumer.as_asgi()),
-        route("ws/account/<uuid:account_id>", AccountConsumer.as_asgi()),
-    ]
-)
+CONSUMERS: dict[str, Any] = {
+    "ws/groups": GroupListConsumer,
+    "ws/group/<uuid:group_id>": GroupConsumer,
+    "ws/account/<uuid:account_id>": AccountConsumer,
+}
+ROUTES: list[Any] = [route(path, consumer.as_asgi()) for path, consumer in CONSUMERS.items()]
 Desk = tuple[AccountGroup, ConnectedAccount, RiskRule]
 
 
@@ -47,7 +46,7 @@ class Socket:
 
     def __init__(self, path: str, user: object) -> None:
         communicator_of: Any = WebsocketCommunicator  # the package has no types
-        self._communicator = communicator_of(ROUTER, path)
+        self._communicator = communicator_of(URLRouter(ROUTES), path)
         self._communicator.scope["user"] = user
 
     async def open(self) -> "Socket":
