@@ -1,5 +1,8 @@
 import json
+from typing import Any
 
+from channels.auth import get_user
+from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 
 from accounts.models import User
@@ -18,6 +21,21 @@ async def accept_signed_in(consumer: AsyncWebsocketConsumer) -> User | None:
         return user
     await consumer.close(code=NOT_SIGNED_IN)
     return None
+
+
+async def is_still_signed_in(consumer: AsyncWebsocketConsumer) -> bool:
+    """Tell whether the session that opened this socket still holds: no log-out, no new password.
+
+    A program's token is checked when it connects, not again.
+    """
+    scope: Any = consumer.scope
+    session = scope.get("session")
+    if session is None:
+        return True
+    if not await database_sync_to_async(session.exists)(session.session_key):
+        return False
+    user: object = await get_user(scope)
+    return isinstance(user, User) and user.is_active
 
 
 def compact_json(value: object) -> str:

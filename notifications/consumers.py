@@ -5,7 +5,12 @@ from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.template.loader import render_to_string
 
-from accounts.consumers import accept_signed_in, compact_json
+from accounts.consumers import (
+    NOT_SIGNED_IN,
+    accept_signed_in,
+    compact_json,
+    is_still_signed_in,
+)
 from accounts.models import User
 from accounts.screen.cells import connection_cell
 from accounts.screen.parts import Cell, short
@@ -37,6 +42,9 @@ class NotificationConsumer(AsyncWebsocketConsumer):
         """Nothing is listened to."""
 
     async def user_notification(self, event: dict[str, Any]) -> None:
+        if not await is_still_signed_in(self):
+            await self.close(code=NOT_SIGNED_IN)
+            return
         notification = json.loads(event["payload"])
         unread = await _count_unread(self.user)
         if not self.is_html:

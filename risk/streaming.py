@@ -17,7 +17,12 @@ from urllib.parse import parse_qs
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.utils import timezone
 
-from accounts.consumers import accept_signed_in, compact_json
+from accounts.consumers import (
+    NOT_SIGNED_IN,
+    accept_signed_in,
+    compact_json,
+    is_still_signed_in,
+)
 from accounts.figures import STALE_SECONDS
 from accounts.publishing import watch
 from accounts.screen.parts import Part, Screen
@@ -117,6 +122,9 @@ class LiveConsumer(AsyncWebsocketConsumer, ABC):
             now = time.monotonic()
             if now - watched_at >= WATCH_EVERY_SECONDS:
                 watched_at = now
+                if not await is_still_signed_in(self):
+                    await self.close(code=NOT_SIGNED_IN)
+                    return
                 await asyncio.gather(*(watch(self.kind, each) for each in self.watched()))
             await self._show(is_new=is_new)
             await asyncio.sleep(SHORTEST_INTERVAL_SECONDS)

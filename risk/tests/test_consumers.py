@@ -13,6 +13,7 @@ from channels.routing import URLRouter
 from channels.testing import WebsocketCommunicator
 from django.contrib.auth.models import AnonymousUser
 from django.db import connections
+from django.test import Client
 from django.urls import path as route
 from django.utils import timezone
 from redis import Redis
@@ -44,10 +45,12 @@ Desk = tuple[AccountGroup, ConnectedAccount, RiskRule]
 class Socket:
     """A client of one address, signed in as `user`."""
 
-    def __init__(self, path: str, user: object) -> None:
+    def __init__(self, path: str, user: object, session: object = None) -> None:
         communicator_of: Any = WebsocketCommunicator  # the package has no types
         self._communicator = communicator_of(URLRouter(ROUTES), path)
         self._communicator.scope["user"] = user
+        if session is not None:
+            self._communicator.scope["session"] = session
 
     async def open(self) -> "Socket":
         accepted, _ = await self._communicator.connect(timeout=5)
@@ -254,6 +257,20 @@ async def test_it_closes_when_the_group_is_gone(desk: Desk, alice: User) -> None
     await socket.json()
     await database_sync_to_async(group.delete)()
     assert await socket.closing_code() == 4404
+
+
+async def test_it_closes_after_signing_out_elsewhere(
+    desk: Desk, alice: User, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streaming, "WATCH_EVERY_SECONDS", 0.1)
+    group, _, _ = desk
+    await database_sync_to_async(client.force_login)(alice)
+    session = client.session
+    socket = await Socket(f"/ws/group/{group.pk}?format=html", alice, session).open()
+    await socket.text()
+    assert json.loads(await socket.text()) == []
+    await database_sync_to_async(session.delete)()
+    assert await socket.closing_code() == 4401
 
 
 async def test_it_shows_an_account_page_live(desk: Desk, alice: User) -> None:
