@@ -24,6 +24,8 @@ _NOISE = re.compile(
     r"Memory overcommit must be enabled"
     # What a worker prints, such as the e-mails of the console back-end.
     r"|WARNING celery\.redirected: "
+    # A page that is not there is the visitor's affair.
+    r"|WARNING django\.request: "
 )
 
 

@@ -155,7 +155,9 @@ class Supervisor:
         post.child = self._launch(post.program, post.log)
         post.started_at = now
         # For people: kill -9 $(cat var/run/terminals.pid)
-        self._pid_file(post).write_text(f"{post.child.pid}\n", encoding="ascii")
+        draft = self._pid_file(post).with_suffix(".new")
+        draft.write_text(f"{post.child.pid}\n", encoding="ascii")
+        draft.replace(self._pid_file(post))
 
     def _pid_file(self, post: Post) -> Path:
         return self._run / f"{post.program.name}.pid"

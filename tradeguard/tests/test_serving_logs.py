@@ -15,6 +15,7 @@ from tradeguard.serving.logs import ChildLog
         ("2026-11-20 12:00:00,123 INFO tradeguard.tick: all well", False),
         ('127.0.0.1:50000 - - [20/Nov/2026] "GET /groups" 200 5120', False),
         ("2026-11-20 12:00:00,123 WARNING celery.redirected: Subject: Alpha 3", False),
+        ("2026-11-20 12:00:00,123 WARNING django.request: Not Found: /favicon.ico", False),
         ("    . logfile -> [stderr]@%WARNING", False),
         ("19779:M 21 Nov 2026 00:12:56 # WARNING Memory overcommit must be enabled! …", False),
     ],
