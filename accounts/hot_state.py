@@ -6,6 +6,7 @@ The database is the truth: the hash is rebuilt by the next tick.
 """
 
 import struct
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,8 +19,9 @@ from accounts.redis import readings_key, redis_client, sequences_key
 from accounts.terminals.readings import POSITION_DTYPE, Rows
 
 TABLES_FIELD = b"tables"
-_HEADER = struct.Struct("<BHH")  # layout version, rule rows, position rows
-LAYOUT_VERSION = 1
+# Layout version, checksum of the names that the indices stand for, rule rows, position rows.
+_HEADER = struct.Struct("<BIHH")
+LAYOUT_VERSION = 2
 
 ACCOUNT_STATE_DTYPE = np.dtype(
     [
@@ -55,6 +57,7 @@ RULE_STATE_DTYPE = np.dtype(
         ("left", "<f8"),
         ("floor", "<f8"),
         ("buffer", "<f8"),
+        ("reset_at", "<f8"),  # when the rule's trading day ends, NaN without one
         ("symbol", "<i4"),  # the symbol that the value is about, -1 none
         ("direction", "<i1"),
     ]
@@ -82,16 +85,22 @@ class AccountState:
     tables: Tables
 
 
-def pack_tables(tables: Tables) -> bytes:
-    return bytes(
-        msgpack.packb(
-            [tables.evaluated_at, tables.sequence, tables.symbols, tables.currencies, tables.rules]
-        )
-    )
+def pack_tables(tables: Tables) -> tuple[bytes, int]:
+    """Return the packed tables and the checksum that the accounts written with them carry."""
+    names = msgpack.packb([tables.symbols, tables.currencies, tables.rules])
+    checksum = zlib.crc32(names)
+    return msgpack.packb([tables.evaluated_at, tables.sequence, checksum, names]), checksum
+
+
+def _unpack_tables(packed: bytes) -> tuple[Tables, int]:
+    evaluated_at, sequence, checksum, names = msgpack.unpackb(packed)
+    listed = (tuple(each) for each in msgpack.unpackb(names))
+    return Tables(evaluated_at, sequence, *listed), checksum
 
 
 def pack_accounts(
     fields: Sequence[bytes],
+    checksum: int,
     accounts: Rows,
     rules: Rows,
     rule_offsets: Sequence[int],
@@ -118,7 +127,7 @@ def pack_accounts(
         position_from, position_to = position_offsets[index], position_offsets[index + 1]
         packed[field] = b"".join(
             (
-                header(LAYOUT_VERSION, rule_to - rule_from, position_to - position_from),
+                header(LAYOUT_VERSION, checksum, rule_to - rule_from, position_to - position_from),
                 account_bytes[index * size : (index + 1) * size],
                 rule_bytes[rule_from * rule_size : rule_to * rule_size],
                 position_bytes[position_from * position_size : position_to * position_size],
@@ -127,10 +136,13 @@ def pack_accounts(
     return packed
 
 
-def unpack_account(value: bytes, tables: Tables) -> AccountState | None:
-    """Return the state in `value`, or None when another version of TradeGuard wrote it."""
-    version, rule_count, position_count = _HEADER.unpack_from(value)
-    if version != LAYOUT_VERSION:
+def unpack_account(value: bytes, tables: Tables, checksum: int) -> AccountState | None:
+    """Return the state in `value`, None when it does not belong to these tables.
+
+    So it is for an account that a restarted worker has not seen yet, and after an update.
+    """
+    version, written_with, rule_count, position_count = _HEADER.unpack_from(value)
+    if (version, written_with) != (LAYOUT_VERSION, checksum):
         return None
     start = _HEADER.size
     account = np.frombuffer(value, ACCOUNT_STATE_DTYPE, 1, start)[0]
@@ -158,10 +170,9 @@ def read_accounts(account_ids_by_host: Mapping[str, Sequence[UUID]]) -> dict[UUI
     for host, (packed_tables, *values) in zip(hosts, answers, strict=True):
         if packed_tables is None:
             continue
-        evaluated_at, sequence, *names = msgpack.unpackb(packed_tables)
-        tables = Tables(evaluated_at, sequence, *(tuple(each) for each in names))
+        tables, checksum = _unpack_tables(packed_tables)
         for account_id, value in zip(account_ids_by_host[host], values, strict=True):
-            state = unpack_account(value, tables) if value is not None else None
+            state = unpack_account(value, tables, checksum) if value is not None else None
             if state is not None:
                 found[account_id] = state
     return found

@@ -20,7 +20,7 @@ from risk.core.parameters import RuleParameters
 from risk.desk import parameters_of
 from risk.live_objects import Json, Member, RuleView, account_object, group_object
 from risk.models import RiskRule
-from risk.selectors import rules_by_account
+from risk.selectors import latched_breaches, rules_by_account
 
 logger = logging.getLogger(__name__)
 
@@ -94,6 +94,10 @@ def load_members(accounts: Sequence[ConnectedAccount], *, now: datetime) -> dict
     states = _states(accounts)
     rules = rules_by_account(accounts)
     views = _rule_views({rule.pk: rule for listed in rules.values() for rule in listed})
+    latches: dict[UUID, dict[UUID, bool]] = {}
+    for breach in latched_breaches(accounts):
+        is_acknowledged = breach.acknowledged_at is not None
+        latches.setdefault(breach.account_id, {})[breach.rule_id] = is_acknowledged
     connections = AccountConnection.objects.in_bulk([account.pk for account in accounts])
     members = {}
     for account in accounts:
@@ -108,6 +112,7 @@ def load_members(accounts: Sequence[ConnectedAccount], *, now: datetime) -> dict
             raws=_raws(state, listed),
             state=state,
             now=now.timestamp(),
+            latches=latches.get(account.pk),
         )
     return members
 

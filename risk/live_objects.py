@@ -5,7 +5,7 @@ death: a reading older than two seconds is stale, and what it said is not known 
 latched violation stays. What is not known is None, never 0.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from operator import attrgetter
@@ -30,6 +30,7 @@ _STATUS, _BUFFER, _USED, _LEFT, _LIMIT, _FLOOR = (
     _RULE_NAMES.index(name) for name in ("status", "buffer", "used", "left", "limit", "floor")
 )
 _POSITION = {name: place for place, name in enumerate(POSITION_DTYPE.names or ())}
+_RESET_AT = _RULE_NAMES.index("reset_at")
 _STATUSES = tuple(Status)
 _TEXTS = tuple(status.text for status in Status)
 _INFINITE = float("inf")
@@ -53,8 +54,9 @@ class Member:
     """An account as the objects need it, judged at `now` (UTC epoch seconds).
 
     `raws` are the packed rows of `rules`, None for a rule that no tick has evaluated yet; `state`
-    is None when no tick has seen the account. Built for thousands of accounts per tick, so all is
-    worked out at once and without dataclass machinery.
+    is None when no tick has seen the account. `latches` are the violations in force (rule, whether
+    it is acknowledged) as the database has them: they hold whatever a stale state says. Built for
+    thousands of accounts per tick, so all is worked out at once and without dataclass machinery.
     """
 
     __slots__ = (
@@ -64,6 +66,7 @@ class Member:
         "id",
         "is_fresh",
         "key",
+        "latches",
         "money",
         "name",
         "rows",
@@ -83,12 +86,14 @@ class Member:
         raws: Sequence[tuple[Any, ...] | None],
         state: AccountState | None,
         now: float,
+        latches: Mapping[UUID, bool] | None = None,
     ) -> None:
         self.id, self.key, self.name = account_id, str(account_id), name
         self.connection, self.state = connection, state
         self.age_seconds = _age(state, now)
         self.is_fresh = _is_fresh(state, self.age_seconds, connection, now)
         self.money = _money(state, currency)
+        self.latches = latches or {}
         self.rows = [Row(self, rule, raw) for rule, raw in zip(rules, raws, strict=True)]
         self.status = Status.SAFE if self.is_fresh else Status.UNKNOWN
         self.buffer: float | None = None
@@ -120,6 +125,8 @@ class Row:
                 self.status, self.buffer = status, _known(raw[_BUFFER])
             elif status is Status.VIOLATED:
                 self.status = status
+        if not member.is_fresh and rule.id in member.latches:
+            self.status = Status.VIOLATED
         self.weakness = _weakness(self.status, self.buffer)
 
     def figures(self) -> Json:
@@ -153,11 +160,21 @@ class Row:
             "message": risk_sentence(member.name, rule.parameters, numbers, member.money),
             "acknowledged": numbers.acknowledged,
             "reconstructed": numbers.reconstructed,
+            "reset_at": self._reset_at(),
         }
+
+    def _reset_at(self) -> str | None:
+        """Return when the rule's trading day ends; one that has passed is not known any more."""
+        if self.raw is None or self.member.state is None:
+            return None
+        reset_at = self.raw[_RESET_AT]
+        evaluated_at = self.member.state.tables.evaluated_at
+        return _moment(reset_at) if reset_at > evaluated_at else None
 
     def _numbers(self) -> PairNumbers:
         if self.raw is None or self.member.state is None:
-            return _NOTHING_KNOWN
+            is_acknowledged = self.member.latches.get(self.rule.id, False)
+            return replace(_NOTHING_KNOWN, status=self.status, acknowledged=is_acknowledged)
         raw = dict(zip(_RULE_NAMES, self.raw, strict=True))
         if not self.member.is_fresh:
             return replace(

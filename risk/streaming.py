@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 from urllib.parse import parse_qs
 
+from autobahn.exception import Disconnected
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.utils import timezone
 
@@ -110,6 +111,8 @@ class LiveConsumer(AsyncWebsocketConsumer, ABC):
             await self._follow()
         except asyncio.CancelledError:
             raise
+        except Disconnected:
+            pass  # the viewer left while something was on its way; `disconnect` follows
         except Exception:
             # The client sees a lost connection, greys its numbers and comes back.
             logger.exception("The live view of %s failed.", ", ".join(self._topics[:3]))

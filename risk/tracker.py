@@ -48,6 +48,7 @@ class Assessment:
     accounts: AccountColumns
     evaluation: Evaluation
     latches: LatchChanges
+    reset_at: Floats  # per pair, UTC epoch seconds, NaN for a rule without a trading day
 
 
 class RiskTracker:
@@ -150,7 +151,12 @@ class RiskTracker:
         latches = decide_latches(table, state, evaluation, self._days, moment)
         self._state = latches.state
         return Assessment(
-            moment, desk, accounts, with_latches(evaluation, latches.state.latched), latches
+            moment=moment,
+            desk=desk,
+            accounts=accounts,
+            evaluation=with_latches(evaluation, latches.state.latched),
+            latches=latches,
+            reset_at=self._resets(),
         )
 
     def save(self, now: datetime) -> None:
@@ -165,6 +171,12 @@ class RiskTracker:
         save_state(self.desk, self._stored, state, pairs, last_deal, now)
         self._saved = state
         self._deals_unsaved[:] = False
+
+    def _resets(self) -> Floats:
+        table = self.desk.pairs
+        resets = np.append(self._days.ends, np.nan)
+        # NO_CLOCK is -1, which is the place of the NaN.
+        return resets[table.clock_index]
 
     def _note_deals(self, deals: Rows) -> None:
         if len(deals):

@@ -38,6 +38,9 @@ class RuleReading(serializers.Serializer[Any]):
     reconstructed = serializers.BooleanField(
         help_text="The day's reference was worked out after a missed reset."
     )
+    reset_at = serializers.DateTimeField(
+        allow_null=True, help_text="When the rule's trading day ends."
+    )
 
 
 class GroupRuleReading(RuleReading):

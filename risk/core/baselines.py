@@ -27,9 +27,13 @@ _INTRADAY = DRAWDOWN_CODE[DrawdownKind.TRAILING_INTRADAY_EQUITY]
 
 @dataclass(frozen=True, slots=True)
 class DayStarts:
-    """The last reset of each clock of a table (UTC epoch seconds), good until `valid_until`."""
+    """The last and the next reset of each clock of a table (UTC epoch seconds).
+
+    Good until `valid_until`, the first of the next ones.
+    """
 
     starts: Floats
+    ends: Floats
     valid_until: float
 
 
@@ -63,12 +67,16 @@ class DayValues:
 def day_starts(table: PairTable, moment: float) -> DayStarts:
     """Find the reset of each clock that is the last at `moment` (UTC epoch seconds)."""
     now = datetime.fromtimestamp(moment, UTC)
-    starts, ends = [], [np.inf]
+    starts, ends = [], []
     for clock in table.clocks:
         zone = broker_zone(clock.zone)
         starts.append(trading_day_start(now, clock.reset_time, zone).timestamp())
         ends.append(next_reset(now, clock.reset_time, zone).timestamp())
-    return DayStarts(np.array(starts, dtype=np.float64), min(ends))
+    return DayStarts(
+        starts=np.array(starts, dtype=np.float64),
+        ends=np.array(ends, dtype=np.float64),
+        valid_until=min(ends, default=np.inf),
+    )
 
 
 def roll_days(

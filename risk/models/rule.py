@@ -26,8 +26,8 @@ class RiskRuleQuerySet(models.QuerySet["RiskRule"]):
 class RiskRule(models.Model):
     """A limit that an account must keep, and what happens when it does not.
 
-    `limit` and `parameters` mean what the rule type says (risk.core.parameters). The rule applies to
-    all accounts of its user, to the accounts named, and to the members of the groups named.
+    `limit` and `parameters` mean what the rule type says (risk.core.parameters). The rule applies
+    to all accounts of its user, to the accounts named, and to the members of the groups named.
     """
 
     class Type(models.TextChoices):

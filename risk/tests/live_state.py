@@ -39,13 +39,16 @@ def leave_readings(
     numbers["rule"] = np.tile(np.arange(len(rules)), count)
     numbers["status"] = numbers["present"] = status
     numbers["used"], numbers["limit"], numbers["left"] = 5000.0 - left, 5000.0, left
+    numbers["reset_at"] = np.nan
     numbers["floor"], numbers["buffer"], numbers["symbol"] = 95_000.0, left / 5000.0, -1
     positions = np.zeros(count, POSITION_DTYPE)
     positions["ticket"], positions["volume"], positions["tp"] = ticket, 0.1, 1.2
     positions["price_open"], positions["profit"] = 1.08774, left - 5000.0
     tables = Tables(read_at, 5, ("EURUSD",), ("USD",), tuple(str(rule.pk) for rule in rules))
+    packed_tables, checksum = pack_tables(tables)
     packed = pack_accounts(
         [str(account.pk).encode() for account in accounts],
+        checksum,
         states,
         numbers,
         list(range(0, pairs + 1, len(rules) or 1)) if rules else [0] * (count + 1),
@@ -53,4 +56,4 @@ def leave_readings(
         list(range(count + 1)),
     )
     key = readings_key(accounts[0].terminal_host_id)
-    redis_client().hset(key, mapping={TABLES_FIELD: pack_tables(tables), **packed})
+    redis_client().hset(key, mapping={TABLES_FIELD: packed_tables, **packed})

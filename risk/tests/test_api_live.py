@@ -66,6 +66,7 @@ def leave_reading(redis: Redis, account: ConnectedAccount, rule: RiskRule) -> No
         "left": 212.4,
         "floor": 95_000.0,
         "buffer": 0.04248,
+        "reset_at": NOW.timestamp() + 3600,
         "symbol": -1,
     }.items():
         pair[name] = value
@@ -73,9 +74,10 @@ def leave_reading(redis: Redis, account: ConnectedAccount, rule: RiskRule) -> No
         position[name] = value
     tables = Tables(NOW.timestamp(), 5, ("EURUSD",), ("USD",), (str(rule.pk),))
     field = str(account.pk).encode()
-    packed = pack_accounts([field], state, pair, [0, 1], position, [0, 1])
+    packed_tables, checksum = pack_tables(tables)
+    packed = pack_accounts([field], checksum, state, pair, [0, 1], position, [0, 1])
     key = readings_key(account.terminal_host_id)
-    redis.hset(key, mapping={TABLES_FIELD: pack_tables(tables), **packed})
+    redis.hset(key, mapping={TABLES_FIELD: packed_tables, **packed})
 
 
 def assert_described(value: Any, shape: Any) -> None:

@@ -188,6 +188,27 @@ def test_it_stays_violated_and_keeps_its_baseline_over_a_killed_worker(stage: St
     assert account_risk(account, now=stage.now)["status"] == "violated"
 
 
+def test_it_shows_the_violation_while_a_restarted_worker_knows_nothing_yet(stage: Stage) -> None:
+    alice = make_user()
+    account, other = stage.open(alice, "Bold"), stage.open(alice, "Calm")
+    group = group_of(alice, account, other)
+    daily_loss(alice)
+    stage.run(3)
+    stage.buy(account, 10.0)
+    stage.server.set_prices("EURUSD", 1.09000, 1.09002)
+    stage.run()
+    ConnectedAccount.objects.update(is_active=False)
+    stage.kill_worker()
+    stage.run(2)  # a worker whose desk is empty writes tables without these accounts
+    ConnectedAccount.objects.update(is_active=True)
+    risk = group_risk(group, now=stage.now)
+    assert risk["status"] == "violated"
+    assert risk["weakest_account"]["name"] == "Bold"
+    assert risk["unknown_accounts"] == [str(account.pk), str(other.pk)]
+    redis_client().flushdb()
+    assert group_risk(group, now=stage.now)["status"] == "violated"
+
+
 def test_it_counts_a_deposit_once_also_over_a_killed_worker(stage: Stage) -> None:
     alice = make_user()
     account = stage.open(alice, "Bold")
@@ -341,7 +362,8 @@ def test_it_goes_on_when_redis_is_away(stage: Stage, monkeypatch: pytest.MonkeyP
     with monkeypatch.context() as patch:
         patch.setattr("redis.client.Pipeline.execute", refuse)
         stage.run()
-        assert account_risk(account, now=stage.now)["status"] == "unknown"
+        risk = account_risk(account, now=stage.now)
+        assert (risk["status"], risk["equity"]) == ("violated", None)  # by the database
     assert RuleBreach.objects.count() == 1
     stage.run()
     assert account_risk(account, now=stage.now)["status"] == "violated"

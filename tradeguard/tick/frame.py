@@ -77,6 +77,7 @@ def build_frame(
     rules["rule"] = table.rule_index[order]
     for name in _EVALUATED:
         rules[name] = getattr(evaluation, name)[order]
+    rules["reset_at"] = assessment.reset_at[order]
     rules["latched"] = state.latched[order]
     rules["acknowledged"] = state.acknowledged[order]
     rules["reconstructed"] = state.day_reconstructed[order]

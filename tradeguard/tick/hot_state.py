@@ -42,8 +42,10 @@ class HotStateWriter:
         """Write a frame and the facts of its tick; `announced` are the updates to be published."""
         if poll.account_ids is not self._account_ids:
             self._take_over(poll)
+        tables, checksum = pack_tables(frame.tables)
         packed = pack_accounts(
             self._fields,
+            checksum,
             frame.accounts,
             frame.rules,
             frame.rule_offsets.tolist(),
@@ -51,9 +53,7 @@ class HotStateWriter:
             frame.position_offsets.tolist(),
         )
         pipeline = redis_client().pipeline(transaction=False)
-        pipeline.hset(
-            readings_key(self._host), mapping={TABLES_FIELD: pack_tables(frame.tables), **packed}
-        )
+        pipeline.hset(readings_key(self._host), mapping={TABLES_FIELD: tables, **packed})
         pipeline.hset(tick_key(self._host), mapping=dict(facts))
         now = time.time()
         for kind in KINDS:

@@ -16,7 +16,6 @@ from accounts.publishing import publish_many
 from accounts.sessions.host import HostSessions
 from accounts.sessions.poll import Poll
 from accounts.sessions.states import SessionState
-from notifications.services import notify_connection_changes
 from risk.core.arrays import Codes
 from risk.core.group_risk import GroupRows, build_group_rows, group_risk
 from risk.core.statuses import Status
@@ -24,6 +23,7 @@ from risk.desk import AccountFacts
 from risk.latching import LatchLedger
 from risk.tracker import Assessment, RiskTracker
 from tradeguard.tick.announcing import Announcements, Key
+from tradeguard.tick.connection_changes import tell_connection_changes
 from tradeguard.tick.driver import TickCounts
 from tradeguard.tick.frame import Frame, build_frame, changed_accounts
 from tradeguard.tick.hot_state import HotStateWriter, Stored
@@ -128,7 +128,7 @@ class HostTick:
         """Write violations first, then connections and baselines; each is kept when it fails."""
         for name, write in (
             ("violations", lambda: self._ledger.write(now)),
-            ("connection states", lambda: self._sessions.flush(notify_connection_changes)),
+            ("connection states", lambda: self._sessions.flush(tell_connection_changes)),
             ("baselines", lambda: self._tracker.save(now)),
         ):
             try:
