@@ -39,7 +39,7 @@ lint: setup-dev
 	$(PYTHON) -m ruff format --check .
 	$(CHECK) $(PYTHON) -m mypy .
 	.venv/bin/lint-imports --no-cache
-	.venv/bin/djlint templates --check --lint --quiet
+	.venv/bin/djlint templates --lint --quiet
 	$(CHECK) $(PYTHON) manage.py makemigrations --check --dry-run
 	bin/check-deploy
 
