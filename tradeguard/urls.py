@@ -1,7 +1,13 @@
+from csp.constants import SELF, UNSAFE_INLINE
+from csp.decorators import csp_update
 from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularAPIView, SpectacularRedocView, SpectacularSwaggerView
+from drf_spectacular.views import (
+    SpectacularAPIView,
+    SpectacularRedocView,
+    SpectacularSwaggerSplitView,
+)
 
 api_patterns = [
     path("", include("accounts.api.urls")),
@@ -9,6 +15,9 @@ api_patterns = [
     path("", include("risk.api.urls")),
     path("", include("notifications.api.urls")),
 ]
+
+# The two readers of the API's description style themselves; Redoc also searches in a worker.
+relaxed = csp_update({"style-src": [SELF, UNSAFE_INLINE], "worker-src": [SELF, "blob:"]})
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="group-list"), name="home"),
@@ -19,8 +28,8 @@ urlpatterns = [
     path("", include("tradeguard.health.urls")),
     path("api/v1/", include((api_patterns, "api"))),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
-    path("docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
-    path("redoc", SpectacularRedocView.as_view(url_name="schema"), name="redoc"),
+    path("docs", relaxed(SpectacularSwaggerSplitView.as_view(url_name="schema")), name="docs"),
+    path("redoc", relaxed(SpectacularRedocView.as_view(url_name="schema")), name="redoc"),
     path("admin/", admin.site.urls),
 ]
 
