@@ -27,7 +27,14 @@ def _redis_of_the_session() -> Iterator[Redis]:
 
 @pytest.fixture(autouse=True)
 def _empty_redis(_redis_of_the_session: Redis) -> None:
-    _redis_of_the_session.flushall()
+    # Celery declares a queue once per connection; without its binding, messages would be dropped.
+    keys = [
+        key
+        for key in _redis_of_the_session.scan_iter(count=1_000)
+        if not key.startswith("celery:_kombu.binding.")
+    ]
+    if keys:
+        _redis_of_the_session.delete(*keys)
 
 
 @pytest.fixture
