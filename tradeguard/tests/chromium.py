@@ -8,7 +8,9 @@ import os
 import shutil
 import subprocess
 import sys
+from typing import Any
 
+from playwright._impl._driver import compute_driver_executable
 from playwright.sync_api import sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -17,48 +19,64 @@ MAC_APPLICATIONS = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
 )
 INSTALL_SECONDS = 900
+QUIETLY: dict[str, Any] = {"check": True, "capture_output": True, "stdin": subprocess.DEVNULL}
 
 
 def find_chromium() -> str | None:
     """Return the path of a Chromium that starts, or None."""
     named = os.environ.get("CHROMIUM")
-    candidates = [named] if named else [*_installed(), _of_playwright()]
-    return next((path for path in candidates if path and _starts(path)), None)
+    if named:
+        return named if _starts(named) else None
+    installed = [*(shutil.which(name) for name in NAMES), *MAC_APPLICATIONS]
+    found = next((path for path in installed if path and _starts(path)), None)
+    return found or _of_playwright()
 
 
 def install_chromium() -> None:
-    if os.geteuid() == 0 and shutil.which("apt-get"):
+    if _is_debian_root():
+        # Playwright's driver needs libatomic, which a small Debian does not have.
         _run("apt-get", "update", "-qq")
-        _run("apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium")
+        _run("apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium", "libatomic1")
     else:
         _run(sys.executable, "-m", "playwright", "install", "chromium")
 
 
-def _installed() -> list[str | None]:
-    return [*(shutil.which(name) for name in NAMES), *MAC_APPLICATIONS]
-
-
-def _of_playwright() -> str:
-    with sync_playwright() as playwright:
-        return playwright.chromium.executable_path
-
-
-def _starts(path: str) -> bool:
+def driver_starts() -> bool:
+    """Tell whether Playwright can drive any browser on this machine."""
     try:
-        command = [path, "--version"]
-        subprocess.run(command, check=True, capture_output=True, timeout=60)  # noqa: S603
+        executable, script = compute_driver_executable()
+        subprocess.run([executable, script, "--version"], **QUIETLY, timeout=60)  # noqa: S603
     except (OSError, subprocess.SubprocessError):
         return False
     return True
 
 
+def _of_playwright() -> str | None:
+    if not driver_starts():
+        return None
+    with sync_playwright() as playwright:
+        path = playwright.chromium.executable_path
+    return path if _starts(path) else None
+
+
+def _starts(path: str) -> bool:
+    try:
+        subprocess.run([path, "--version"], **QUIETLY, timeout=60)  # noqa: S603
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return True
+
+
+def _is_debian_root() -> bool:
+    return os.geteuid() == 0 and shutil.which("apt-get") is not None
+
+
 def _run(*command: str) -> None:
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     # Its exit code tells nothing that looking for Chromium again does not tell better.
-    subprocess.run(  # noqa: S603
+    subprocess.run(  # noqa: S603  # our own command
         command,
         check=False,
-        env=environment,
+        env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         timeout=INSTALL_SECONDS,
@@ -66,15 +84,21 @@ def _run(*command: str) -> None:
 
 
 def main() -> int:
-    if find_chromium() is None:
-        sys.stderr.write("No Chromium found; installing one for the browser tests.\n")
+    if find_chromium() is None or not driver_starts():
+        sys.stderr.write("No Chromium that can be driven; installing one for the browser tests.\n")
         install_chromium()
-        if find_chromium() is None:
-            sys.stderr.write(
-                "The browser tests need Chromium and it could not be installed: install it by hand "
-                "(Debian: apt-get install chromium) or set CHROMIUM to the path of one.\n"
-            )
-            return 1
+    if not driver_starts():
+        sys.stderr.write(
+            "The browser tests need Playwright's driver and it does not start here; on Debian and "
+            "Ubuntu, sudo apt-get install libatomic1 brings what it lacks.\n"
+        )
+        return 1
+    if find_chromium() is None:
+        sys.stderr.write(
+            "The browser tests need Chromium and it could not be installed: install it by hand "
+            "(Debian: sudo apt-get install chromium) or set CHROMIUM to the path of one.\n"
+        )
+        return 1
     return 0
 
 
