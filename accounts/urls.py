@@ -1,10 +1,15 @@
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path
 
+from accounts.forms.users import SignInForm
 from accounts.views import accounts, users
 
 urlpatterns = [
-    path("login", LoginView.as_view(redirect_authenticated_user=True), name="login"),
+    path(
+        "login",
+        LoginView.as_view(authentication_form=SignInForm, redirect_authenticated_user=True),
+        name="login",
+    ),
     path("logout", LogoutView.as_view(), name="logout"),
     path("register", users.register, name="register"),
     path("settings", users.settings, name="settings"),

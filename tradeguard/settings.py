@@ -220,6 +220,9 @@ REST_FRAMEWORK = {
         "user": env.str("THROTTLE_USER", default="1200/min"),
         "credentials": env.str("THROTTLE_CREDENTIALS", default="10/min"),
     },
+    # How many proxies in front of us add to X-Forwarded-For. What a client itself writes there is
+    # not believed: with a new address for each attempt it would never be throttled.
+    "NUM_PROXIES": env.int("TRUSTED_PROXIES", default=0 if EMBEDDED else 1),
     "EXCEPTION_HANDLER": "accounts.api.errors.exception_handler",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }

@@ -9,6 +9,8 @@ from drf_spectacular.views import (
     SpectacularSwaggerSplitView,
 )
 
+from accounts.forms.users import StaffSignInForm
+
 api_patterns = [
     path("", include("accounts.api.urls")),
     path("", include("groups.api.urls")),
@@ -35,6 +37,7 @@ urlpatterns = [
 
 admin.site.site_header = "TradeGuard administration"
 admin.site.site_title = "TradeGuard"
+admin.site.login_form = StaffSignInForm
 
 handler404 = "tradeguard.error_views.not_found"
 handler500 = "tradeguard.error_views.failed"

@@ -7,13 +7,13 @@ from rest_framework import serializers, status
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.throttling import ScopedRateThrottle
 from rest_framework.views import APIView
 from rest_framework_simplejwt.authentication import JWTAuthentication
 from rest_framework_simplejwt.tokens import RefreshToken
 from rest_framework_simplejwt.views import TokenObtainPairView, TokenRefreshView
 
 from accounts.api.serializers import RegistrationSerializer, TokensSerializer
+from accounts.attempts import CredentialsThrottle
 from accounts.services.users import register_user
 
 
@@ -30,10 +30,7 @@ class RefreshSerializer(serializers.Serializer[Any]):
 
 
 class CredentialsView(APIView):
-    """Few attempts per address, as guessing needs many."""
-
-    throttle_classes = [ScopedRateThrottle]
-    throttle_scope = "credentials"
+    throttle_classes = [CredentialsThrottle]
 
 
 class RegisterView(CredentialsView):

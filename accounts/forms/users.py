@@ -2,9 +2,12 @@ import zoneinfo
 from typing import TYPE_CHECKING, Any
 
 from django import forms
-from django.contrib.auth.forms import PasswordChangeForm
+from django.contrib.admin.forms import AdminAuthenticationForm
+from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
 from django.contrib.auth.password_validation import password_validators_help_texts
+from django.core.exceptions import ValidationError
 
+from accounts.attempts import refused_attempt
 from accounts.forms.base import ServiceForm
 from accounts.models import User
 
@@ -21,6 +24,26 @@ def zone_names() -> list[str]:
 
 def _is_place(name: str) -> bool:
     return name == "UTC" or ("/" in name and not name.startswith(("Etc/", "SystemV/", "US/")))
+
+
+class SignInForm(AuthenticationForm):
+    error_messages = {
+        **AuthenticationForm.error_messages,
+        "invalid_login": "The name or the password is wrong.",
+    }
+
+    def clean(self) -> dict[str, Any]:
+        """Look at the password, unless there were too many attempts lately."""
+        refusal = refused_attempt(self.request) if self.request is not None else None
+        if refusal is not None:
+            raise ValidationError(refusal, code="throttled")
+        return super().clean()
+
+
+class StaffSignInForm(SignInForm, AdminAuthenticationForm):
+    """The sign-in of the administration."""
+
+    error_messages = {**SignInForm.error_messages, **AdminAuthenticationForm.error_messages}
 
 
 class RegisterForm(ModelForm, ServiceForm):

@@ -146,3 +146,17 @@ def test_it_slows_guessing_down(api: Client, alice: User) -> None:
     assert answer.status_code == 429
     assert answer.json()["error"]["code"] == "throttled"
     assert int(answer["Retry-After"]) > 0
+
+
+def test_it_believes_no_address_that_a_client_writes_itself(api: Client, alice: User) -> None:
+    guess = {"username": "alice", "password": "wrong"}
+    answers = [
+        api.post(
+            "/api/v1/auth/token",
+            guess,
+            content_type="application/json",
+            headers={"X-Forwarded-For": f"10.0.0.{number}"},
+        ).status_code
+        for number in range(11)
+    ]
+    assert answers == [401] * 10 + [429]

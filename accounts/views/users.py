@@ -7,6 +7,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
+from accounts.attempts import refused_attempt
 from accounts.forms.users import PasswordForm, ProfileForm, RegisterForm, zone_names
 from accounts.services.profile import update_profile
 from accounts.services.users import register_user
@@ -23,6 +24,7 @@ def register(request: HttpRequest) -> HttpResponse:
     form = RegisterForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
+            _refuse_many(request)
             user = register_user(**form.cleaned_data)
         except ValidationError as error:
             form.take_error(error)
@@ -54,12 +56,20 @@ def settings(request: HttpRequest) -> HttpResponse:
 @require_POST
 def change_password(request: HttpRequest) -> HttpResponse:
     user = signed_in(request)
+    if (refusal := refused_attempt(request)) is not None:
+        messages.error(request, refusal)
+        return redirect("settings")
     form = PasswordForm(user, request.POST)
     if form.is_valid():
         update_session_auth_hash(request, form.save())
         messages.success(request, "Your password is changed.")
         return redirect("settings")
     return _settings_page(request, ProfileForm(instance=user), form)
+
+
+def _refuse_many(request: HttpRequest) -> None:
+    if (refusal := refused_attempt(request)) is not None:
+        raise ValidationError(refusal, code="throttled")
 
 
 def _settings_page(

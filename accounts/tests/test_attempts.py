@@ -1,0 +1,87 @@
+"""Guessing a password is slow, whichever door it is tried at."""
+
+import pytest
+from django.core.cache import cache
+from django.test import Client
+from redis import ConnectionError as RedisAway
+
+from accounts.models import User
+from accounts.tests.factories import make_user
+
+PASSWORD = "a long one for tests"
+SENTENCE = "These were many attempts."
+DOORS = ("/login", "/admin/login/")
+
+
+@pytest.fixture
+def staff() -> User:
+    cache.clear()
+    user = make_user("sam")
+    user.set_password(PASSWORD)
+    user.is_staff = True
+    user.save()
+    return user
+
+
+def knock(client: Client, door: str, password: str) -> str:
+    attempt = {"username": "sam", "password": password}
+    return client.post(door, attempt, follow=True).content.decode()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("door", DOORS)
+def test_it_lets_nobody_guess_for_long(client: Client, staff: User, door: str) -> None:
+    for _ in range(10):
+        assert SENTENCE not in knock(client, door, "wrong")
+    assert SENTENCE in knock(client, door, PASSWORD)
+    assert "_auth_user_id" not in client.session
+
+
+@pytest.mark.django_db
+def test_it_counts_all_doors_together(client: Client, staff: User) -> None:
+    for number in range(10):
+        knock(client, DOORS[number % 2], "wrong")
+    body = {"username": "sam", "password": PASSWORD}
+    answer = client.post("/api/v1/auth/token", body, content_type="application/json")
+    assert answer.status_code == 429
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("door", DOORS)
+def test_it_lets_in_who_knows_the_password(client: Client, staff: User, door: str) -> None:
+    knock(client, door, "wrong")
+    knock(client, door, PASSWORD)
+    assert client.session["_auth_user_id"] == str(staff.pk)
+
+
+@pytest.mark.django_db
+def test_it_registers_few_users_from_one_address(staff: User) -> None:
+    for number in range(11):
+        fields = {"username": f"u{number}", "email": f"u{number}@example.com", "time_zone": "UTC"}
+        page = Client().post("/register", {**fields, "password": PASSWORD})
+    assert SENTENCE in page.content.decode()
+    assert User.objects.filter(username__startswith="u").count() == 10
+
+
+@pytest.mark.django_db
+def test_it_slows_down_who_guesses_the_present_password(client: Client, staff: User) -> None:
+    client.force_login(staff)
+    new = {"new_password1": "another long one", "new_password2": "another long one"}
+    for _ in range(10):
+        client.post("/settings/password", {**new, "old_password": "wrong"})
+    page = client.post("/settings/password", {**new, "old_password": PASSWORD}, follow=True)
+    assert SENTENCE in page.content.decode()
+    staff.refresh_from_db()
+    assert staff.check_password(PASSWORD)
+
+
+@pytest.mark.django_db
+def test_it_lets_people_in_while_nothing_can_be_counted(
+    client: Client, staff: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_arguments: object) -> None:
+        raise RedisAway
+
+    monkeypatch.setattr("accounts.attempts.CredentialsThrottle.allow_request", away)
+    knock(client, "/login", PASSWORD)
+    assert client.session["_auth_user_id"] == str(staff.pk)
