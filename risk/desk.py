@@ -20,7 +20,7 @@ from risk.core.arrays import Integers
 from risk.core.pairs import AccountTerms, Clock, PairTable, build_pairs
 from risk.core.parameters import RuleParameters, parse_parameters
 from risk.core.rule_types import RuleType
-from risk.models import RiskRule, RuleBreach
+from risk.models import RiskRule
 
 Fingerprint = tuple[Any, ...]
 _NO_TERMS = AccountTerms(float("nan"), "UTC", Clock(time(0, 0), "UTC"))
@@ -79,28 +79,30 @@ class Desk:
     account_index: Mapping[UUID, int]
     group_index: Mapping[UUID, int]
 
+    def pair_keys(self) -> list[tuple[UUID, UUID]]:
+        """Name each pair of the table: (rule, account). A pair exists only where both do."""
+        rules = [rule.id for rule in self.rules]
+        accounts = {row: account_id for account_id, row in self.account_index.items()}
+        numbers = zip(
+            self.pairs.rule_index.tolist(), self.pairs.account_index.tolist(), strict=True
+        )
+        return [(rules[rule], accounts[row]) for rule, row in numbers]
 
-def desk_fingerprint(host: str) -> Fingerprint:
-    """Return something that differs whenever the desk of `host` may have changed.
+
+def desk_fingerprint() -> Fingerprint:
+    """Return something that differs whenever a desk may have changed.
 
     Counts see what is gone, the newest change sees what was edited, the highest id of the link
-    tables sees one link replaced by another.
+    tables sees one link replaced by another. The accounts of all hosts count: groups reach across.
     """
-    accounts = ConnectedAccount.objects.active().on_host(host)
     return (
-        *accounts.aggregate(n=Count("pk"), t=Max("updated_at")).values(),
+        *ConnectedAccount.objects.active().aggregate(n=Count("pk"), t=Max("updated_at")).values(),
         *RiskRule.objects.active().aggregate(n=Count("pk"), t=Max("updated_at")).values(),
         *AccountGroup.objects.aggregate(n=Count("pk"), t=Max("updated_at")).values(),
         *Membership.objects.aggregate(n=Count("pk"), m=Max("pk")).values(),
         *RiskRule.accounts.through._default_manager.aggregate(n=Count("pk"), m=Max("pk")).values(),
         *RiskRule.groups.through._default_manager.aggregate(n=Count("pk"), m=Max("pk")).values(),
     )
-
-
-def latch_fingerprint() -> Fingerprint:
-    """Return something that differs when a person has acknowledged or cleared a latch."""
-    latched = RuleBreach.objects.latched()
-    return tuple(latched.aggregate(n=Count("pk"), t=Max("acknowledged_at")).values())
 
 
 def load_desk(account_ids: Sequence[UUID], fingerprint: Fingerprint) -> Desk:

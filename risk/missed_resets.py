@@ -1,7 +1,6 @@
 """Resets that nobody saw: deals and bars are fetched beside the tick, and applied by it."""
 
 import logging
-from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from datetime import tzinfo
@@ -32,8 +31,12 @@ logger = logging.getLogger(__name__)
 # Positions are rarely older; one that is makes the reset impossible to work out, and it says so.
 HISTORY_DAYS = 45
 RETRY_SECONDS = 5.0
+RETRY_AFTER_FAULT_SECONDS = 60.0
+MOST_UNDER_WAY = 8
 _POINT, _LOSS_TICK_VALUE, _TICK_SIZE = 44, 47, 48  # fields of SymbolInfo
 _DAY_SECONDS = 86_400
+
+ResetKey = tuple[UUID, float]  # account, UTC epoch seconds of the reset
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ class ResetRequest:
     symbols: tuple[str, ...]
 
     @property
-    def key(self) -> tuple[UUID, float]:
+    def key(self) -> ResetKey:
         return self.account_id, self.reset
 
 
@@ -68,34 +71,44 @@ class ResetAnswer:
 class MissedResets:
     """Asks for the past of accounts on an executor; one request per account and reset at a time."""
 
-    def __init__(self, source: Calls, executor: Executor, monotonic: Callable[[], float]) -> None:
+    def __init__(self, source: Calls, executor: Executor) -> None:
         self._source = source
         self._executor = executor
-        self._monotonic = monotonic
-        self._under_way: dict[tuple[UUID, float], Future[ResetAnswer]] = {}
-        self._not_before: dict[tuple[UUID, float], float] = {}
+        self._under_way: dict[ResetKey, Future[ResetAnswer]] = {}
+        self._not_before: dict[ResetKey, float] = {}
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another request would be worked on soon.
+
+        One that waits for long is asked in vain: its account may have traded meanwhile.
+        """
+        return len(self._under_way) < MOST_UNDER_WAY
+
+    def may_ask(self, key: ResetKey, monotonic: float) -> bool:
+        """Tell whether a reset is neither under way nor failed a moment ago."""
+        return key not in self._under_way and monotonic >= self._not_before.get(key, -np.inf)
 
     def ask(self, request: ResetRequest) -> None:
-        """Start working a reset out, unless that is under way or failed a moment ago."""
-        if request.key in self._under_way:
-            return
-        if self._monotonic() < self._not_before.get(request.key, 0.0):
-            return
+        """Start working a reset out."""
         self._under_way[request.key] = self._executor.submit(work_out_reset, self._source, request)
 
-    def take_answers(self) -> list[ResetAnswer]:
+    def take_answers(self, monotonic: float) -> list[ResetAnswer]:
         """Return what has been worked out since the last call."""
+        self._not_before = {key: at for key, at in self._not_before.items() if at > monotonic}
+        done = [(key, future) for key, future in self._under_way.items() if future.done()]
         answers = []
-        for key, future in list(self._under_way.items()):
-            if not future.done():
-                continue
+        for key, future in done:
             del self._under_way[key]
-            self._not_before.pop(key, None)
             try:
                 answers.append(future.result())
             except HistoryUnavailableError as error:
-                self._not_before[key] = self._monotonic() + RETRY_SECONDS
+                self._not_before[key] = monotonic + RETRY_SECONDS
                 logger.warning("A missed reset of account %s has to wait: %s", key[0], error)
+            except Exception:
+                # What one terminal answers must not end the watch over all accounts of the host.
+                self._not_before[key] = monotonic + RETRY_AFTER_FAULT_SECONDS
+                logger.exception("A missed reset of account %s can't be worked out.", key[0])
         return answers
 
 
@@ -126,6 +139,8 @@ def _floating(
             return None
         symbol = request.symbols[number]
         row = symbol_row(source, request.login, symbol)
+        if not row[_TICK_SIZE]:
+            return None
         minute = _minute(source, request.login, symbol, reset_epoch, float(row[_POINT]))
         if minute is not None:
             prices[number] = minute

@@ -19,7 +19,8 @@ from risk.core.arrays import Flags, Floats, Integers
 from risk.core.rule_types import LOSS_RULES
 from risk.core.states import PairState, new_state
 from risk.desk import AccountFacts, Desk
-from risk.models import RuleBreach, RuleState
+from risk.latch_store import load_latches
+from risk.models import RuleState
 
 _MONEY_COLUMNS = (
     "deposits",
@@ -53,30 +54,22 @@ class StoredState:
     begun_anew: Flags
 
 
-def load_state(desk: Desk, now: datetime) -> StoredState:
+def load_state(desk: Desk, now: datetime, counted: Integers) -> StoredState:
     """Read baselines and latches; a pair that has none yet begins now.
 
     So does a rule that has missed deals, because it was switched off or taken from the account, and
-    every rule of an account that was pointed at another login.
+    every rule of an account that was pointed at another login. `counted` is the newest deal of
+    each account that this process has counted, 0 where it has counted none.
     """
-    stored = _existing(desk)
-    missing = _missing(desk, stored, now)
-    if missing:
-        for start in range(0, len(missing), _INSERT_ROWS):
-            RuleState.objects.bulk_create(
-                missing[start : start + _INSERT_ROWS], ignore_conflicts=True
-            )
-        stored = _existing(desk)
+    rows = _rows_of_pairs(desk, now, counted)
     table = desk.pairs
     count = len(table)
     state = new_state(count, now.timestamp())
     row_ids = np.zeros(count, dtype=np.int64)
     deals = np.zeros(count, dtype=np.int64)
     stored_at = np.full(table.accounts, np.nan)
-    last_deal = np.zeros(table.accounts, dtype=np.int64)
     swapped = np.zeros(count, dtype=np.bool_)
-    for pair, key in enumerate(_keys(desk)):
-        row = stored.get(key)
+    for pair, row in enumerate(rows):
         if row is None:
             continue
         account = int(table.account_index[pair])
@@ -86,12 +79,27 @@ def load_state(desk: Desk, now: datetime) -> StoredState:
             deals[pair] = row.last_deal
             stored_at[account] = np.fmax(stored_at[account], row.updated_at.timestamp())
             _place(state, pair, row)
+    last_deal = counted.copy()
     np.maximum.at(last_deal, table.account_index, deals)
     behind = (row_ids > 0) & (swapped | (deals < last_deal[table.account_index]))
     state = _restarted(state, behind, now.timestamp())
     begun_anew = np.zeros(table.accounts, dtype=np.bool_)
     begun_anew[table.account_index[behind]] = True
     return StoredState(load_latches(desk, state), row_ids, last_deal, stored_at, begun_anew)
+
+
+def _rows_of_pairs(desk: Desk, now: datetime, counted: Integers) -> list[RuleState | None]:
+    """Return the row of each pair, created where a loss rule meets an account for the first time.
+
+    A pair of another rule has none.
+    """
+    keys = desk.pair_keys()
+    stored = _existing(desk)
+    missing = _missing(desk, keys, stored, now, counted)
+    if missing:
+        RuleState.objects.bulk_create(missing, batch_size=_INSERT_ROWS, ignore_conflicts=True)
+        stored = _existing(desk)
+    return [stored.get(key) for key in keys]
 
 
 def _is_of(row: RuleState, account: AccountFacts | None) -> bool:
@@ -128,31 +136,6 @@ def _restarted(state: PairState, pairs: Flags, started_at: float) -> PairState:
     return replace(
         state,
         **{name: np.where(pairs, getattr(fresh, name), getattr(state, name)) for name in names},
-    )
-
-
-def load_latches(desk: Desk, state: PairState) -> PairState:
-    """Return the state with the latches that the database has, and no other."""
-    pair_of = {key: pair for pair, key in enumerate(_keys(desk))}
-    count = len(desk.pairs)
-    latched: Flags = np.zeros(count, dtype=np.bool_)
-    acknowledged: Flags = np.zeros(count, dtype=np.bool_)
-    latched_at: Floats = np.full(count, np.nan)
-    for rule_id, account_id, at, acknowledged_at in RuleBreach.objects.latched().values_list(
-        "rule_id", "account_id", "latched_at", "acknowledged_at"
-    ):
-        pair = pair_of.get((rule_id, account_id))
-        if pair is not None:
-            latched[pair] = True
-            latched_at[pair] = at.timestamp()
-            acknowledged[pair] = acknowledged_at is not None
-    inside_since = np.where(latched & state.latched, state.inside_since, np.nan)
-    return replace(
-        state,
-        latched=latched,
-        latched_at=latched_at,
-        acknowledged=acknowledged,
-        inside_since=inside_since,
     )
 
 
@@ -218,7 +201,7 @@ def _update(row_ids: Sequence[int], columns: Sequence[Sequence[Any]]) -> None:
         ]
         assignments = ", ".join(f"{name} = %s" for name in names)
         cursor.executemany(
-            f"UPDATE {table} SET {assignments} WHERE id = %s",  # noqa: S608
+            f"UPDATE {table} SET {assignments} WHERE id = %s",  # noqa: S608  # names of our own columns
             list(zip(*adapted, row_ids, strict=True)),
         )
 
@@ -235,47 +218,44 @@ def changed_pairs(before: PairState, after: PairState) -> Integers:
     return np.flatnonzero(changed)
 
 
-def _keys(desk: Desk) -> list[Key]:
-    """Name each pair of the table; a pair exists only where the account does."""
-    rules = [rule.id for rule in desk.rules]
-    accounts = {row: account_id for account_id, row in desk.account_index.items()}
-    table = desk.pairs
-    return [
-        (rules[rule], accounts[row])
-        for rule, row in zip(table.rule_index.tolist(), table.account_index.tolist(), strict=True)
-    ]
-
-
 def _existing(desk: Desk) -> dict[Key, RuleState]:
     users = {rule.user_id for rule in desk.rules}
     rows = RuleState.objects.filter(rule__user__in=users)
     return {(row.rule_id, row.account_id): row for row in rows}
 
 
-def _missing(desk: Desk, stored: Mapping[Key, RuleState], now: datetime) -> list[RuleState]:
+def _missing(
+    desk: Desk,
+    keys: Sequence[Key],
+    stored: Mapping[Key, RuleState],
+    now: datetime,
+    counted: Integers,
+) -> list[RuleState]:
     """Build rows for the loss rules that meet an account for the first time.
 
     Such a row begins at the newest deal that the account's other rules contain, so that the
     baselines of an account always stand at the same deal.
     """
-    newest: dict[UUID, int] = {}
+    newest = dict(zip(range(len(desk.accounts)), counted.tolist(), strict=True))
     for row in stored.values():
-        newest[row.account_id] = max(newest.get(row.account_id, 0), row.last_deal)
-    table = desk.pairs
+        place = desk.account_index.get(row.account_id)
+        if place is not None and _is_of(row, desk.accounts[place]):
+            newest[place] = max(newest[place], row.last_deal)
+    places = desk.pairs.account_index.tolist()
     return [
         RuleState(
-            rule_id=rule_id,
-            account_id=account_id,
+            rule_id=key[0],
+            account_id=account.id,
             server=account.server,
             login=account.login,
             started_at=now,
-            last_deal=newest.get(account_id, 0),
+            last_deal=newest[place],
             updated_at=now,
         )
-        for pair, (rule_id, account_id) in enumerate(_keys(desk))
-        if (account := desk.accounts[table.account_index[pair]]) is not None
-        and table.rule_type(pair) in LOSS_RULES
-        and (rule_id, account_id) not in stored
+        for pair, (key, place) in enumerate(zip(keys, places, strict=True))
+        if (account := desk.accounts[place]) is not None
+        and key not in stored
+        and desk.pairs.rule_type(pair) in LOSS_RULES
     ]
 
 

@@ -18,10 +18,8 @@ from accounts.sessions.poll import Attempt, AttemptResult, Poll, RosterChange
 from accounts.sessions.states import Reason, SessionState
 from accounts.sessions.table import SessionTable
 from accounts.sessions.transitions import Moment, Transitions
-from accounts.terminals.readings import DEAL_DTYPE, ReadingBatch, Rows
+from accounts.terminals.readings import DEAL_DTYPE, STALE_AFTER_SECONDS, ReadingBatch, Rows
 
-# Older than this a reading is stale, and a session without a newer one is not connected.
-STALE_SECONDS = 2.0
 CONSISTENT_READINGS = 2
 READ_WAIT_SECONDS = 0.15
 _NO_DEALS_YET = np.iinfo(np.int64).max
@@ -150,7 +148,7 @@ class SessionPool:
             session["verdict"][rows] = Verdict.SILENT
             return accepted, no_deals, False
         request, raw = answered
-        if moment.monotonic - request.moment.monotonic >= STALE_SECONDS:
+        if moment.monotonic - request.moment.monotonic >= STALE_AFTER_SECONDS:
             self._count(request.rows, np.full(len(request.rows), Verdict.SILENT, dtype=np.int8))
             return accepted, no_deals, False
         batch, verdicts = self._checked(request, raw)
@@ -219,7 +217,7 @@ class SessionPool:
         for row in np.flatnonzero(accepted & (state != SessionState.CONNECTED)).tolist():
             self._transitions.proven(row, moment)
         is_lost = (state == SessionState.CONNECTED) & (
-            moment.monotonic - session["good_at"] >= STALE_SECONDS
+            moment.monotonic - session["good_at"] >= STALE_AFTER_SECONDS
         )
         is_unproven = (state != SessionState.CONNECTED) & (session["proven_by"] <= moment.monotonic)
         for row in np.flatnonzero(is_lost | is_unproven).tolist():

@@ -13,6 +13,9 @@ from enum import IntEnum
 import numpy as np
 import numpy.typing as npt
 
+# An older reading is stale: what it said is not known any more.
+STALE_AFTER_SECONDS = 2.0
+
 
 class Outcome(IntEnum):
     """How a terminal answered when it was asked for a reading."""

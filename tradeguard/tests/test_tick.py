@@ -1,8 +1,7 @@
 """The whole tick against the simulated trade server, from price to hot state and ledger."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -10,116 +9,23 @@ import pytest
 from django.db import OperationalError
 from redis import RedisError
 
-from accounts.models import ConnectedAccount, User
-from accounts.models.connection import ConnectionState
+from accounts.models import ConnectedAccount
 from accounts.publishing import mark_watched
 from accounts.redis import readings_key, redis_client
-from accounts.sessions.process import close_sessions, open_sessions
-from accounts.terminals.registry import register, unregister
 from accounts.terminals.simulated.faults import FaultKind
-from accounts.terminals.simulated.server import TradeServer
-from accounts.tests.factories import SECRET, make_account, make_user
-from groups.models import AccountGroup
+from accounts.tests.factories import make_user
 from notifications.models import Notification
 from risk.live import account_risk, group_risk
-from risk.models import RiskRule, RuleBreach, RuleState
-from risk.state_store import stored_cursors
-from tradeguard.tick.runner import HostTick
+from risk.models import RuleBreach, RuleState
+from tradeguard.tests.stage import SERVER, START, Stage, daily_loss, group_of, staged
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-START = datetime(2026, 11, 18, 12, 0, tzinfo=UTC)
-SERVER = "Example-Demo"
-
-
-@dataclass
-class Stage:
-    """A trade server, its clock, and the tick of the host that watches it."""
-
-    server: TradeServer
-    clock: list[float]
-    tick: HostTick | None = None
-    seconds: float = field(default=0.0)
-
-    @property
-    def now(self) -> datetime:
-        return datetime.fromtimestamp(self.clock[0], UTC)
-
-    def start_worker(self) -> None:
-        # Accounts are opened, and funded, two days before anybody watches them.
-        self.clock[0] = max(self.clock[0], START.timestamp())
-        sessions = open_sessions("local", load_cursors=stored_cursors, is_inline=True)
-        self.tick = HostTick("local", sessions)
-
-    def kill_worker(self) -> None:
-        """Let go of everything in memory, as a killed process does."""
-        close_sessions()
-        self.tick = None
-
-    def run(self, ticks: int = 1, seconds: float = 0.2) -> Any:
-        if self.tick is None:
-            self.start_worker()
-        assert self.tick is not None
-        for _ in range(ticks):
-            self.clock[0] += seconds
-            result = self.tick.run(self.now, self.clock[0])
-        return result
-
-    def open(self, user: User, name: str, **terms: Any) -> ConnectedAccount:
-        account = make_account(user, name, state=ConnectionState.CONNECTING, with_key=True)
-        self.server.create_account(
-            account.login, SECRET, SERVER, name, **{"deposit": 100_000.0, **terms}
-        )
-        return account
-
-    def buy(self, account: ConnectedAccount, lots: float, symbol: str = "EURUSD") -> int:
-        bid_ask = self.server.call("symbol_tick", account.login, symbol)
-        request = {
-            "action": 1,
-            "symbol": symbol,
-            "volume": lots,
-            "type": 0,
-            "price": bid_ask[2],
-            "type_filling": 1,
-        }
-        result = self.server.call("order_send", account.login, request)
-        assert result[0] == 10009, result
-        return int(result[2])
 
 
 @pytest.fixture
 def stage() -> Iterator[Stage]:
-    clock = [(START - timedelta(days=2)).timestamp()]
-    server = TradeServer(seed=7, clock=lambda: clock[0], feed=False)
-    server.set_prices("EURUSD", 1.10000, 1.10002)
-    register("local", server)
-    redis_client().flushdb()
-    stage = Stage(server, clock)
-    yield stage
-    stage.kill_worker()
-    unregister("local")
-    server.close()
-
-
-def daily_loss(user: User, limit: str = "0.05", **fields: Any) -> RiskRule:
-    parameters = {"amount_kind": "fraction_of_initial", "comparison": "below"}
-    rule = RiskRule(
-        user=user,
-        name="Daily loss",
-        rule_type=RiskRule.Type.MAX_DAILY_LOSS,
-        limit=Decimal(limit),
-        parameters=parameters | fields.pop("parameters", {}),
-        **{"applies_to_all_accounts": True, **fields},
-    )
-    rule.full_clean()
-    rule.save()
-    return rule
-
-
-def group_of(user: User, *accounts: ConnectedAccount) -> AccountGroup:
-    group = AccountGroup.objects.create(user=user, name="Desk")
-    group.accounts.set(accounts)
-    return group
+    with staged() as stage:
+        yield stage
 
 
 def test_it_shows_the_weakest_account_from_safe_to_violated(stage: Stage) -> None:
@@ -166,28 +72,6 @@ def test_it_latches_once_and_tells_once(stage: Stage) -> None:
     assert account_risk(account, now=stage.now)["status"] == "violated"
 
 
-def test_it_stays_violated_and_keeps_its_baseline_over_a_killed_worker(stage: Stage) -> None:
-    alice = make_user()
-    account = stage.open(alice, "Bold")
-    daily_loss(alice)
-    stage.run(3)
-    stage.buy(account, 10.0)
-    stage.server.set_prices("EURUSD", 1.09000, 1.09002)
-    stage.run()
-    before = RuleState.objects.values().get()
-    stage.kill_worker()
-    stage.server.set_prices("EURUSD", 1.12000, 1.12002)
-    stage.clock[0] += 30
-    assert account_risk(account, now=stage.now)["status"] == "violated"
-    stage.run(4)
-    after = RuleState.objects.values().get()
-    for name in ("day_balance", "day_equity", "day_started_at", "started_at", "peak", "deposits"):
-        assert after[name] == before[name], name
-    assert RuleBreach.objects.count() == 1
-    assert Notification.objects.filter(type="risk_breach").count() == 1
-    assert account_risk(account, now=stage.now)["status"] == "violated"
-
-
 def test_it_shows_the_violation_while_a_restarted_worker_knows_nothing_yet(stage: Stage) -> None:
     alice = make_user()
     account, other = stage.open(alice, "Bold"), stage.open(alice, "Calm")
@@ -209,21 +93,21 @@ def test_it_shows_the_violation_while_a_restarted_worker_knows_nothing_yet(stage
     assert group_risk(group, now=stage.now)["status"] == "violated"
 
 
-def test_it_counts_a_deposit_once_also_over_a_killed_worker(stage: Stage) -> None:
+def test_it_counts_no_deposit_again_for_a_rule_that_came_after_it(stage: Stage) -> None:
     alice = make_user()
+    stage.clock[0] = (START - timedelta(hours=1)).timestamp()  # funded today
     account = stage.open(alice, "Bold")
-    daily_loss(alice)
     stage.run(3)
-    stage.server.deposit(account.login, 5_000.0)
-    stage.run(2)
+    daily_loss(alice, limit="0.01")
+    stage.run(6, seconds=0.6)
+    before = RuleState.objects.values("day_deposits", "last_deal").get()
+    assert before["day_deposits"] == 100_000.0
     stage.kill_worker()
-    stage.server.withdraw(account.login, 2_000.0)
-    stage.clock[0] += 60
-    stage.run(4)
-    state = RuleState.objects.get()
-    assert (state.day_deposits, state.day_withdrawals) == (5_000.0, -2_000.0)
+    stage.run(6, seconds=0.6)
+    assert RuleState.objects.values("day_deposits", "last_deal").get() == before
     (rule,) = account_risk(account, now=stage.now)["rules"]
-    assert (rule["used"], rule["floor"]) == (0.0, 98_000.0)
+    assert (rule["status"], rule["floor"]) == ("safe", 99_000.0)
+    assert not RuleBreach.objects.exists()
 
 
 def test_it_is_unknown_and_never_zero_when_the_reading_is_stale(stage: Stage) -> None:
@@ -260,67 +144,6 @@ def test_it_says_unknown_under_a_fault_and_recovers(stage: Stage, fault: FaultKi
     assert account_risk(faulty, now=stage.now)["status"] == "safe"
     types = set(Notification.objects.values_list("type", flat=True))
     assert types == {"connection_lost", "connection_restored"}
-
-
-def test_it_begins_a_new_day_at_the_reset_and_clears_the_daily_latch(stage: Stage) -> None:
-    alice = make_user()
-    account = stage.open(alice, "Bold")
-    daily_loss(alice, parameters={"reset_time": "13:00", "reset_zone": "UTC"})
-    stage.run(3)
-    stage.buy(account, 10.0)
-    stage.server.set_prices("EURUSD", 1.09000, 1.09002)
-    stage.run()
-    assert RuleBreach.objects.latched().count() == 1
-    position = stage.server.call("positions", account.login, None, None, None)[0]
-    request = {
-        "action": 1,
-        "symbol": "EURUSD",
-        "volume": 10.0,
-        "type": 1,
-        "price": 1.09,
-        "position": position[0],
-        "type_filling": 1,
-    }
-    assert stage.server.call("order_send", account.login, request)[0] == 10009
-    stage.clock[0] = START.timestamp() + 3599.9
-    stage.run(3)
-    assert RuleBreach.objects.latched().count() == 0
-    state = RuleState.objects.get()
-    assert state.day_started_at == START + timedelta(hours=1)
-    assert state.day_balance == pytest.approx(89_980.0)
-    assert account_risk(account, now=stage.now)["status"] == "safe"
-
-
-def test_it_works_a_missed_reset_out_from_deals_and_bars(stage: Stage) -> None:
-    alice = make_user()
-    account = stage.open(alice, "Bold")
-    daily_loss(
-        alice,
-        parameters={"reference": "equity", "reset_time": "13:00", "reset_zone": "UTC"},
-    )
-    stage.run(3)
-    stage.buy(account, 1.0)
-    stage.run()
-    stage.kill_worker()
-    stage.clock[0] = START.timestamp() + 3600
-    stage.server.set_prices("EURUSD", 1.10500, 1.10502)
-    stage.server.step()
-    stage.clock[0] += 60
-    stage.server.set_prices("EURUSD", 1.10300, 1.10302)
-    stage.server.step()
-    stage.clock[0] += 1200
-    stage.run(4)
-    for _ in range(50):
-        stage.run()
-        state = RuleState.objects.get()
-        if state.is_reconstructed:
-            break
-    assert state.is_reconstructed
-    assert state.day_balance == pytest.approx(100_000.0)
-    assert state.day_equity == pytest.approx(100_498.0, abs=1.0)
-    (rule,) = account_risk(account, now=stage.now)["rules"]
-    assert rule["status"] == "safe"
-    assert rule["reconstructed"]
 
 
 def test_it_loses_no_violation_when_the_database_is_away(
