@@ -8,6 +8,15 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from accounts.models import User
 
 NOT_SIGNED_IN = 4401
+NOT_FOUND = 4404
+
+
+class NothingHereConsumer(AsyncWebsocketConsumer):
+    """Any address that is none: closed with 4404, as somebody else's rows are."""
+
+    async def connect(self) -> None:
+        await self.accept()
+        await self.close(code=NOT_FOUND)
 
 
 async def accept_signed_in(consumer: AsyncWebsocketConsumer) -> User | None:
@@ -24,11 +33,13 @@ async def accept_signed_in(consumer: AsyncWebsocketConsumer) -> User | None:
 
 
 async def is_still_signed_in(consumer: AsyncWebsocketConsumer) -> bool:
-    """Tell whether the session that opened this socket still holds: no log-out, no new password.
+    """Tell whether who opened this socket may still look: no log-out, no new password.
 
-    A program's token is checked when it connects, not again.
+    A program's token opens sockets for as long as it is valid; those that are open stay open.
     """
     scope: Any = consumer.scope
+    if (recheck := scope.get("recheck")) is not None:
+        return bool(await database_sync_to_async(recheck)())
     session = scope.get("session")
     if session is None:
         return True

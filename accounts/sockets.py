@@ -3,6 +3,9 @@
 A program sends the access token of `POST /api/v1/auth/token` as `Authorization: Bearer <token>` or,
 where headers cannot be set, as the subprotocols `tradeguard.jwt, <token>`. Never in the address:
 addresses end up in logs.
+
+A browser sends its cookies from whatever page opens a socket, so a session counts only from pages
+of our own. A token is sent by nobody but who has it, and programs have no page: no origin is asked.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
@@ -10,10 +13,13 @@ from typing import Any
 
 from channels.auth import AuthMiddlewareStack
 from channels.db import database_sync_to_async
+from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
+from django.http.request import split_domain_port, validate_host
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework_simplejwt.authentication import JWTAuthentication
 from rest_framework_simplejwt.exceptions import InvalidToken
+from rest_framework_simplejwt.tokens import Token
 
 from accounts.models import User
 
@@ -27,7 +33,10 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class SocketAuthentication:
-    """Set `scope["user"]`; a token that is not valid gives nobody, not the session's user."""
+    """Set `scope["user"]`; a token that is not valid gives nobody, not the session's user.
+
+    With a token there is `scope["recheck"]`, too: it tells whether the user may still look.
+    """
 
     def __init__(self, inner: Application) -> None:
         self.inner = inner
@@ -38,13 +47,35 @@ class SocketAuthentication:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         header = _bearer(scope["headers"])
         offered = _offered(scope.get("subprotocols", ()))
-        token = header or offered
-        if token is None:
-            await self.with_session(scope, receive, send)
+        shown = header or offered
+        if shown is None:
+            if _is_own_page(scope):
+                await self.with_session(scope, receive, send)
+            else:
+                await send({"type": "websocket.close"})  # before it is open: a 403
             return
-        user = await database_sync_to_async(_user_of)(token)
+        known: Scope = {"user": AnonymousUser()}
+        token = _validated(shown)
+        if token is not None:
+            known["user"] = await database_sync_to_async(_user_of)(token)
+            known["recheck"] = lambda: _user_of(token).is_authenticated
         answer = _with_subprotocol(send) if offered else send
-        await self.inner({**_without_token(scope), "user": user}, receive, answer)
+        await self.inner({**_without_token(scope), **known}, receive, answer)
+
+
+def _is_own_page(scope: Scope) -> bool:
+    """Tell whether a page of this very site, host and port, opens the socket."""
+    headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
+    origin, host = headers.get(b"origin", ""), headers.get(b"host", "").lower()
+    if origin in settings.CSRF_TRUSTED_ORIGINS:
+        return True
+    scheme, _, page = origin.lower().partition("://")
+    default_port = {"http": ":80", "https": ":443"}.get(scheme)
+    if default_port is None or not validate_host(
+        split_domain_port(host)[0], settings.ALLOWED_HOSTS
+    ):
+        return False
+    return page.removesuffix(default_port) == host.removesuffix(default_port)
 
 
 def _bearer(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
@@ -63,10 +94,17 @@ def _offered(subprotocols: Iterable[str]) -> str | None:
     return next((each for each in offered if each != SUBPROTOCOL), "")
 
 
-def _user_of(token: str) -> User | AnonymousUser:
-    authentication = JWTAuthentication()
+def _validated(shown: str) -> Token | None:
     try:
-        user = authentication.get_user(authentication.get_validated_token(token.encode()))
+        return JWTAuthentication().get_validated_token(shown.encode())
+    except InvalidToken:
+        return None
+
+
+def _user_of(token: Token) -> User | AnonymousUser:
+    """Return the user, unless switched off or given another password since."""
+    try:
+        user = JWTAuthentication().get_user(token)
     except (InvalidToken, AuthenticationFailed):
         return AnonymousUser()
     return user if isinstance(user, User) else AnonymousUser()

@@ -42,8 +42,7 @@ class NotificationConsumer(AsyncWebsocketConsumer):
         """Nothing is listened to."""
 
     async def user_notification(self, event: dict[str, Any]) -> None:
-        if not await is_still_signed_in(self):
-            await self.close(code=NOT_SIGNED_IN)
+        if not await self._may_look():
             return
         notification = json.loads(event["payload"])
         unread = await _count_unread(self.user)
@@ -61,6 +60,8 @@ class NotificationConsumer(AsyncWebsocketConsumer):
         await self._send_count(unread)
 
     async def user_account_connection(self, event: dict[str, Any]) -> None:
+        if not await self._may_look():
+            return
         connection = json.loads(event["payload"])
         if not self.is_html:
             await self.send(
@@ -71,6 +72,12 @@ class NotificationConsumer(AsyncWebsocketConsumer):
             f"a{short(connection['account_id'])}-link", connection["state"], age_seconds=0.0
         )
         await self.send(text_data=compact_json([cell.patch()]))
+
+    async def _may_look(self) -> bool:
+        if await is_still_signed_in(self):
+            return True
+        await self.close(code=NOT_SIGNED_IN)
+        return False
 
     async def _send_count(self, unread: int) -> None:
         text = "" if unread == 0 else "99+" if unread > 99 else str(unread)

@@ -19,6 +19,7 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.utils import timezone
 
 from accounts.consumers import (
+    NOT_FOUND,
     NOT_SIGNED_IN,
     accept_signed_in,
     compact_json,
@@ -35,7 +36,6 @@ HEARTBEAT_SECONDS = 0.5
 WATCH_EVERY_SECONDS = 5.0
 # When nothing is fresh any more, messages bring what is new; this is only for lost ones.
 REREAD_UNKNOWN_SECONDS = 5.0
-NOT_FOUND = 4404
 FAILED = 1011
 
 RiskObject = dict[str, Any]

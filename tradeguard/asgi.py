@@ -2,7 +2,6 @@ import os
 from typing import Any
 
 from channels.routing import ProtocolTypeRouter, URLRouter
-from channels.security.websocket import AllowedHostsOriginValidator
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradeguard.settings")
@@ -15,6 +14,6 @@ router: Any = URLRouter(websocket_urlpatterns)
 application = ProtocolTypeRouter(
     {
         "http": django_application,
-        "websocket": AllowedHostsOriginValidator(SocketAuthentication(router)),
+        "websocket": SocketAuthentication(router),
     }
 )

@@ -1,7 +1,8 @@
 from typing import Any
 
-from django.urls import path
+from django.urls import path, re_path
 
+from accounts.consumers import NothingHereConsumer
 from notifications.consumers import NotificationConsumer
 from risk.consumers import AccountConsumer, GroupConsumer, GroupListConsumer
 
@@ -10,10 +11,12 @@ _group: Any = GroupConsumer.as_asgi()
 _groups: Any = GroupListConsumer.as_asgi()
 _account: Any = AccountConsumer.as_asgi()
 _notifications: Any = NotificationConsumer.as_asgi()
+_nothing: Any = NothingHereConsumer.as_asgi()
 
 websocket_urlpatterns: list[Any] = [
     path("ws/group/<uuid:group_id>", _group),
     path("ws/groups", _groups),
     path("ws/account/<uuid:account_id>", _account),
     path("ws/notifications", _notifications),
+    re_path("", _nothing),
 ]

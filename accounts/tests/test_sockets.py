@@ -1,5 +1,6 @@
 import logging
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,11 +11,15 @@ from django.db import connections
 from django.test import Client
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
 
+from accounts.consumers import is_still_signed_in
 from accounts.models import User
 from accounts.sockets import SUBPROTOCOL, SocketAuthentication
 from accounts.tests.factories import make_user
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+OWN_PAGE = {"Host": "testserver:8000", "Origin": "http://testserver:8000"}
 
 
 class Inner:
@@ -33,7 +38,8 @@ async def connect(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the scope that the consumer sees and the acceptance that the client gets."""
     offered = subprotocols or []
-    pairs = [(name.lower().encode(), text.encode()) for name, text in (headers or {}).items()]
+    given = {**OWN_PAGE, **(headers or {})}
+    pairs = [(name.lower().encode(), text.encode()) for name, text in given.items() if text]
     if offered:
         pairs.append((b"sec-websocket-protocol", ", ".join(offered).encode()))
     scope = {
@@ -132,3 +138,66 @@ async def test_a_wrong_token_is_not_mended_by_a_session(user: User) -> None:
     headers = {"Cookie": f"{settings.SESSION_COOKIE_NAME}={cookie}", "Authorization": "Bearer x"}
     scope, _ = await connect(headers=headers)
     assert not scope["user"].is_authenticated
+
+
+@pytest.mark.parametrize(
+    ("origin", "host"),
+    [
+        ("http://evil.example", "testserver:8000"),
+        ("http://testserver:9000", "testserver:8000"),  # what else runs on this machine
+        ("https://testserver", "testserver:8000"),
+        ("http://evil.example:8000", "evil.example:8000"),  # its name made to point at us
+        ("http://testserver:8000.evil.example", "testserver:8000"),
+        ("null", "testserver:8000"),
+        ("", "testserver:8000"),
+        ("file://testserver:8000", "testserver:8000"),
+        ("http://[", "testserver:8000"),
+    ],
+)
+async def test_it_takes_a_session_from_no_page_but_our_own(
+    user: User, token: str, origin: str, host: str
+) -> None:
+    browser = Client()
+    await database_sync_to_async(browser.force_login)(user)
+    cookie = browser.cookies[settings.SESSION_COOKIE_NAME].value
+    page = {"Origin": origin, "Host": host}
+    cookies = {"Cookie": f"{settings.SESSION_COOKIE_NAME}={cookie}"}
+    scope, answer = await connect(headers={**page, **cookies})
+    assert (scope, answer["type"]) == ({}, "websocket.close")
+    # A program has no page, and a token comes from who has it.
+    scope, _ = await connect(headers={**page, "Authorization": f"Bearer {token}"})
+    assert scope["user"] == user
+
+
+@pytest.mark.parametrize(
+    ("origin", "host"),
+    [
+        ("https://testserver", "testserver"),
+        ("https://testserver:443", "testserver"),
+        ("http://TestServer", "testserver:80"),
+        ("https://desk.example", "testserver:8000"),
+    ],
+)
+async def test_it_takes_a_session_from_our_own_pages(
+    user: User, settings: Any, origin: str, host: str
+) -> None:
+    settings.CSRF_TRUSTED_ORIGINS = ["https://desk.example"]
+    _, answer = await connect(headers={"Origin": origin, "Host": host})
+    assert answer["type"] == "websocket.accept"
+
+
+@pytest.mark.parametrize("end", ["inactive", "password", "deleted"])
+async def test_it_notices_when_a_programs_user_may_look_no_more(
+    user: User, token: str, end: str
+) -> None:
+    scope, _ = await connect(headers={"Authorization": f"Bearer {token}"})
+    consumer: Any = SimpleNamespace(scope=scope)
+    assert await is_still_signed_in(consumer)
+    if end == "inactive":
+        await User.objects.aupdate(is_active=False)
+    elif end == "password":
+        user.set_password("another long one")
+        await user.asave()
+    else:
+        await user.adelete()
+    assert not await is_still_signed_in(consumer)

@@ -8,6 +8,7 @@ from channels.layers import get_channel_layer
 from channels.testing import WebsocketCommunicator
 from django.contrib.auth.models import AnonymousUser
 from django.db import connections
+from django.test import Client
 
 from accounts.models import User
 from notifications.consumers import NotificationConsumer
@@ -22,10 +23,12 @@ async def _close_connections() -> AsyncIterator[None]:
     await database_sync_to_async(connections.close_all)()
 
 
-async def open_socket(user: object, query: str = "") -> Any:
+async def open_socket(user: object, query: str = "", session: object = None) -> Any:
     communicator_of: Any = WebsocketCommunicator  # the package has no types
     socket = communicator_of(NotificationConsumer.as_asgi(), f"/ws/notifications{query}")
     socket.scope["user"] = user
+    if session is not None:
+        socket.scope["session"] = session
     accepted, _ = await socket.connect(timeout=5)
     assert accepted
     return socket
@@ -85,3 +88,17 @@ async def test_it_moves_the_dot_of_an_account(alice: User) -> None:
     }
     await page.disconnect(timeout=5)
     await program.disconnect(timeout=5)
+
+
+async def test_it_tells_nothing_more_after_signing_out(alice: User, client: Client) -> None:
+    await database_sync_to_async(client.force_login)(alice)
+    session = client.session
+    page = await open_socket(alice, "?format=html", session)
+    await page.receive_from(timeout=5)
+    await database_sync_to_async(session.delete)()
+    layer = get_channel_layer()
+    assert layer is not None
+    connection = {"account_id": "0123456789", "name": "Alpha", "state": "error", "reason": ""}
+    message = {"type": "user.account_connection", "payload": json.dumps(connection)}
+    await layer.group_send(f"user.{alice.pk}", message)
+    assert (await page.receive_output(timeout=5))["code"] == 4401
