@@ -123,6 +123,8 @@ CACHES = {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": REDIS_URL,
         "KEY_PREFIX": "cache",
+        # A Redis that hangs must not hang the requests that it counts.
+        "OPTIONS": {"socket_timeout": 1.0, "socket_connect_timeout": 1.0},
     }
 }
 CHANNEL_LAYERS = {
@@ -190,11 +192,21 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
-EMAIL_CONFIG = env.email_url("EMAIL_URL", default="consolemail://")
+EMAIL_CONFIG = env.email_url(
+    "EMAIL_URL", default="consolemail://" if EMBEDDED else environ.Env.NOTSET
+)
 vars().update(EMAIL_CONFIG)
-DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="TradeGuard <tradeguard@localhost>")
-# Where links in e-mails lead.
-PUBLIC_URL = env.str("PUBLIC_URL", default=f"http://127.0.0.1:{env.int('PORT', default=8000)}")
+DEFAULT_FROM_EMAIL = env.str(
+    "DEFAULT_FROM_EMAIL",
+    default="TradeGuard <tradeguard@localhost>" if EMBEDDED else environ.Env.NOTSET,
+)
+# Where links in e-mails lead. PORT is checked by `serve`, which can say what is wrong with it.
+PUBLIC_URL = env.str(
+    "PUBLIC_URL",
+    default=f"http://127.0.0.1:{env.str('PORT', default='') or 8000}"
+    if EMBEDDED
+    else environ.Env.NOTSET,
+)
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -248,7 +260,7 @@ SPECTACULAR_SETTINGS = {
 }
 
 # The machines that hold terminals; each runs a worker on the queue `terminals.<name>`.
-TERMINAL_HOSTS = env.list("TERMINAL_HOSTS", default=["local"])
+TERMINAL_HOSTS = env.list("TERMINAL_HOSTS", default=["local"] if EMBEDDED else environ.Env.NOTSET)
 TERMINAL_HOST = env.str("TERMINAL_HOST", default=TERMINAL_HOSTS[0])
 TICK_INTERVAL_SECONDS = env.float("TICK_INTERVAL_SECONDS", default=0.2)
 # Where the simulated broker keeps its books and the address it listens on.
