@@ -5,6 +5,7 @@ from risk.views import live, rules
 urlpatterns = [
     path("groups/cards", live.group_cards, name="group-cards"),
     path("groups/<uuid:group_id>/risk-panel", live.group_panel, name="group-risk-panel"),
+    path("accounts/statuses", live.account_statuses, name="account-statuses"),
     path("accounts/<uuid:account_id>/risk-panel", live.account_panel, name="account-risk-panel"),
     path("accounts/<uuid:account_id>/consequences", live.consequences, name="account-consequences"),
     path("rules", rules.rule_list, name="rule-list"),

@@ -28,6 +28,11 @@ class AccountRow:
     equity: Cell
 
     @property
+    def status(self) -> Cell:
+        """How safe the account is: told by another address, and so not one of `cells`."""
+        return Cell(f"a{short(self.account.pk)}-status", ("Unknown",), "unknown")
+
+    @property
     def cells(self) -> tuple[Cell, ...]:
         return (self.connection, self.age, self.equity)
 

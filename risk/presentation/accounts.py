@@ -38,6 +38,11 @@ def account_parts(risk: RiskObject, *, now: datetime) -> list[Part]:
     ]
 
 
+def account_status(risk: RiskObject) -> Cell:
+    """Return how safe an account is, for its row in the list of accounts."""
+    return status_cell(f"a{short(risk['account_id'])}-status", shown_status(risk))
+
+
 def _title_part(risk: RiskObject) -> Part:
     title = Cell("page-title", (page_title(risk["status"], risk["name"]),), risk["status"])
     return Part("live-title", "risk/parts/title.html", "title", {"title": title}, (title,))

@@ -7,6 +7,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
+from accounts.screen.parts import short
 from accounts.tests.factories import NOW, make_account
 from groups.tests.factories import make_group
 from risk.tests.factories import make_breach, make_rule
@@ -48,11 +49,31 @@ def test_it_shows_no_number_of_a_stale_reading_as_live(alice: User, page: Client
 
     html = page.get(f"/groups/{group.pk}/risk-panel").content.decode()
 
-    assert "212.40 USD left" not in html
+    assert "4 % left" not in html
+    assert '<span id="w-equity" class="">—</span>' in html
     assert ">212.40" not in html
     assert "last known 2 s ago" in html
     assert "All figures are stale" in html
     assert "No answer" in html
+
+
+def test_it_lists_how_safe_each_account_is(alice: User, charlie: User, page: Client) -> None:
+    near, silent, unruled = (
+        make_account(alice, name, state="connected") for name in ("Near", "Silent", "Unruled")
+    )
+    make_account(charlie, "Foreign", state="connected")
+    rule = make_rule(alice, accounts=[near, silent])
+    leave_readings([near, unruled], [rule], read_at=NOW.timestamp())
+
+    patches = page.get("/accounts/statuses").json()
+
+    assert sorted(patches) == sorted(
+        [
+            [f"a{short(near.pk)}-status", "Critical", "critical"],
+            [f"a{short(silent.pk)}-status", "Unknown", "unknown"],
+            [f"a{short(unruled.pk)}-status", "Not watched", "none"],
+        ]
+    )
 
 
 def test_it_shows_an_account_with_its_positions(alice: User, page: Client) -> None:

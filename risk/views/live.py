@@ -3,15 +3,16 @@
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
+from accounts.selectors import accounts_of
 from accounts.views.lookups import own_account, signed_in
 from groups.models import AccountGroup
-from risk.live import account_risk, group_risk, group_summaries
-from risk.presentation.accounts import account_parts
+from risk.live import account_risk, account_risks, group_risk, group_summaries
+from risk.presentation.accounts import account_parts, account_status
 from risk.presentation.consequences import account_consequences
 from risk.presentation.groups import card_part, group_parts
 
@@ -42,6 +43,15 @@ def account_panel(request: HttpRequest, account_id: UUID) -> HttpResponse:
     parts = account_parts(account_risk(account, now=now), now=now)
     context = {"parts": parts, "socket_path": f"/ws/account/{account.pk}"}
     return render(request, "risk/panel.html", context)
+
+
+@login_required
+@require_safe
+def account_statuses(request: HttpRequest) -> JsonResponse:
+    """Return how safe each account is, as patches of the cells in the list of accounts."""
+    accounts = list(accounts_of(signed_in(request)))
+    risks = account_risks(accounts, now=timezone.now())
+    return JsonResponse([account_status(risk).patch() for risk in risks], safe=False)
 
 
 @login_required

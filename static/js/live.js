@@ -135,12 +135,17 @@
 
   // --- lists that ask for their numbers ---
 
+  async function ask(address) {
+    const answer = await fetch(address, { headers: { Accept: "application/json" } });
+    return answer.ok && !answer.redirected ? answer.json() : null;
+  }
+
   async function poll(panel) {
     if (document.hidden) return;
     try {
-      const answer = await fetch(panel.dataset.poll, { headers: { Accept: "application/json" } });
-      if (!answer.ok || answer.redirected) return;
-      (await answer.json()).forEach(applyPatch);
+      const answers = await Promise.all(panel.dataset.poll.split(" ").map(ask));
+      if (answers.includes(null)) return;
+      answers.flat().forEach(applyPatch);
       hear(panel);
     } catch {
       // The watchdog says it.
