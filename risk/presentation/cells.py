@@ -5,7 +5,14 @@ from typing import Any
 
 from accounts.figures import UNKNOWN
 from accounts.screen.parts import Cell
-from risk.core.figures import amount_text, left_percent_text, left_text, plain_text, used_text
+from risk.core.figures import (
+    amount_text,
+    left_percent_text,
+    left_text,
+    plain_text,
+    used_percent_text,
+    used_text,
+)
 
 RiskObject = Mapping[str, Any]
 
@@ -55,7 +62,7 @@ def status_cell(id_: str, status: str) -> Cell:
 def bar_cell(id_: str, rule: RiskObject, *, is_compact: bool = False) -> Cell:
     """Show one rule on one account: percent left, amount left, status and the bar.
 
-    A compact one leaves the currency to the column of the equity.
+    A compact one stands in a table that says "left", and whose equity names the currency.
     """
     buffer, left, unit = rule.get("buffer"), rule.get("left"), str(rule.get("unit") or "")
     if buffer is None:
@@ -64,13 +71,13 @@ def bar_cell(id_: str, rule: RiskObject, *, is_compact: bool = False) -> Cell:
         # A margin level is read as such; "2,352 % left" would say nothing to anybody.
         level = left_text(rule["used"], 0) + " %" if rule.get("used") is not None else UNKNOWN
         texts = (level, "" if is_compact else f"limit {limit_amount(rule['limit'], unit)}")
-    elif left is None:
-        texts = (_percent(buffer), "")
-    elif left < 0:
-        texts = (_percent(buffer), f"{used_amount(-left, unit)} over")
+    elif is_compact:
+        words = left_amount(left, unit if unit in COUNTED else "") if left is not None else ""
+        texts = (_percent(buffer), words)
+    elif left is not None and left < 0:
+        texts = (f"{used_percent_text(-buffer)} over", used_amount(-left, unit))
     else:
-        words = left_amount(left, unit if unit in COUNTED or not is_compact else "")
-        texts = (_percent(buffer), words if is_compact else f"{words} left")
+        texts = (f"{_percent(buffer)} left", left_amount(left, unit) if left is not None else "")
     status = str(rule.get("status", "unknown"))
     # A violation stays one while its numbers are not known.
     share = 100.0 if buffer is None and status == "violated" else used_percent(buffer)

@@ -18,7 +18,7 @@ from risk.presentation.cells import (
     status_cell,
     used_amount,
 )
-from risk.presentation.headlines import group_headline, page_title
+from risk.presentation.headlines import group_headline, is_stale, page_title
 
 
 def group_parts(risk: RiskObject) -> list[Part]:
@@ -101,7 +101,7 @@ def _weakest_part(risk: RiskObject) -> Part:
     if not weakest or not rule:
         return Part("group-weakest", "risk/parts/weakest.html", "none", {"risk": risk})
     unit = str(rule.get("unit") or "")
-    ages = {item["id"]: item.get("reading_age_seconds") for item in risk["accounts"]}
+    account = next((item for item in risk["accounts"] if item["id"] == weakest["id"]), {})
     context = {
         "risk": risk,
         "weakest": weakest,
@@ -114,8 +114,9 @@ def _weakest_part(risk: RiskObject) -> Part:
         "limit": Cell("w-limit", (limit_amount(rule.get("limit"), unit),)),
         "left": Cell("w-left", (left_amount(rule.get("left"), unit),)),
         "floor": Cell("w-floor", (limit_amount(rule.get("floor"), unit),)),
+        "equity": Cell("w-equity", (UNKNOWN if is_stale(account) else _equity(account),)),
         "has_floor": rule.get("floor") is not None,
-        "age": age_cell("w-age", ages.get(weakest["id"])),
+        "age": age_cell("w-age", account.get("reading_age_seconds")),
     }
     key = part_key(weakest["id"], weakest["name"], rule["rule_id"], context["has_floor"])
     return Part(

@@ -54,22 +54,22 @@ def make_risk(*rules: dict[str, Any], **fields: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("fields", "texts", "value"),
     [
-        ({}, ("4 %", "212.40 USD left"), 95.8),
+        ({}, ("4 % left", "212.40 USD"), 95.8),
         ({"buffer": None, "left": None}, ("—", "not known"), None),
         (
             {"buffer": None, "left": None, "status": "violated"},
             ("—", "not known"),
             100.0,
         ),
-        ({"buffer": -0.04, "left": -200.001}, ("−4 %", "200.01 USD over"), 100.0),
-        ({"buffer": 1.0, "left": 5000.0}, ("100 %", "5,000.00 USD left"), 0.0),
+        ({"buffer": -0.04, "left": -200.001}, ("4 % over", "200.01 USD"), 100.0),
+        ({"buffer": 1.0, "left": 5000.0}, ("100 % left", "5,000.00 USD"), 0.0),
         (
             {"unit": "positions", "buffer": -1 / 6, "left": -1.0},
-            ("−17 %", "1 position over"),
+            ("17 % over", "1 position"),
             100.0,
         ),
         ({"unit": "%", "used": 163.46, "limit": 150.0}, ("163 %", "limit 150 %"), 95.8),
-        ({"unit": "x", "buffer": 0.5, "left": 5.0}, ("50 %", "5.00× left"), 50.0),
+        ({"unit": "x", "buffer": 0.5, "left": 5.0}, ("50 % left", "5.00×"), 50.0),
     ],
 )
 def test_it_never_shows_more_than_there_is(
