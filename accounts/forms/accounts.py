@@ -46,7 +46,7 @@ class AccountForm(ModelForm, ServiceForm):
             "is_active": "Watch this account",
             "broker_time_zone": "Broker's time zone",
             "day_reset_time": "Trading day starts at",
-            "day_reset_zone": "Time zone of that",
+            "day_reset_zone": "In this time zone",
         }
         help_texts = {
             "name": "How you call it.",
@@ -64,7 +64,10 @@ class AccountForm(ModelForm, ServiceForm):
             "day_reset_zone": forms.TextInput(attrs={"list": "broker-zones"}),
             "day_reset_time": forms.TimeInput(attrs={"type": "time"}, format="%H:%M"),
         }
-        error_messages = {"login": {"invalid": "The login is a number; write digits only."}}
+        error_messages = {
+            "login": {"invalid": "The login is a number; write digits only."},
+            "initial_balance": {"min_value": "The initial balance must be more than 0."},
+        }
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

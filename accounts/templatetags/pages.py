@@ -32,9 +32,17 @@ def form_field(field: BoundField, suffix: str = "") -> dict[str, Any]:
     return {
         "field": field,
         "suffix": suffix,
+        "is_emptied": input_type == "password" and _is_emptied(field),
         "is_check": input_type == "checkbox" and not getattr(widget, "allow_multiple_selected", 0),
         "is_choice_list": getattr(widget, "template_name", "").endswith("checkbox_select.html"),
     }
+
+
+def _is_emptied(field: BoundField) -> bool:
+    """Tell whether a password was good, yet is asked for again because of another field."""
+    form = field.form
+    is_other_wrong = any(name in form.fields for name in form.errors)
+    return is_other_wrong and not field.errors and bool(field.value())
 
 
 @register.simple_tag(takes_context=True)

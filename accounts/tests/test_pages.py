@@ -50,7 +50,7 @@ def test_it_adds_an_account(alice: User, page: Client) -> None:
     [
         ({"login": "abc"}, "login", "The login is a number; write digits only."),
         ({"login": "0"}, "login", "greater than or equal to 1"),
-        ({"initial_balance": "-1"}, "initial_balance", "greater than or equal to"),
+        ({"initial_balance": "-1"}, "initial_balance", "must be more than 0"),
         ({"broker_time_zone": "Mars/Base"}, "broker_time_zone", "is not a known time zone"),
         ({"day_reset_zone": "Nowhere"}, "day_reset_zone", "is not a known time zone"),
         ({"day_reset_time": "25:00"}, "day_reset_time", "valid time"),
@@ -82,6 +82,8 @@ def test_it_never_shows_a_password_again(alice: User, page: Client) -> None:
         assert SECRET not in page.get(path).content.decode()
     wrong = page.post("/accounts/new", fields(login="abc")).content.decode()
     assert SECRET not in wrong
+    assert wrong.count("Type it again") == 1
+    assert "Type it again" not in page.get("/accounts/new").content.decode()
 
 
 def test_it_keeps_the_password_when_none_is_typed(alice: User, page: Client) -> None:
