@@ -26,10 +26,11 @@ _FILE_NAME = re.compile(r"(?P<symbol>[A-Za-z]{6})[^_]*_M1(_\d+_\d+)?\.csv", re.I
 
 
 class ExportError(Exception):
-    """A file that is not a bar export: which file, which line, and what is wrong with it."""
+    """A file that is not a bar export: which file, which line (0: none), what is wrong with it."""
 
     def __init__(self, path: Path, line: int, reason: str) -> None:
-        super().__init__(f"{path.name}, line {line}: {reason}")
+        place = f"{path.name}, line {line}" if line else path.name
+        super().__init__(f"{place}: {reason}")
         self.path = path
         self.line = line
         self.reason = reason
