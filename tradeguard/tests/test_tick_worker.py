@@ -33,6 +33,7 @@ def test_it_waits_for_no_lock_until_readings_are_stale(worker: HostWorker) -> No
     assert lock_wait(connection) == str(LOCK_WAIT_MS)
 
 
+@pytest.mark.django_db
 def test_it_stays_impatient_after_a_reconnect(tmp_path: Path) -> None:
     options = {"ENGINE": "django.db.backends.sqlite3", "NAME": tmp_path / "desk.sqlite3"}
     database = ConnectionHandler({"default": options})["default"]
