@@ -1,46 +1,64 @@
 """The worker of a host, where the database makes it wait."""
 
-from collections.abc import Iterator
+import sqlite3
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connections
 from django.db.utils import ConnectionHandler
 
-from tradeguard.tick.patience import LOCK_WAIT_MS, Patience
+from tradeguard.tick.patience import LOCK_WAIT_MS, wait_briefly
 from tradeguard.tick.worker import HostWorker
 
 
-@pytest.fixture
-def worker() -> Iterator[HostWorker]:
-    worker = HostWorker("local")
-    yield worker
-    worker.let_go()
-
-
-def lock_wait(database: Any) -> str:
+def lock_wait_ms(database: Any) -> int:
     with database.cursor() as cursor:
-        cursor.execute(
-            "PRAGMA busy_timeout" if database.vendor == "sqlite" else "SHOW lock_timeout"
-        )
-        return str(cursor.fetchone()[0]).removesuffix("ms")
-
-
-@pytest.mark.django_db(transaction=True)
-def test_it_waits_for_no_lock_until_readings_are_stale(worker: HostWorker) -> None:
-    worker.tick()
-    assert lock_wait(connection) == str(LOCK_WAIT_MS)
+        cursor.execute("PRAGMA busy_timeout")
+        return int(cursor.fetchone()[0])
 
 
 @pytest.mark.django_db
-def test_it_stays_impatient_after_a_reconnect(tmp_path: Path) -> None:
-    options = {"ENGINE": "django.db.backends.sqlite3", "NAME": tmp_path / "desk.sqlite3"}
-    database = ConnectionHandler({"default": options})["default"]
-    patience = Patience()
+def test_it_waits_briefly_for_a_lock_whenever_it_connects(tmp_path: Path) -> None:
+    name = tmp_path / "desk.sqlite3"
+    # With this patience the test would not end.
+    options = {"transaction_mode": "IMMEDIATE", "timeout": 3600}
+    given = {"ENGINE": "django.db.backends.sqlite3", "NAME": name, "OPTIONS": options}
+    database = ConnectionHandler({"default": given})["default"]
+    wait_briefly(database)
+    other = sqlite3.connect(name, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
     for _ in range(2):
-        patience.limit(database)
-        assert lock_wait(database) == str(LOCK_WAIT_MS)
+        with pytest.raises(OperationalError, match="locked"), database.cursor() as cursor:
+            cursor.execute("CREATE TABLE late (id integer)")
+        assert lock_wait_ms(database) == LOCK_WAIT_MS
         database.close()
-        assert lock_wait(database) != str(LOCK_WAIT_MS)
-    database.close()
+    other.close()
+
+
+def test_it_keeps_what_else_postgresql_was_told() -> None:
+    given = {"ENGINE": "django.db.backends.postgresql", "OPTIONS": {"options": "-c jit=off"}}
+    database = ConnectionHandler({"default": {**given, "NAME": "desk"}})["default"]
+    wait_briefly(database)
+    options = database.settings_dict["OPTIONS"]
+    assert options["options"] == f"-c jit=off -c lock_timeout={LOCK_WAIT_MS}"
+
+
+def test_it_is_the_thread_of_the_ticks_that_is_impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: dict[str, Any] = {}
+    has_ticked = threading.Event()
+
+    def tick(_worker: HostWorker) -> None:
+        seen.update(connections["default"].settings_dict["OPTIONS"])
+        has_ticked.set()
+
+    monkeypatch.setattr(HostWorker, "tick", tick)
+    worker = HostWorker("local")
+    worker.driver.start()
+    worker.driver.request()
+    assert has_ticked.wait(5.0)
+    worker.driver.stop()
+    others = connections["default"].settings_dict["OPTIONS"]
+    assert seen != others
+    assert others.get("timeout") != LOCK_WAIT_MS / 1000

@@ -29,7 +29,7 @@ class TickDriver:
 
     A request that comes while a tick runs is dropped; one that follows the previous start within
     half an interval is late (a queue that was held up empties itself at once): both are counted.
-    `finish` runs in the same thread after the last tick.
+    `begin` runs in the same thread before the first tick, `finish` after the last.
     """
 
     def __init__(
@@ -37,11 +37,13 @@ class TickDriver:
         tick: Callable[[], None],
         *,
         interval_seconds: float,
+        begin: Callable[[], None] = lambda: None,
         finish: Callable[[], None] = lambda: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.counts = TickCounts()
         self._tick = tick
+        self._begin = begin
         self._finish = finish
         self._interval = interval_seconds
         self._monotonic = monotonic
@@ -78,6 +80,7 @@ class TickDriver:
 
     def _run(self) -> None:
         try:
+            self._begin()
             self._run_until_stopped()
         finally:
             self._finish()

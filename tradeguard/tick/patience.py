@@ -4,24 +4,19 @@ A tick that waits reads no prices, and everything turns unknown; what the databa
 now, a later tick writes.
 """
 
+from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 LOCK_WAIT_MS = 250
 
 
-class Patience:
-    """Sets the patience of one thread's connection, again after each reconnect."""
-
-    def __init__(self) -> None:
-        self._limited: object = None
-
-    def limit(self, connection: BaseDatabaseWrapper) -> None:
-        """Connect if necessary; raises a database error when that fails."""
-        connection.ensure_connection()
-        if connection.connection is self._limited:
-            return
-        is_sqlite = connection.vendor == "sqlite"
-        setting = "PRAGMA busy_timeout" if is_sqlite else "SET lock_timeout"
-        with connection.cursor() as cursor:
-            cursor.execute(f"{setting} = {LOCK_WAIT_MS}")
-        self._limited = connection.connection
+def wait_briefly(database: BaseDatabaseWrapper | None = None) -> None:
+    """Limit the waiting of this thread's connection, from the next time that it connects."""
+    # The settings, because ticks close a connection after an error and open another one.
+    database = database or connection
+    given = database.settings_dict["OPTIONS"]
+    if database.vendor == "sqlite":
+        limit: dict[str, object] = {"timeout": LOCK_WAIT_MS / 1000}
+    else:
+        limit = {"options": f"{given.get('options', '')} -c lock_timeout={LOCK_WAIT_MS}".strip()}
+    database.settings_dict = {**database.settings_dict, "OPTIONS": {**given, **limit}}

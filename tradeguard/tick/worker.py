@@ -5,13 +5,7 @@ import time
 from threading import Lock
 
 from django.conf import settings
-from django.db import (
-    DatabaseError,
-    InterfaceError,
-    close_old_connections,
-    connection,
-    connections,
-)
+from django.db import DatabaseError, InterfaceError, close_old_connections, connections
 from django.utils import timezone
 
 from accounts.models import TerminalHost
@@ -21,7 +15,7 @@ from accounts.sessions.roster import ensure_hosts
 from risk.state_store import stored_cursors
 from tradeguard.tick.driver import TickCounts, TickDriver
 from tradeguard.tick.metrics import requests_total
-from tradeguard.tick.patience import Patience
+from tradeguard.tick.patience import wait_briefly
 from tradeguard.tick.runner import HostTick
 
 logger = logging.getLogger(__name__)
@@ -40,14 +34,16 @@ class HostWorker:
     def __init__(self, host: str) -> None:
         self.host = host
         self.driver = TickDriver(
-            self.tick, interval_seconds=settings.TICK_INTERVAL_SECONDS, finish=self.let_go
+            self.tick,
+            interval_seconds=settings.TICK_INTERVAL_SECONDS,
+            begin=wait_briefly,
+            finish=self.let_go,
         )
         self._owner = owner_name()
         self._lease: Lease | None = None
         self._host_tick: HostTick | None = None
         self._asked_at = float("-inf")
         self._counted = TickCounts()
-        self._patience = Patience()
 
     def tick(self) -> None:
         now, monotonic = timezone.now(), time.monotonic()
@@ -68,7 +64,6 @@ class HostWorker:
 
     def _holds_lease(self, monotonic: float) -> bool:
         try:
-            self._patience.limit(connection)
             if self._lease is None:
                 self._ask_for_lease(monotonic)
             elif monotonic - self._asked_at >= RENEW_SECONDS:
