@@ -69,7 +69,8 @@ def bar_cell(id_: str, rule: RiskObject, *, is_compact: bool = False) -> Cell:
         texts = (UNKNOWN, "not known")
     elif unit == "%":
         # A margin level is read as such; "2,352 % left" would say nothing to anybody.
-        level = left_text(rule["used"], 0) + " %" if rule.get("used") is not None else UNKNOWN
+        used = rule.get("used")
+        level = "no margin in use" if used is None else f"{left_text(used, 0)} %"
         texts = (level, "" if is_compact else f"limit {limit_amount(rule['limit'], unit)}")
     elif is_compact:
         words = left_amount(left, unit if unit in COUNTED else "") if left is not None else ""

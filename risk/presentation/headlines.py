@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from accounts.figures import STALE_SECONDS
+from accounts.screen.cells import CONNECTION_NAMES
 from risk.presentation.cells import STATUS_NAMES, RiskObject
 
 
@@ -75,6 +75,7 @@ _ACCOUNT_WORDS = {
     "critical": "very little is left.",
     "caution": "less is left than you wanted.",
 }
+_STALE = "Stale: no fresh figures from"
 _TROUBLE = {
     "violated": ("Rule violated", "{name} broke “{rule}”."),
     "critical": ("Close to the limit", "{name} is close to breaking “{rule}”."),
@@ -92,19 +93,21 @@ def _weakest_names(risk: RiskObject) -> tuple[str, str]:
 
 
 def _unseen_note(risk: RiskObject) -> str:
-    names = [_name_of(item, risk["accounts"]) for item in risk["unknown_accounts"]]
-    if not names:
-        return ""
-    if len(names) == len(risk["accounts"]):
+    unknown = set(risk["unknown_accounts"])
+    names: dict[str, list[str]] = {}
+    for account in risk["accounts"]:
+        if account["id"] in unknown:
+            names.setdefault(_why_unseen(account), []).append(str(account["name"]))
+    if len(names.get(_STALE, ())) == len(risk["accounts"]):
         return "All figures are stale: no account has been read in the last seconds."
-    return f"Stale: no fresh figures from {_listed(names)}."
+    return " ".join(f"{why} {_listed(found)}." for why, found in names.items())
 
 
-def _name_of(item: Any, accounts: Sequence[RiskObject]) -> str:
-    """Name an unknown account, whether it is given as an id or as an object."""
-    if isinstance(item, dict):
-        return str(item["name"])
-    return next((str(each["name"]) for each in accounts if each["id"] == item), "an account")
+def _why_unseen(account: RiskObject) -> str:
+    state = account.get("connection") or "connected"
+    if state != "connected":
+        return f"{CONNECTION_NAMES.get(state, state)}:"
+    return _STALE if is_stale(account) else "Some figures are not known of"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -69,6 +69,7 @@ def make_risk(*rules: dict[str, Any], **fields: Any) -> dict[str, Any]:
             100.0,
         ),
         ({"unit": "%", "used": 163.46, "limit": 150.0}, ("163 %", "limit 150 %"), 95.8),
+        ({"unit": "%", "used": None, "buffer": 1.0}, ("no margin in use", "limit 5,000 %"), 0.0),
         ({"unit": "x", "buffer": 0.5, "left": 5.0}, ("50 % left", "5.00×"), 50.0),
     ],
 )
@@ -105,17 +106,36 @@ def test_it_finds_the_rule_that_makes_the_account_the_weakest() -> None:
         ({"accounts": []}, "Nothing to watch", "no accounts yet"),
         ({"rules": []}, "No rule applies", "No rule applies"),
         ({"status": "safe"}, "All inside their limits", "room left"),
-        (
-            {"status": "unknown", "unknown_accounts": ["a1"]},
-            "Not everything is known",
-            "All figures are stale",
-        ),
     ],
 )
 def test_it_says_in_a_sentence_what_matters(fields: dict[str, Any], title: str, words: str) -> None:
     headline = group_headline(make_risk(make_rule(), **fields))
     assert headline.title == title
     assert words in headline.sentence
+
+
+@pytest.mark.parametrize(
+    ("account", "words"),
+    [
+        ({"reading_age_seconds": 2.1}, "Stale: no fresh figures from Alpha 3."),
+        ({"reading_age_seconds": None}, "Stale: no fresh figures from Alpha 3."),
+        ({"connection": "disconnected"}, "Disconnected: Alpha 3."),
+        ({"connection": "error"}, "Connection error: Alpha 3."),
+        ({}, "Some figures are not known of Alpha 3."),
+    ],
+)
+def test_it_says_why_an_account_is_not_seen(account: dict[str, Any], words: str) -> None:
+    risk = make_risk(make_rule(), status="unknown", unknown_accounts=["a1"])
+    risk["accounts"] = [{**risk["accounts"][0], **account}, {**risk["accounts"][0], "id": "a2"}]
+    assert group_headline(risk).sentence == words
+
+
+def test_it_says_when_nothing_is_seen() -> None:
+    risk = make_risk(make_rule(), status="unknown", unknown_accounts=["a1"])
+    risk["accounts"][0]["reading_age_seconds"] = 2.1
+    headline = group_headline(risk)
+    assert headline.title == "Not everything is known"
+    assert headline.sentence.startswith("All figures are stale")
 
 
 def test_its_parts_change_with_structure_and_not_with_numbers() -> None:
