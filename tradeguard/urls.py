@@ -1,5 +1,6 @@
 from csp.constants import SELF, UNSAFE_INLINE
 from csp.decorators import csp_update
+from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 from django.views.generic import RedirectView
@@ -23,6 +24,8 @@ relaxed = csp_update({"style-src": [SELF, UNSAFE_INLINE], "worker-src": [SELF, "
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="group-list"), name="home"),
+    # Pages that we do not write, the admin and the API's description, name no icon of their own.
+    path("favicon.ico", RedirectView.as_view(url=f"{settings.STATIC_URL}icons/shield.svg")),
     path("", include("accounts.urls")),
     path("", include("groups.urls")),
     path("", include("risk.urls")),

@@ -14,3 +14,7 @@ def test_the_description_runs_no_inline_script(client: Client, path: str) -> Non
     scripts = answer.content.decode().split("<script")[1:]
     assert scripts
     assert all("src=" in script.split(">")[0] for script in scripts)
+
+
+def test_pages_that_name_no_icon_get_ours(client: Client) -> None:
+    assert client.get("/favicon.ico")["Location"].endswith("/icons/shield.svg")
