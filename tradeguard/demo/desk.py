@@ -96,7 +96,7 @@ ACCOUNTS = (
     DemoAccount(
         name="Alpha 3", owner="maya", firm=CORVANE, login=71_204_413, initial=100_000,
         deposit=98_120, commission_per_lot=15.0, tags=("challenge",),
-        robot={"strategy": "scalper", "exposure": 15.0, "pace_bars": 1.0, "max_positions": 3,
+        robot={"strategy": "scalper", "exposure": 17.0, "pace_bars": 1.0, "max_positions": 3,
                "loss_limit_fraction": 0.07},
     ),
     DemoAccount(
