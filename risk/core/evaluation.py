@@ -94,7 +94,9 @@ def _daily_loss(
         np.where(table.uses_equity[part], state.day_equity[part], -np.inf),
     )
     moved = state.day_deposits[part] + table.withdrawals_move[part] * state.day_withdrawals[part]
-    amount = table.fixed_amount[part] + table.reference_fraction[part] * reference
+    # An account that was empty at the reset, as on its first day, is measured by its funding.
+    base = np.where(reference > 0, reference, reference + state.day_deposits[part])
+    amount = table.fixed_amount[part] + table.reference_fraction[part] * base
     _against_floor(result, table, part, accounts, amount, reference + moved - amount)
 
 
@@ -120,6 +122,7 @@ def _against_floor(
 ) -> None:
     equity = accounts.own_equity[table.account_index[part]]
     amount = np.where(amount > 0, amount, np.nan)
+    floor = np.where(np.isnan(amount), np.nan, floor)
     left = np.minimum(_without_noise(equity - floor), amount)
     result.value[part] = equity
     result.limit[part] = amount

@@ -127,7 +127,8 @@ def slow_floor(
     if rule.amount_kind is AmountKind.FRACTION_OF_INITIAL:
         amount *= initial
     elif rule.amount_kind is AmountKind.FRACTION_OF_REFERENCE:
-        amount *= reference
+        funded = state["day_deposits"] if isinstance(rule, MaxDailyLoss) else 0.0
+        amount *= reference if reference > 0 else reference + funded
     if math.isnan(highest):
         return amount, math.nan
     return amount, min(reference - amount, highest) + moved

@@ -388,7 +388,20 @@ def test_it_says_which_baseline_is_missing(
     table = pairs_of([parameters], [terms(initial)])
     result = evaluated(table, state_of(table, **state), batch([{"balance": 1e5}]))
     assert (result.status[0], result.reason[0]) == (Status.UNKNOWN, reason)
-    assert np.isnan(result.buffer[0])
+    for column in (result.buffer, result.used, result.limit, result.left, result.floor):
+        assert np.isnan(column[0])
+
+
+@pytest.mark.parametrize(
+    ("equity", "status"),
+    [(99_750.01, Status.CRITICAL), (99_750.0, Status.VIOLATED), (99_749.99, Status.VIOLATED)],
+)
+def test_it_measures_the_day_of_funding_by_the_deposit(equity: float, status: Status) -> None:
+    table = pairs_of([rule(DAILY, "0.05", amount_kind=OF_REFERENCE)], [terms()])
+    state = state_of(table, day_balance=0.0, day_deposits=105_000.0)
+    result = evaluated(table, state, batch([{"balance": equity}]))
+    assert (result.limit[0], result.floor[0]) == (5_250.0, 99_750.0)
+    assert result.status[0] == status
 
 
 def test_it_needs_no_initial_balance_for_money_from_a_peak() -> None:
