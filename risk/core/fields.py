@@ -1,6 +1,7 @@
 """Reading the plain values of a rule's parameters, one sentence for each that is wrong."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import time
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
@@ -96,12 +97,11 @@ class FieldReader:
             return None
         if isinstance(value, time) and value.tzinfo is None:
             return value
-        try:
-            hours, minutes = str(value).split(":")
-            if len(hours) == len(minutes) == 2 and (hours + minutes).isdecimal():
-                return time(int(hours), int(minutes))
-        except ValueError:
-            pass
+        # The seconds, which nobody needs, are there when a time comes from another field.
+        parts = str(value).split(":")
+        if len(parts) in (2, 3) and all(len(part) == 2 and part.isdecimal() for part in parts):
+            with suppress(ValueError):
+                return time(*map(int, parts))
         self.reject(name, 'Give the time of day as "HH:MM", for example "17:00".')
         return None
 

@@ -50,6 +50,12 @@ def test_it_reads_a_daily_loss() -> None:
     )
 
 
+def test_it_reads_a_reset_as_accounts_write_it() -> None:
+    read = parse_parameters(DAILY, Decimal("0.05"), {"reset_time": "17:00:00"})
+    assert isinstance(read, MaxDailyLoss)
+    assert read.reset_time == time(17)
+
+
 def test_it_reads_a_maximum_loss() -> None:
     raw = {"kind": "trailing_end_of_day", "lock": "at_offset", "lock_offset": "100.00"}
     read = parse_parameters(DRAWDOWN, Decimal("0.06"), raw)
@@ -89,6 +95,7 @@ def test_it_refuses_a_limit_that_limits_nothing(rule_type: RuleType, limit: str)
         (DAILY, "0.05", {"reset_zone": "Europe/Pragu"}, "reset_zone", "Europe/Pragu"),
         (DAILY, "0.05", {"reset_time": "24:00"}, "reset_time", "HH:MM"),
         (DAILY, "0.05", {"reset_time": "7:00"}, "reset_time", "HH:MM"),
+        (DAILY, "0.05", {"reset_time": "17:00:60"}, "reset_time", "HH:MM"),
         (DAILY, "0.05", {"reset_time": 17}, "reset_time", "HH:MM"),
         (DAILY, "0.05", {"reference": "peak"}, "reference", "Choose one of balance, equity"),
         (DAILY, "0.05", {"reference": ["balance"]}, "reference", "Choose one of"),
