@@ -36,7 +36,7 @@ class RuleForm(forms.Form, ServiceForm):
         max_value=Decimal("99.9"),
         initial=Decimal(30),
         widget=forms.TextInput(attrs={"inputmode": "decimal"}),
-        help_text="Caution from here: this share of the limit, or less, is left.",
+        help_text="Caution when this share of the limit, or less, is left.",
     )
     critical = forms.DecimalField(
         max_digits=4,
@@ -45,7 +45,7 @@ class RuleForm(forms.Form, ServiceForm):
         max_value=Decimal("99.9"),
         initial=Decimal(10),
         widget=forms.TextInput(attrs={"inputmode": "decimal"}),
-        help_text="Critical from here.",
+        help_text="Critical when this share, or less, is left.",
     )
     is_active = forms.BooleanField(required=False, initial=True, label="Active")
     is_firm_rule = forms.BooleanField(

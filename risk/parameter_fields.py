@@ -164,7 +164,7 @@ _FIELDS: dict[str, Callable[[], forms.Field]] = {
         min_value=0,
         max_value=86_400,
         initial=60,
-        label="Seconds inside until it is cleared",
+        label="Seconds inside the limit that end a violation",
     ),
     "symbols": lambda: SymbolsField(
         required=False,
