@@ -20,13 +20,12 @@ from accounts.terminals.readings import POSITION_DTYPE, Rows
 
 TABLES_FIELD = b"tables"
 # Layout version, checksum of the names that the indices stand for, rule rows, position rows.
-_HEADER = struct.Struct("<BIHH")
-LAYOUT_VERSION = 2
+_HEADER = struct.Struct("<BIII")
+LAYOUT_VERSION = 3
 
 ACCOUNT_STATE_DTYPE = np.dtype(
     [
         ("read_at", "<f8"),  # UTC epoch seconds of the last accepted reading, NaN = never
-        ("version", "<i8"),  # grows with every tick that changed this account
         ("currency", "<i4"),  # index into the tables
         ("currency_digits", "<i1"),
         ("leverage", "<i4"),

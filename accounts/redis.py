@@ -33,6 +33,10 @@ def sequences_key(kind: str) -> str:
     return f"sequences:{kind}"
 
 
+def portfolio_written_key(host: str) -> str:
+    return f"portfolio_written:{{{host}}}"
+
+
 def portfolio_tag(role: str, account_id: UUID) -> str:
     return f"{{{role}:{account_id}}}"
 
