@@ -115,7 +115,7 @@ def measure(options: argparse.Namespace) -> None:
         run_paced(tick, timezone.now)
         for stage, seconds in tick.seconds.items():
             samples.setdefault(stage, []).append(seconds * 1000)
-    close_sessions()
+    close_sessions("local")
     report(options, samples)
 
 

@@ -5,12 +5,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.urls import reverse
 
+from accounts.models import ConnectedAccount
 from accounts.sessions.poll import Poll
 from notifications.models import NotificationType, Priority
 from notifications.services import Message, notify
@@ -21,6 +23,9 @@ from risk.models import RiskRule, RuleBreach
 from risk.tracker import Assessment
 
 _CLEARED_BY_ITSELF = "Ended by itself: a new day, or inside the limit for the rule's hold time."
+_TARGET_DELETED = "The rule or the account was deleted at the same moment."
+
+Key = tuple[UUID, UUID]  # rule, account
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +49,10 @@ class LatchLedger:
         """Take the latches that this tick opened and cleared."""
         if not len(assessment.latches.opened) and not len(assessment.latches.cleared):
             return
-        desk, at = assessment.desk, datetime.fromtimestamp(assessment.moment, UTC)
-        accounts = {row: account_id for account_id, row in desk.account_index.items()}
+        at = datetime.fromtimestamp(assessment.moment, UTC)
+        keys = assessment.desk.pair_keys()
         for pair in assessment.latches.cleared.tolist():
-            rule = desk.rules[desk.pairs.rule_index[pair]]
-            row = int(desk.pairs.account_index[pair])
-            self._unwritten.append(_Cleared(rule.id, accounts[row], at))
+            self._unwritten.append(_Cleared(*keys[pair], at))
         for pair in assessment.latches.opened.tolist():
             self._unwritten.append(_breach(assessment, poll, pair, at))
 
@@ -67,28 +70,39 @@ class LatchLedger:
         return count
 
     def _write(self, now: datetime) -> None:
-        opened: dict[tuple[UUID, UUID], RuleBreach] = {}
-        over: list[RuleBreach] = []
-        for change in self._unwritten:
-            key = (change.rule_id, change.account_id)
-            if isinstance(change, RuleBreach):
-                opened[key] = change
-                continue
-            breach = opened.pop(key, None)
-            if breach is not None:
-                breach.cleared_at, breach.cleared_reason = change.at, _CLEARED_BY_ITSELF
-                over.append(breach)
-            RuleBreach.objects.latched().filter(
-                rule_id=change.rule_id, account_id=change.account_id
-            ).update(cleared_at=change.at, cleared_reason=_CLEARED_BY_ITSELF)
-        breaches = over + _without_latched(list(opened.values()))
+        opened, over = self._settle()
+        opened = _without_latched(opened)
+        _clear_orphans(opened, now)
+        breaches = over + opened
         RuleBreach.objects.bulk_create(breaches)
         for rule_id, count in Counter(breach.rule_id for breach in breaches).items():
             last = max(each.latched_at for each in breaches if each.rule_id == rule_id)
             RiskRule.objects.filter(pk=rule_id).update(
                 breach_count=F("breach_count") + count, last_breach_at=last
             )
-        notify([_message(breach) for breach in breaches], now=now)
+        told = [breach for breach in breaches if breach.cleared_reason != _TARGET_DELETED]
+        notify([_message(breach) for breach in told], now=now)
+
+    def _settle(self) -> tuple[list[RuleBreach], list[RuleBreach]]:
+        """Clear what ended and return the breaches in force, and those that are over already."""
+        opened: dict[Key, RuleBreach] = {}
+        over: list[RuleBreach] = []
+        cleared: dict[tuple[UUID, datetime], list[UUID]] = {}
+        for change in self._unwritten:
+            key = (change.rule_id, change.account_id)
+            if isinstance(change, RuleBreach):
+                opened[key] = change
+                continue
+            cleared.setdefault((change.rule_id, change.at), []).append(change.account_id)
+            breach = opened.pop(key, None)
+            if breach is not None:
+                over.append(_ended(breach, change.at, _CLEARED_BY_ITSELF))
+        for (rule_id, at), account_ids in cleared.items():
+            # One that began later is another violation, seen by whoever watches the host now.
+            RuleBreach.objects.latched().filter(
+                rule_id=rule_id, account_id__in=account_ids, latched_at__lte=at
+            ).update(cleared_at=at, cleared_reason=_CLEARED_BY_ITSELF)
+        return list(opened.values()), over
 
 
 def _without_latched(breaches: Sequence[RuleBreach]) -> list[RuleBreach]:
@@ -99,6 +113,27 @@ def _without_latched(breaches: Sequence[RuleBreach]) -> list[RuleBreach]:
         .values_list("rule_id", "account_id")
     )
     return [breach for breach in breaches if (breach.rule_id, breach.account_id) not in held]
+
+
+def _clear_orphans(breaches: Sequence[RuleBreach], now: datetime) -> None:
+    """End the breaches whose rule or account is gone: nobody could acknowledge them any more.
+
+    The others are locked, so that whoever deletes one of them finds its breach and ends it.
+    """
+    rules = _locked(RiskRule.objects.filter(pk__in={each.rule_id for each in breaches}))
+    accounts = _locked(ConnectedAccount.objects.filter(pk__in={b.account_id for b in breaches}))
+    for breach in breaches:
+        if breach.rule_id not in rules or breach.account_id not in accounts:
+            _ended(breach, now, _TARGET_DELETED)
+
+
+def _locked(rows: QuerySet[Any]) -> set[UUID]:
+    return set(rows.order_by("pk").select_for_update(no_key=True).values_list("pk", flat=True))
+
+
+def _ended(breach: RuleBreach, at: datetime, reason: str) -> RuleBreach:
+    breach.cleared_at, breach.cleared_reason = at, reason
+    return breach
 
 
 def _breach(assessment: Assessment, poll: Poll, pair: int, at: datetime) -> RuleBreach:
@@ -126,7 +161,7 @@ def _breach(assessment: Assessment, poll: Poll, pair: int, at: datetime) -> Rule
         observed=numbers.value,
         limit=numbers.limit if numbers.limit is not None else float(rule.parameters.limit),
         floor=numbers.floor,
-        unit=unit_of(rule.parameters.rule_type, currency.name),
+        unit=unit_of(rule.parameters.rule_type, currency.name)[:16],
         message=breach_sentence(account.name, rule.parameters, numbers, currency)[:255],
         latched_at=at,
     )

@@ -3,13 +3,13 @@ from typing import Any
 from celery import shared_task
 from celery.signals import worker_shutting_down
 
-from tradeguard.tick.worker import stop_workers, worker_of
+from tradeguard.tick.worker import request_tick, stop_workers
 
 
 @shared_task(name="tradeguard.tick", ignore_result=True)
 def tick(host: str) -> None:
     """Ask for a tick of this host; it runs in a thread of its own, not in the task."""
-    worker_of(host).driver.request()
+    request_tick(host)
 
 
 @worker_shutting_down.connect

@@ -38,11 +38,12 @@ def sessions_of(host: str) -> HostSessions | None:
     return _held.get(host)
 
 
-def close_sessions() -> None:
-    """Let go of all sessions; connections stay wanted and are restored by the next process."""
+def close_sessions(host: str) -> None:
+    """Let go of a host's sessions; connections stay wanted and are restored by the next process."""
     with _lock:
-        while _held:
-            _held.popitem()[1].close()
+        sessions = _held.pop(host, None)
+    if sessions is not None:
+        sessions.close()
 
 
 def nudge(account_id: UUID) -> None:

@@ -302,7 +302,7 @@ class TestProcess:
     @pytest.fixture(autouse=True)
     def clean(self) -> Iterator[None]:
         yield
-        process.close_sessions()
+        process.close_sessions("local")
         registry.unregister("local")
 
     def test_it_opens_the_sessions_of_a_host_once(self, server: TradeServer) -> None:
@@ -312,7 +312,7 @@ class TestProcess:
         assert process.open_sessions("local") is sessions
         assert process.sessions_of("local") is sessions
         assert sessions.source is server
-        process.close_sessions()
+        process.close_sessions("local")
         assert process.sessions_of("local") is None
 
     def test_real_terminals_are_not_pretended(self) -> None:

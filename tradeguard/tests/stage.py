@@ -43,7 +43,7 @@ class Stage:
 
     def kill_worker(self) -> None:
         """Let go of everything in memory, as a killed process does."""
-        close_sessions()
+        close_sessions("local")
         self.tick = None
 
     def run(self, ticks: int = 1, seconds: float = 0.2) -> Any:

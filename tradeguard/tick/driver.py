@@ -9,7 +9,8 @@ from dataclasses import dataclass
 logger = logging.getLogger(__name__)
 
 # Beat follows the wall clock and reaches the worker through Redis. When both are silent for this
-# long the driver beats by itself, so that a broken Redis does not switch the protection off.
+# long the driver beats by itself, at the same interval, so that a broken Redis does not switch the
+# protection off.
 WATCHDOG_SECONDS = 1.0
 
 
@@ -52,6 +53,7 @@ class TickDriver:
         self._lock = threading.Lock()
         self._is_busy = False
         self._accepted_at = float("-inf")
+        self._beat_at = float("-inf")
         self._thread = threading.Thread(target=self._run, name="tick", daemon=True)
 
     def start(self) -> None:
@@ -65,6 +67,10 @@ class TickDriver:
 
     def request(self) -> bool:
         """Ask for a tick; return whether one was started."""
+        self._beat_at = self._monotonic()
+        return self._accept()
+
+    def _accept(self) -> bool:
         with self._lock:
             if self._is_busy:
                 self.counts.dropped += 1
@@ -87,22 +93,22 @@ class TickDriver:
 
     def _run_until_stopped(self) -> None:
         while not self._stopping.is_set():
-            if not self._wake.wait(WATCHDOG_SECONDS if self._is_quiet() else self._interval):
+            if not self._wake.wait(WATCHDOG_SECONDS if self._hears_beat() else self._interval):
                 self._beat_by_itself()
                 continue
             self._wake.clear()
             if self._stopping.is_set():
                 return
-            self.run_once()
+            self._run_once()
 
-    def _is_quiet(self) -> bool:
-        return self._monotonic() - self._accepted_at < WATCHDOG_SECONDS
+    def _hears_beat(self) -> bool:
+        return self._monotonic() - self._beat_at < WATCHDOG_SECONDS
 
     def _beat_by_itself(self) -> None:
-        if not self._is_quiet() and self.request():
+        if not self._hears_beat() and self._accept():
             self.counts.self_driven += 1
 
-    def run_once(self) -> None:
+    def _run_once(self) -> None:
         try:
             self._tick()
             self.counts.run += 1

@@ -1,7 +1,5 @@
 """One tick of one terminal host: poll, evaluate, latch, store, groups, publish."""
 
-import logging
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -23,16 +21,13 @@ from risk.desk import AccountFacts
 from risk.latching import LatchLedger
 from risk.tracker import Assessment, RiskTracker
 from tradeguard.tick.announcing import Announcements, Key
+from tradeguard.tick.complaints import Complaints
 from tradeguard.tick.connection_changes import tell_connection_changes
 from tradeguard.tick.driver import TickCounts
 from tradeguard.tick.frame import Frame, build_frame, changed_accounts
 from tradeguard.tick.hot_state import HotStateWriter, Stored
 from tradeguard.tick.metrics import Stopwatch, accounts_watched
 from tradeguard.tick.publishing import LiveObjects, RulesOfAccounts
-
-logger = logging.getLogger(__name__)
-
-_COMPLAIN_SECONDS = 30.0
 
 
 class HostTick:
@@ -55,7 +50,7 @@ class HostTick:
         self._frame_ids: tuple[UUID, ...] = ()
         self._announcements = Announcements()
         self._groups_by_status: dict[str, int] = {}
-        self._complained_at: dict[str, float] = {}
+        self._complaints = Complaints()
         self._rules: RulesOfAccounts
         self._holders: list[Holder | None] = []
         self._group_rows: GroupRows
@@ -65,8 +60,10 @@ class HostTick:
         """Return how many accounts of the host somebody wants connected."""
         return int((self.states != SessionState.DISCONNECTED).sum())
 
-    def close(self) -> None:
+    def close(self, now: datetime) -> None:
+        """Give up watching; violations that could not be written yet are tried a last time."""
         self._executor.shutdown(wait=False, cancel_futures=True)
+        self._write("violations", lambda: self._ledger.write(now))
 
     def run(self, now: datetime, monotonic: float) -> Assessment:
         """Run one tick; a database or Redis that is away is survived, and made up for later."""
@@ -108,13 +105,15 @@ class HostTick:
 
     def _refresh(self, poll: Poll) -> None:
         try:
+            # What is read back replaces what is in memory, so it must contain every violation.
+            self._ledger.write(poll.now)
             if self._tracker.refresh(poll):
                 self._lay_out()
         except (DatabaseError, InterfaceError) as error:
             close_old_connections()
             if not self._tracker.is_loaded_for(poll):
                 raise
-            self._complain("desk", f"Accounts and rules could not be looked at: {error}")
+            self._complaints.say("desk", f"Accounts and rules could not be looked at: {error}")
 
     def _lay_out(self) -> None:
         desk = self._tracker.desk
@@ -126,16 +125,16 @@ class HostTick:
 
     def _write_database(self, now: datetime) -> None:
         """Write violations first, then connections and baselines; each is kept when it fails."""
-        for name, write in (
-            ("violations", lambda: self._ledger.write(now)),
-            ("connection states", lambda: self._sessions.flush(tell_connection_changes)),
-            ("baselines", lambda: self._tracker.save(now)),
-        ):
-            try:
-                write()
-            except (DatabaseError, InterfaceError) as error:
-                close_old_connections()
-                self._complain(name, f"The {name} could not be written yet: {error}")
+        self._write("violations", lambda: self._ledger.write(now))
+        self._write("connection states", lambda: self._sessions.flush(tell_connection_changes))
+        self._write("baselines", lambda: self._tracker.save(now))
+
+    def _write(self, name: str, write: Callable[[], object]) -> None:
+        try:
+            write()
+        except (DatabaseError, InterfaceError) as error:
+            close_old_connections()
+            self._complaints.say(name, f"The {name} could not be written yet: {error}")
 
     def _write_redis(self, poll: Poll, frame: Frame, announced: list[Key]) -> Stored | None:
         counts = self._counts()
@@ -154,7 +153,7 @@ class HostTick:
         try:
             stored = self._hot_state.write(poll, frame, self._holders, announced, facts)
         except RedisError as error:
-            self._complain("hot state", f"The hot state could not be written: {error}")
+            self._complaints.say("hot state", f"The hot state could not be written: {error}")
             return None
         self._announcements.watched = stored.watched
         return stored
@@ -170,14 +169,9 @@ class HostTick:
         try:
             return [*live.group_messages(groups), *live.account_messages(accounts)]
         except (DatabaseError, InterfaceError, RedisError) as error:
-            self._complain("live objects", f"Live objects could not be built: {error}")
+            close_old_connections()
+            self._complaints.say("live objects", f"Live objects could not be built: {error}")
             return []
-
-    def _complain(self, about: str, sentence: str) -> None:
-        now = time.monotonic()
-        if now - self._complained_at.get(about, float("-inf")) >= _COMPLAIN_SECONDS:
-            self._complained_at[about] = now
-            logger.error(sentence)
 
 
 def _holder(account: AccountFacts | None) -> Holder | None:

@@ -2,17 +2,18 @@
 
 import logging
 import time
-from threading import Lock
+from datetime import UTC, datetime, timedelta
+from threading import Event, Lock
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections, connections
 from django.utils import timezone
 
-from accounts.models import TerminalHost
 from accounts.sessions.lease import LEASE_SECONDS, Lease, acquire, owner_name, release, renew
 from accounts.sessions.process import close_sessions, open_sessions
 from accounts.sessions.roster import ensure_hosts
 from risk.state_store import stored_cursors
+from tradeguard.tick.complaints import Complaints
 from tradeguard.tick.driver import TickCounts, TickDriver
 from tradeguard.tick.metrics import requests_total
 from tradeguard.tick.patience import wait_briefly
@@ -41,14 +42,16 @@ class HostWorker:
         )
         self._owner = owner_name()
         self._lease: Lease | None = None
-        self._host_tick: HostTick | None = None
+        self._lapses_at = datetime.min.replace(tzinfo=UTC)
         self._asked_at = float("-inf")
+        self._host_tick: HostTick | None = None
         self._counted = TickCounts()
+        self._complaints = Complaints()
 
     def tick(self) -> None:
         now, monotonic = timezone.now(), time.monotonic()
-        if self._holds_lease(monotonic) and self._host_tick is not None:
-            self._host_tick.run(now, monotonic)
+        if self._holds_lease(now, monotonic):
+            self._watch().run(now, monotonic)
         self._count()
 
     def let_go(self) -> None:
@@ -62,45 +65,54 @@ class HostWorker:
                 logger.warning("The lease of %s lapses by itself: %s", self.host, error)
         connections.close_all()
 
-    def _holds_lease(self, monotonic: float) -> bool:
+    def _holds_lease(self, now: datetime, monotonic: float) -> bool:
+        is_held = self._lease is not None
+        wait = RENEW_SECONDS if is_held else ACQUIRE_SECONDS
+        # By the wall clock too: a machine that slept finds out before it writes anything.
+        has_lapsed = is_held and now >= self._lapses_at
+        if monotonic - self._asked_at < wait and not has_lapsed:
+            return is_held
+        self._asked_at = monotonic
         try:
             if self._lease is None:
-                self._ask_for_lease(monotonic)
-            elif monotonic - self._asked_at >= RENEW_SECONDS:
-                self._renew(self._lease, monotonic)
+                self._ask_for_lease(now)
+            else:
+                self._renew(self._lease, now)
         except (DatabaseError, InterfaceError) as error:
             # Watching goes on without the database; nothing may be sent without the lease.
-            logger.warning("The lease of %s could not be looked at: %s", self.host, error)
             close_old_connections()
+            self._complaints.say(
+                "lease", f"The lease of {self.host} could not be looked at: {error}"
+            )
         return self._lease is not None
 
-    def _ask_for_lease(self, monotonic: float) -> None:
-        if monotonic - self._asked_at < ACQUIRE_SECONDS:
-            return
-        self._asked_at = monotonic
+    def _ask_for_lease(self, now: datetime) -> None:
         ensure_hosts()
-        self._lease = acquire(self.host, self._owner, timezone.now())
-        if self._lease is None:
-            return
-        logger.info("This worker watches the accounts of %s.", self.host)
-        sessions = open_sessions(self.host, load_cursors=stored_cursors)
-        self._host_tick = HostTick(self.host, sessions, lambda: self.driver.counts)
+        self._lease = acquire(self.host, self._owner, now)
+        if self._lease is not None:
+            self._lapses_at = now + timedelta(seconds=LEASE_SECONDS)
+            logger.info("This worker watches the accounts of %s.", self.host)
 
-    def _renew(self, lease: Lease, monotonic: float) -> None:
-        now = timezone.now()
+    def _renew(self, lease: Lease, now: datetime) -> None:
         if renew(lease, now):
-            self._asked_at = monotonic
-            TerminalHost.objects.filter(pk=self.host).update(last_tick_at=now)
+            self._lapses_at = now + timedelta(seconds=LEASE_SECONDS)
             return
         logger.error("Another worker has taken over %s; this one stops watching it.", self.host)
         self._lease = None
         self._forget()
 
+    def _watch(self) -> HostTick:
+        # Not together with the lease: what fails here is tried again by the next tick.
+        if self._host_tick is None:
+            sessions = open_sessions(self.host, load_cursors=stored_cursors)
+            self._host_tick = HostTick(self.host, sessions, lambda: self.driver.counts)
+        return self._host_tick
+
     def _forget(self) -> None:
-        close_sessions()
+        close_sessions(self.host)
         if self._host_tick is not None:
-            self._host_tick.close()
-            self._host_tick = None
+            host_tick, self._host_tick = self._host_tick, None
+            host_tick.close(timezone.now())
 
     def _count(self) -> None:
         counts, before = self.driver.counts, self._counted
@@ -112,21 +124,28 @@ class HostWorker:
 
 
 _workers: dict[str, HostWorker] = {}
+_is_stopping = Event()
 _lock = Lock()
 
 
-def worker_of(host: str) -> HostWorker:
-    """Return this process's worker of a host, started on first use."""
+def request_tick(host: str) -> bool:
+    """Ask this process's worker of a host, started on first use, for a tick; tell if it runs one.
+
+    A process that is stopping runs none: it would take a host that it has just given back.
+    """
     with _lock:
+        if _is_stopping.is_set():
+            return False
         worker = _workers.get(host)
         if worker is None:
             worker = _workers[host] = HostWorker(host)
             worker.driver.start()
-        return worker
+    return worker.driver.request()
 
 
 def stop_workers() -> None:
-    """End all ticks of this process and give their hosts back."""
+    """End all ticks of this process and give their hosts back; no new one begins."""
     with _lock:
+        _is_stopping.set()
         while _workers:
             _workers.popitem()[1].driver.stop()

@@ -40,9 +40,9 @@ class Command(BaseCommand):
             sessions = open_sessions(host, load_cursors=stored_cursors, is_inline=True)
             tick = HostTick(host, sessions)
             assessment = self._run(tick, lambda: renew(lease, timezone.now()))
-            tick.close()
+            tick.close(timezone.now())
         finally:
-            close_sessions()
+            close_sessions(host)
             release(lease)
         self._report(tick, assessment)
 
