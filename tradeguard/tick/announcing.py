@@ -44,8 +44,12 @@ class Announcements:
         When that is more than a tick can build, a changed status goes first, then what waits
         longest.
         """
+        candidates = list(self._candidates(desk, risk, changed))
+        # What nobody watches any more is forgotten: whoever comes next begins with the full state.
+        keys = {candidate.key for candidate in candidates}
+        self._sent = {key: sent for key, sent in self._sent.items() if key in keys}
         due: list[tuple[bool, float, Candidate]] = []
-        for candidate in self._candidates(desk, risk, changed):
+        for candidate in candidates:
             status_before, sent_at = self._sent.get(candidate.key, (-1, float("-inf")))
             if candidate.is_changed or monotonic - sent_at >= REPEAT_SECONDS:
                 due.append((candidate.status == status_before, sent_at, candidate))
@@ -59,7 +63,7 @@ class Announcements:
             self._sent[candidate.key] = candidate.status, monotonic
         return chosen
 
-    def _candidates(self, desk: Desk, risk: GroupRisk, changed: Flags) -> Iterator["Candidate"]:
+    def _candidates(self, desk: Desk, risk: GroupRisk, changed: Flags) -> Iterator[Candidate]:
         rules_of_account = np.diff(desk.pairs.account_starts)
         touched = np.zeros(len(desk.groups), dtype=np.bool_)
         touched[desk.group_of[changed[desk.account_of]]] = True
