@@ -23,6 +23,8 @@ Message = tuple[str, dict[str, Any]]
 WATCH_LAPSES_SECONDS = 15.0
 # More batches than this under way means that Redis does not keep up; the next one is newer anyway.
 MAX_BATCHES_UNDER_WAY = 20
+SEND_SECONDS = 5.0
+COMPLAIN_SECONDS = 60.0
 
 
 class Publisher:
@@ -63,23 +65,32 @@ class Publisher:
         loop.run_until_complete(self._send_forever())
 
     async def _send_forever(self) -> None:
-        layer: Any = get_channel_layer()
-        complained_at = -60.0
+        complained_at = float("-inf")
         while True:
             messages = await self._queue.get()
+            failure = await _sent(messages)
+            if failure is not None and time.monotonic() - complained_at > COMPLAIN_SECONDS:
+                complained_at = time.monotonic()
+                logger.warning(
+                    "Live messages were not sent, %d batches were dropped so far: %r",
+                    self.dropped,
+                    failure,
+                )
+
+
+async def _sent(messages: Sequence[Message]) -> BaseException | None:
+    """Send a batch and return what went wrong, if anything did."""
+    try:
+        layer: Any = get_channel_layer()
+        # A Redis that hangs must not hold up what is sent when it is back.
+        async with asyncio.timeout(SEND_SECONDS):
             results = await asyncio.gather(
                 *(layer.group_send(group, message) for group, message in messages),
                 return_exceptions=True,
             )
-            failures = [result for result in results if isinstance(result, BaseException)]
-            if failures and time.monotonic() - complained_at > 60.0:
-                complained_at = time.monotonic()
-                logger.warning(
-                    "%d of %d live messages were not sent: %r",
-                    len(failures),
-                    len(messages),
-                    failures[0],
-                )
+    except Exception as error:  # the thread that sends must outlive whatever happens
+        return error
+    return next((result for result in results if isinstance(result, BaseException)), None)
 
 
 _publisher = Publisher()
