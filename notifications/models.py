@@ -53,6 +53,7 @@ class Notification(models.Model):
     class Meta:
         ordering = ["-created_at", "-id"]
         indexes = [
+            models.Index(fields=["user", "-created_at"], name="notifications_newest"),
             models.Index(
                 fields=["user", "created_at"],
                 condition=Q(read_at=None),

@@ -109,7 +109,7 @@ class RuleBreachAdmin(LedgerAdmin[RuleBreach]):
             "Violation",
             {"fields": ["message", "rule_name", "rule_type", "account_name", "latched_at"]},
         ),
-        ("Evidence", {"fields": ["observed", "limit", "floor", "unit", "inside_since"]}),
+        ("Evidence", {"fields": ["observed", "limit", "floor", "unit"]}),
         (
             "Acknowledged",
             {"fields": ["acknowledged_at", "acknowledged_by_id", "acknowledged_reason"]},

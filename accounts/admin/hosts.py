@@ -7,11 +7,11 @@ from accounts.models import TerminalHost
 
 @admin.register(TerminalHost)
 class TerminalHostAdmin(ModelAdmin[TerminalHost]):
-    list_display = ["name", "kind", "lease_owner", "lease_expires_at", "last_tick_at"]
+    list_display = ["name", "kind", "lease_owner", "lease_expires_at"]
     list_filter = ["kind"]
     search_fields = ["name"]
     # The lease belongs to the worker that holds it.
-    readonly_fields = ["lease_owner", "lease_token", "lease_expires_at", "last_tick_at"]
+    readonly_fields = ["lease_owner", "lease_token", "lease_expires_at"]
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: TerminalHost | None = None

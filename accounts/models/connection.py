@@ -45,7 +45,7 @@ class AccountConnection(models.Model):
 class ConnectionLog(models.Model):
     """One change of an account's connection; a ledger that outlives its account."""
 
-    account_id = models.UUIDField(db_index=True)
+    account_id = models.UUIDField()
     user_id = models.BigIntegerField(db_index=True)
     account_name = models.CharField(max_length=64)
     from_state = models.CharField(max_length=16, choices=ConnectionState)
@@ -57,6 +57,9 @@ class ConnectionLog(models.Model):
     class Meta:
         ordering = ["-created_at", "-id"]
         verbose_name = "connection change"
+        indexes = [
+            models.Index(fields=["account_id", "-created_at"], name="accounts_log_of_account")
+        ]
 
     def __str__(self) -> str:
         return f"{self.account_name}: {self.from_state} → {self.to_state}"

@@ -17,7 +17,6 @@ class TerminalHost(models.Model):
     lease_owner = models.CharField(max_length=128, blank=True)
     lease_token = models.PositiveBigIntegerField(default=0)
     lease_expires_at = models.DateTimeField(null=True, blank=True)
-    last_tick_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ["name"]

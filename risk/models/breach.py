@@ -21,7 +21,7 @@ class RuleBreach(models.Model):
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    user_id = models.BigIntegerField(db_index=True)
+    user_id = models.BigIntegerField()
     rule_id = models.UUIDField(db_index=True)
     account_id = models.UUIDField(db_index=True)
     rule_name = models.CharField(max_length=64)
@@ -33,7 +33,6 @@ class RuleBreach(models.Model):
     unit = models.CharField(max_length=16)
     message = models.CharField(max_length=255)
     latched_at = models.DateTimeField(db_index=True)
-    inside_since = models.DateTimeField(null=True, blank=True)
     acknowledged_at = models.DateTimeField(null=True, blank=True)
     acknowledged_by_id = models.BigIntegerField(null=True, blank=True)
     acknowledged_reason = models.CharField(max_length=255, blank=True)
@@ -47,6 +46,7 @@ class RuleBreach(models.Model):
         ordering = ["-latched_at", "-id"]
         verbose_name = "breach"
         verbose_name_plural = "breaches"
+        indexes = [models.Index(fields=["user_id", "-latched_at"], name="risk_rulebreach_of_user")]
         constraints = [
             models.UniqueConstraint(
                 fields=["rule_id", "account_id"],

@@ -89,6 +89,14 @@ class RiskRule(models.Model):
         verbose_name = "rule"
         constraints = [
             models.CheckConstraint(
+                condition=Q(rule_type__in=[kind.value for kind in CoreRuleType]),
+                name="risk_riskrule_known_type",
+            ),
+            models.CheckConstraint(
+                condition=Q(action__in=[action.value for action in CoreAction]),
+                name="risk_riskrule_known_action",
+            ),
+            models.CheckConstraint(
                 condition=Q(limit__gt=0),
                 name="risk_riskrule_positive_limit",
                 violation_error_message="The limit must be more than 0.",
