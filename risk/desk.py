@@ -4,6 +4,7 @@ Loaded when something changed, which a cheap fingerprint tells; no signal has to
 edits a rule, in whichever way.
 """
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import time
@@ -18,9 +19,11 @@ from accounts.models import ConnectedAccount
 from groups.models import AccountGroup, Membership
 from risk.core.arrays import Integers
 from risk.core.pairs import AccountTerms, Clock, PairTable, build_pairs
-from risk.core.parameters import RuleParameters, parse_parameters
+from risk.core.parameters import ParameterErrors, RuleParameters, parse_parameters
 from risk.core.rule_types import RuleType
 from risk.models import RiskRule
+
+logger = logging.getLogger(__name__)
 
 Fingerprint = tuple[Any, ...]
 _NO_TERMS = AccountTerms(float("nan"), "UTC", Clock(time(0, 0), "UTC"))
@@ -170,19 +173,26 @@ def _batches(ids: Sequence[UUID], size: int = 1000) -> Iterator[Sequence[UUID]]:
 
 def _load_rules(users: Iterable[int]) -> tuple[RuleFacts, ...]:
     rows = RiskRule.objects.active().filter(user__in=users).order_by("rule_type", "name", "id")
-    return tuple(
-        RuleFacts(
-            id=row.id,
-            user_id=row.user_id,
-            name=row.name,
-            action=row.action,
-            is_firm_rule=row.is_firm_rule,
-            applies_to_all_accounts=row.applies_to_all_accounts,
-            parameters=parameters_of(
-                row.rule_type, row.limit, row.caution, row.critical, row.parameters
-            ),
+    return tuple(facts for row in rows if (facts := _facts_of_rule(row)) is not None)
+
+
+def _facts_of_rule(row: RiskRule) -> RuleFacts | None:
+    try:
+        parameters = parameters_of(
+            row.rule_type, row.limit, row.caution, row.critical, row.parameters
         )
-        for row in rows
+    except (ParameterErrors, ValueError) as error:
+        # One rule that came past the forms must not end the watch over everybody's accounts.
+        logger.error("Rule %s is not watched, for it makes no sense: %s", row.id, error)
+        return None
+    return RuleFacts(
+        id=row.id,
+        user_id=row.user_id,
+        name=row.name,
+        action=row.action,
+        is_firm_rule=row.is_firm_rule,
+        applies_to_all_accounts=row.applies_to_all_accounts,
+        parameters=parameters,
     )
 
 
