@@ -21,6 +21,8 @@ Event = ConnectionChange | FailedRetry
 Tell = Callable[[Sequence[ConnectionChange]], object]
 _STATE_FIELDS = ["state", "since", "reason", "last_error", "retries", "next_attempt_at"]
 _BATCH_SIZE = 2_000
+# PostgreSQL refuses more, and with it every change that waits behind this one.
+_LONGEST_MESSAGE = 255
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +99,7 @@ def _carry_over(event: Event, row: AccountConnection) -> None:
         return  # somebody asked for something else meanwhile; the worker is about to follow
     else:
         row.state, row.since = event.to_state, event.at
-        row.reason, row.last_error = event.reason, event.message
+        row.reason, row.last_error = event.reason, event.message[:_LONGEST_MESSAGE]
     row.retries, row.next_attempt_at = event.retries, event.next_attempt_at
 
 
@@ -109,6 +111,6 @@ def _log_row(change: ConnectionChange) -> ConnectionLog:
         from_state=change.from_state,
         to_state=change.to_state,
         reason=change.reason,
-        message=change.message,
+        message=change.message[:_LONGEST_MESSAGE],
         created_at=change.at,
     )
