@@ -1,8 +1,13 @@
+import logging
 import zoneinfo
 from collections.abc import Callable
 
-from django.http import HttpRequest, HttpResponse
+from django.core.exceptions import ObjectDoesNotExist
+from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone
+from django.views.defaults import page_not_found
+
+logger = logging.getLogger(__name__)
 
 
 class TimeZoneMiddleware:
@@ -20,3 +25,19 @@ class TimeZoneMiddleware:
             zone = zoneinfo.ZoneInfo("UTC")
         with timezone.override(zone):
             return self.get_response(request)
+
+
+class GoneMiddleware:
+    """Show the page of what is not there for a row deleted between look-up and change."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if not isinstance(exception, ObjectDoesNotExist):
+            return None
+        logger.warning("%s %s: %s", request.method, request.path, exception)
+        return page_not_found(request, Http404())

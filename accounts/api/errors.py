@@ -3,7 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from django.core.exceptions import NON_FIELD_ERRORS, PermissionDenied, RequestDataTooBig
+from django.core.exceptions import (
+    NON_FIELD_ERRORS,
+    ObjectDoesNotExist,
+    PermissionDenied,
+    RequestDataTooBig,
+)
 from django.core.exceptions import ValidationError as ModelValidationError
 from django.http import Http404
 from kombu.exceptions import OperationalError as BrokerUnreachable
@@ -56,7 +61,7 @@ def _answer(error: Exception) -> Response | None:
         case RedisError() | BrokerUnreachable():
             message = "A part of TradeGuard does not answer right now; try again soon."
             return _response(status.HTTP_503_SERVICE_UNAVAILABLE, "unavailable", message)
-        case Http404():
+        case Http404() | ObjectDoesNotExist():  # or deleted between look-up and change
             return _from_framework(exceptions.NotFound())
         case PermissionDenied():
             return _from_framework(exceptions.PermissionDenied())

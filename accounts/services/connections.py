@@ -58,6 +58,8 @@ def request_evaluation(*, accounts: Iterable[ConnectedAccount]) -> None:
 
 
 def _locked(account: ConnectedAccount, now: datetime) -> AccountConnection:
+    # An account that was deleted meanwhile gets no row that would hang in the air.
+    ConnectedAccount.objects.select_for_update().only("pk").get(pk=account.pk)
     connection, _ = AccountConnection.objects.select_for_update().get_or_create(
         account=account, defaults={"since": now}
     )
