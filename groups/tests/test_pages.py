@@ -43,6 +43,15 @@ def test_it_changes_members_on_the_group_page(alice: User, page: Client) -> None
     assert list(group.accounts.all()) == [second]
 
 
+def test_it_leads_from_an_empty_group_to_the_first_account(alice: User, page: Client) -> None:
+    group = make_group(alice, "Desk")
+    assert "Add the first account" in page.get(f"/groups/{group.pk}").content.decode()
+    make_account(alice)
+    html = page.get(f"/groups/{group.pk}").content.decode()
+    assert "Save members" in html
+    assert '<details class="card fold" id="members" open>' in html
+
+
 def test_it_edits_and_deletes(alice: User, page: Client) -> None:
     group = make_group(alice, "Desk", make_account(alice))
     assert page.get(f"/groups/{group.pk}/edit").context["form"].initial["name"] == "Desk"
