@@ -176,7 +176,7 @@ def judge_lease(name: str, host: TerminalHost | None, *, now: datetime) -> Check
     if host is None:
         return Check(part, "warn", "no account has been put on this host yet")
     if host.lease_expires_at is None:
-        return Check(part, "fail", "no worker has ever held this host", remedy)
+        return Check(part, "fail", "no worker holds this host", remedy)
     seconds_left = (host.lease_expires_at - now).total_seconds()
     if seconds_left <= 0:
         return Check(part, "fail", f"the lease lapsed {-seconds_left:.0f} s ago", remedy)
