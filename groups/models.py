@@ -5,6 +5,7 @@ from django.conf import settings
 from django.db import models
 
 from accounts.models import ConnectedAccount
+from accounts.models.text import validate_one_line
 
 
 class AccountGroupQuerySet(models.QuerySet["AccountGroup"]):
@@ -19,7 +20,7 @@ class AccountGroup(models.Model):
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="account_groups"
     )
-    name = models.CharField(max_length=64)
+    name = models.CharField(max_length=64, validators=[validate_one_line])
     description = models.CharField(max_length=255, blank=True)
     accounts = models.ManyToManyField(
         ConnectedAccount, through="Membership", related_name="groups", blank=True

@@ -12,6 +12,7 @@ from django.db.models import Q
 from accounts.core.zones import broker_zone
 from accounts.models.host import TerminalHost
 from accounts.models.key import ApiKey
+from accounts.models.text import validate_currency, validate_one_line
 
 
 def validate_broker_zone(name: str) -> None:
@@ -25,7 +26,7 @@ class Tag(models.Model):
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="tags"
     )
-    name = models.CharField(max_length=32)
+    name = models.CharField(max_length=32, validators=[validate_one_line])
 
     class Meta:
         ordering = ["name"]
@@ -64,10 +65,14 @@ class ConnectedAccount(models.Model):
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="connected_accounts"
     )
-    name = models.CharField(max_length=64)
-    broker = models.CharField(max_length=64, help_text="The company, as you know it.")
+    name = models.CharField(max_length=64, validators=[validate_one_line])
+    broker = models.CharField(
+        max_length=64, validators=[validate_one_line], help_text="The company, as you know it."
+    )
     server = models.CharField(
-        max_length=64, help_text="The trade server, exactly as the terminal shows it."
+        max_length=64,
+        validators=[validate_one_line],
+        help_text="The trade server, exactly as the terminal shows it.",
     )
     login = models.PositiveBigIntegerField(
         validators=[MinValueValidator(1)], help_text="The account number."
@@ -84,7 +89,7 @@ class ConnectedAccount(models.Model):
     is_demo = models.BooleanField(default=True)
     is_active = models.BooleanField(default=True, help_text="An inactive account is not watched.")
     is_default = models.BooleanField(default=False)
-    currency = models.CharField(max_length=8, default="USD")
+    currency = models.CharField(max_length=8, default="USD", validators=[validate_currency])
     initial_balance = models.DecimalField(
         max_digits=18, decimal_places=2, validators=[MinValueValidator(Decimal("0.01"))]
     )

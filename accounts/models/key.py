@@ -3,6 +3,7 @@ import uuid
 from django.conf import settings
 from django.db import models
 
+from accounts.models.text import validate_one_line
 from accounts.vault.fields import EncryptedTextField
 
 
@@ -19,7 +20,7 @@ class ApiKey(models.Model):
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_keys"
     )
-    name = models.CharField(max_length=100)
+    name = models.CharField(max_length=100, validators=[validate_one_line])
     secret = EncryptedTextField()
     status = models.CharField(max_length=16, choices=Status, default=Status.ACTIVE)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from accounts.models import ConnectedAccount
+from accounts.models.text import validate_one_line
 from groups.models import AccountGroup
 from risk.core.parameters import ParameterErrors, parse_parameters
 from risk.core.rule_types import Action as CoreAction
@@ -49,7 +50,7 @@ class RiskRule(models.Model):
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="risk_rules"
     )
-    name = models.CharField(max_length=64)
+    name = models.CharField(max_length=64, validators=[validate_one_line])
     rule_type = models.CharField(max_length=32, choices=Type)
     limit = models.DecimalField(max_digits=18, decimal_places=6)
     parameters = models.JSONField(default=dict, blank=True)
