@@ -156,11 +156,8 @@ def test_it_loses_no_violation_when_the_database_is_away(
     stage.buy(account, 10.0)
     stage.server.set_prices("EURUSD", 1.09000, 1.09002)
 
-    def refuse(*_args: object, **_kwargs: object) -> None:
-        raise OperationalError("database is away")
-
     with monkeypatch.context() as patch:
-        patch.setattr(RuleBreach.objects.__class__, "bulk_create", refuse)
+        patch.setattr(RuleBreach.objects.__class__, "bulk_create", _refuse)
         stage.run()
     seen_at = stage.now
     assert not RuleBreach.objects.exists()
@@ -261,3 +258,57 @@ def test_it_costs_no_query_when_nothing_changes(
     stage.run(1, seconds=1.1)
     with django_assert_num_queries(0):
         stage.run()
+
+
+def test_it_writes_what_waited_when_it_gives_its_host_up(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice = make_user()
+    account = stage.open(alice, "Bold")
+    daily_loss(alice)
+    stage.run(3)
+    stage.buy(account, 10.0)
+    stage.server.set_prices("EURUSD", 1.09000, 1.09002)
+    with monkeypatch.context() as patch:
+        patch.setattr("risk.latching.notify", _refuse)
+        stage.run()
+    assert not RuleBreach.objects.exists()
+    assert stage.tick is not None
+    stage.tick.close(stage.now)
+    assert RuleBreach.objects.count() == 1
+
+
+def test_it_reads_no_latches_while_its_own_are_not_written(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice = make_user()
+    account = stage.open(alice, "Bold")
+    daily_loss(alice)
+    stage.run(3)
+    stage.buy(account, 10.0)
+    stage.server.set_prices("EURUSD", 1.09000, 1.09002)
+    with monkeypatch.context() as patch:
+        patch.setattr("risk.latching.notify", _refuse)
+        stage.run()
+        stage.server.set_prices("EURUSD", 1.12000, 1.12002)
+        daily_loss(alice, limit="0.5")
+        stage.run(3, seconds=0.8)
+        statuses = {rule["status"] for rule in account_risk(account, now=stage.now)["rules"]}
+        assert "violated" in statuses
+    stage.run(3, seconds=0.8)
+    assert RuleBreach.objects.get().latched_at < stage.now - timedelta(seconds=4)
+
+
+def test_it_removes_what_an_earlier_worker_has_left_in_the_hot_state(stage: Stage) -> None:
+    alice = make_user()
+    account, other = stage.open(alice, "Bold"), stage.open(alice, "Calm")
+    stage.run(3)
+    stage.kill_worker()
+    ConnectedAccount.objects.filter(pk=other.pk).update(is_active=False)
+    stage.run(3)
+    fields: Any = redis_client().hkeys(readings_key("local"))
+    assert set(fields) == {b"tables", str(account.pk).encode()}
+
+
+def _refuse(*_args: object, **_kwargs: object) -> None:
+    raise OperationalError("database is away")

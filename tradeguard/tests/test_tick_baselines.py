@@ -1,6 +1,7 @@
 """What the tick remembers: each deal counted once, no baseline moved by a restart or an edit."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from django.db import OperationalError
 
 from accounts.models import User
+from accounts.sessions.line import InlineExecutor
 from accounts.sessions.process import sessions_of
 from accounts.terminals.simulated.faults import FaultKind
 from accounts.tests.factories import SECRET, make_user
@@ -276,3 +278,45 @@ def test_it_survives_an_answer_about_the_past_that_it_cannot_use(stage: Stage) -
         stage.run(20, seconds=0.6)
     (rule,) = account_risk(account, now=stage.now)["rules"]
     assert rule["status"] == "unknown"
+
+
+class Later(InlineExecutor):
+    """Answers when it is told to."""
+
+    def __init__(self) -> None:
+        self.jobs: list[tuple[Future[Any], Callable[[], Any]]] = []
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self.jobs.append((Future(), lambda: fn(*args, **kwargs)))
+        return self.jobs[-1][0]
+
+    def answer(self) -> None:
+        for future, job in self.jobs:
+            future.set_result(job())
+        self.jobs.clear()
+
+
+def test_it_asks_again_about_a_day_when_the_account_traded_meanwhile(stage: Stage) -> None:
+    alice = make_user()
+    account = stage.open(alice, "Bold")
+    stage.run(3)
+    later = Later()
+    assert stage.tick is not None
+    stage.tick._tracker._resets._executor = later
+    daily_loss(alice, parameters={"reset_time": "11:00", "reset_zone": "UTC"})
+    stage.run(2, seconds=0.6)
+    assert len(later.jobs) == 1
+    stage.run(3)
+    assert len(later.jobs) == 1  # one request at a time
+    stage.server.deposit(account.login, 5_000.0)
+    stage.run()
+    later.answer()
+    stage.run()
+    assert RuleState.objects.get().day_started_at is None
+    assert len(later.jobs) == 1
+    later.answer()
+    stage.run(2)
+    state = RuleState.objects.get()
+    assert state.day_started_at == START - timedelta(hours=1)
+    assert (state.day_balance, state.day_deposits) == (100_000.0, 5_000.0)
+    assert later.jobs == []  # what was worked out is not asked about again
