@@ -19,8 +19,8 @@ from risk.presentation.cells import (
     left_amount,
     limit_amount,
     shown_status,
+    spent_amount,
     status_cell,
-    used_amount,
 )
 from risk.presentation.groups import part_key
 from risk.presentation.headlines import account_headline, is_stale, own_sentence, page_title
@@ -123,16 +123,11 @@ def _rule_row(rule: RiskObject, risk: RiskObject, now: datetime) -> dict[str, An
         "status": status_cell(f"{id_}-status", rule["status"]),
         "bar": bar_cell(f"{id_}-bar", rule),
         "sentence": Cell(f"{id_}-say", (own_sentence(rule.get("message") or "", name),)),
-        "used": Cell(f"{id_}-used", (_used(rule.get("used"), unit),)),
+        "used": Cell(f"{id_}-used", (spent_amount(rule.get("used"), unit),)),
         "left": Cell(f"{id_}-left", (left_amount(rule.get("left"), unit),)),
         "limit": Cell(f"{id_}-limit", (limit_amount(rule.get("limit"), unit),)),
         "floor": Cell(f"{id_}-floor", (limit_amount(rule.get("floor"), unit),)),
     }
-
-
-def _used(value: float | None, unit: str) -> str:
-    """Write what is used; a margin level is good when it is high, so it is rounded down."""
-    return left_amount(value, unit) if unit == "%" else used_amount(value, unit)
 
 
 def _reset_sentence(reset_at: datetime | None) -> str:

@@ -70,7 +70,7 @@ def bar_cell(id_: str, rule: RiskObject, *, is_compact: bool = False) -> Cell:
     elif unit == "%":
         # A margin level is read as such; "2,352 % left" would say nothing to anybody.
         used = rule.get("used")
-        level = "no margin in use" if used is None else f"{left_text(used, 0)} %"
+        level = "no margin" if used is None else f"{left_text(used, 0)} %"
         texts = (level, "" if is_compact else f"limit {limit_amount(rule['limit'], unit)}")
     elif is_compact:
         words = left_amount(left, unit if unit in COUNTED else "") if left is not None else ""
@@ -93,6 +93,11 @@ def left_amount(value: float | None, unit: str) -> str:
 def used_amount(value: float | None, unit: str) -> str:
     """Write what is used in a rule's unit, rounded up."""
     return UNKNOWN if value is None else _in_unit(used_text(value, _digits(unit)), unit)
+
+
+def spent_amount(value: float | None, unit: str) -> str:
+    """Write what is used; a margin level is good when it is high, so it is rounded down."""
+    return left_amount(value, unit) if unit == "%" else used_amount(value, unit)
 
 
 def limit_amount(value: float | None, unit: str) -> str:

@@ -15,8 +15,8 @@ from risk.presentation.cells import (
     left_amount,
     limit_amount,
     shown_status,
+    spent_amount,
     status_cell,
-    used_amount,
 )
 from risk.presentation.headlines import group_headline, is_stale, page_title
 
@@ -110,7 +110,8 @@ def _weakest_part(risk: RiskObject) -> Part:
         "status": status_cell("w-status", weakest["status"]),
         "sentence": Cell("w-say", (rule["message"],)),
         "bar": bar_cell("w-bar", rule),
-        "used": Cell("w-used", (used_amount(rule.get("used"), unit),)),
+        "is_level": unit == "%",
+        "used": Cell("w-used", (spent_amount(rule.get("used"), unit),)),
         "limit": Cell("w-limit", (limit_amount(rule.get("limit"), unit),)),
         "left": Cell("w-left", (left_amount(rule.get("left"), unit),)),
         "floor": Cell("w-floor", (limit_amount(rule.get("floor"), unit),)),

@@ -69,7 +69,7 @@ def make_risk(*rules: dict[str, Any], **fields: Any) -> dict[str, Any]:
             100.0,
         ),
         ({"unit": "%", "used": 163.46, "limit": 150.0}, ("163 %", "limit 150 %"), 95.8),
-        ({"unit": "%", "used": None, "buffer": 1.0}, ("no margin in use", "limit 5,000 %"), 0.0),
+        ({"unit": "%", "used": None, "buffer": 1.0}, ("no margin", "limit 5,000 %"), 0.0),
         ({"unit": "x", "buffer": 0.5, "left": 5.0}, ("50 % left", "5.00×"), 50.0),
     ],
 )
@@ -112,6 +112,15 @@ def test_it_says_in_a_sentence_what_matters(fields: dict[str, Any], title: str, 
     headline = group_headline(make_risk(make_rule(), **fields))
     assert headline.title == title
     assert words in headline.sentence
+
+
+def test_it_shows_a_weakest_margin_level_as_a_level() -> None:
+    level = make_rule(rule_type="MARGIN_LEVEL", unit="%", used=1673.46, limit=300.0, left=1373.46)
+    weakest = next(part for part in group_parts(make_risk(level)) if part.id == "group-weakest")
+    html = weakest.render()
+    assert "<dt>Level</dt>" in html
+    assert "1,673.4 %" in html
+    assert "<dt>Left</dt>" not in html
 
 
 @pytest.mark.parametrize(
