@@ -1,4 +1,5 @@
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -115,9 +116,10 @@ def test_it_says_in_a_sentence_what_matters(fields: dict[str, Any], title: str, 
 
 
 def test_it_shows_a_weakest_margin_level_as_a_level() -> None:
-    level = make_rule(rule_type="MARGIN_LEVEL", unit="%", used=1673.46, limit=300.0, left=1373.46)
-    weakest = next(part for part in group_parts(make_risk(level)) if part.id == "group-weakest")
-    html = weakest.render()
+    own = {"id": str(uuid4()), "name": "Alpha 3", "status": "critical", "buffer": 0.04}
+    level = make_rule(unit="%", used=1673.46, limit=300.0, left=1373.46, weakest_account=own)
+    risk = make_risk(level, weakest_account=own)
+    html = next(part for part in group_parts(risk) if part.id == "group-weakest").render()
     assert "<dt>Level</dt>" in html
     assert "1,673.4 %" in html
     assert "<dt>Left</dt>" not in html
