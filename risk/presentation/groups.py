@@ -101,7 +101,9 @@ def _weakest_part(risk: RiskObject) -> Part:
     if not weakest or not rule:
         return Part("group-weakest", "risk/parts/weakest.html", "none", {"risk": risk})
     unit = str(rule.get("unit") or "")
-    account = next((item for item in risk["accounts"] if item["id"] == weakest["id"]), {})
+    account: RiskObject = next(
+        (item for item in risk["accounts"] if item["id"] == weakest["id"]), {}
+    )
     context = {
         "risk": risk,
         "weakest": weakest,
