@@ -6,7 +6,7 @@ again, takes over from there and removes what does not hold any more.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 from uuid import UUID
@@ -215,7 +215,7 @@ def _unpacked(packed: bytes) -> _Written:
     return _Written(Holder(**holder), frozenset(tickets), frozenset(symbols))
 
 
-def _config(holder: Holder, account: np.void) -> Mapping[str, str | int]:
+def _config(holder: Holder, account: np.void) -> dict[str, str | int]:
     return {
         "login": holder.login,
         "server": holder.server,
@@ -226,7 +226,7 @@ def _config(holder: Holder, account: np.void) -> Mapping[str, str | int]:
     }
 
 
-def _holding(position: np.void, symbols: Sequence[str]) -> Mapping[str, str | int | float]:
+def _holding(position: np.void, symbols: Sequence[str]) -> dict[str, str | int | float]:
     return {
         "ticket": int(position["ticket"]),
         "symbol": symbols[int(position["symbol"])],

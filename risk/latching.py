@@ -52,7 +52,8 @@ class LatchLedger:
         at = datetime.fromtimestamp(assessment.moment, UTC)
         keys = assessment.desk.pair_keys()
         for pair in assessment.latches.cleared.tolist():
-            self._unwritten.append(_Cleared(*keys[pair], at))
+            rule_id, account_id = keys[pair]
+            self._unwritten.append(_Cleared(rule_id, account_id, at))
         for pair in assessment.latches.opened.tolist():
             self._unwritten.append(_breach(assessment, poll, pair, at))
 

@@ -7,7 +7,7 @@ import numpy as np
 from accounts.core.zones import broker_zone
 from accounts.sessions.poll import Poll
 from risk.core.account_columns import AccountColumns
-from risk.core.arrays import Integers
+from risk.core.arrays import Flags, Integers
 from risk.core.baselines import DayRoll, DayStarts, DayValues, fill_days
 from risk.core.states import PairState
 from risk.core.transfers import MoneyMoves, moves_since
@@ -90,10 +90,11 @@ class MissedDays:
         account = poll.batch.accounts[row]
         if (account["login"], account["last_deal"]) != (request.login, request.last_deal):
             return waiting[:0]
-        is_about = (table.account_index[waiting] == row) & (
+        is_about: Flags = (table.account_index[waiting] == row) & (
             days.starts[table.clock_index[waiting]] == request.reset
         )
-        return waiting[is_about]
+        about: Integers = waiting[is_about]
+        return about
 
     def _filled(
         self, state: PairState, accounts: AccountColumns, answer: ResetAnswer, pairs: Integers

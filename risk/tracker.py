@@ -183,7 +183,8 @@ class RiskTracker:
         if not len(deals):
             return deals
         account = deals["account"]
-        return deals[(deals["ticket"] > self._last_deal[account]) & ours[account]]
+        uncounted: Rows = deals[(deals["ticket"] > self._last_deal[account]) & ours[account]]
+        return uncounted
 
     def _note_deals(self, deals: Rows) -> None:
         if len(deals):

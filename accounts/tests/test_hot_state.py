@@ -113,7 +113,7 @@ def test_it_reads_what_was_written_and_leaves_out_what_was_not(redis: Redis) -> 
     values, *_ = packed([str(known).encode()], [1], [1], checksum, 0)
     old, *_ = packed([str(stale).encode()], [1], [1], checksum ^ 1, 0)
     mapping: dict[bytes, bytes] = {TABLES_FIELD: tables, **values, **old}
-    redis.hset(readings_key("local"), mapping=mapping)  # type: ignore[arg-type]  # bytes go too
+    redis.hset(readings_key("local"), mapping=mapping)
     found = read_accounts({"local": [known, unknown, stale], "empty": [unknown], "none": []})
     assert list(found) == [known]
     assert found[known].tables == TABLES
@@ -122,7 +122,7 @@ def test_it_reads_what_was_written_and_leaves_out_what_was_not(redis: Redis) -> 
 
 def test_it_reads_the_numbers_of_updates(redis: Redis) -> None:
     one, none = UUID(int=1), UUID(int=2)
-    redis.hset(sequences_key("group"), str(one), 5)
+    redis.hset(sequences_key("group"), str(one), "5")
     assert read_sequences("group", [one, none]) == {one: 5}
     assert read_sequences("account", [one]) == {}
     assert read_sequences("group", []) == {}

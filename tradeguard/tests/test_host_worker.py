@@ -110,7 +110,8 @@ def test_it_asks_at_once_when_its_lease_has_lapsed(
     take_lease("local", seconds=60)
     worker.tick()
     assert sessions_of("local") is not None  # it was not time to ask yet
-    with patch.object(workers.timezone, "now", return_value=timezone.now() + timedelta(seconds=4)):
+    later = timezone.now() + timedelta(seconds=4)
+    with patch("tradeguard.tick.worker.timezone.now", return_value=later):
         worker.tick()
     assert sessions_of("local") is None
 
