@@ -18,11 +18,13 @@ from notifications.models import NotificationType, Priority
 from notifications.services import Message, notify
 from risk.core.figures import Currency
 from risk.core.pair_numbers import pair_numbers
+from risk.core.rule_types import RuleType
 from risk.core.sentences import breach_sentence, unit_of
 from risk.models import RiskRule, RuleBreach
 from risk.tracker import Assessment
 
-_CLEARED_BY_ITSELF = "Ended by itself: a new day, or inside the limit for the rule's hold time."
+_NEW_DAY = "Ended by itself: a new trading day began."
+_HELD_INSIDE = "Ended by itself: it was inside the limit for the rule's hold time."
 _TARGET_DELETED = "The rule or the account was deleted at the same moment."
 
 Key = tuple[UUID, UUID]  # rule, account
@@ -33,6 +35,7 @@ class _Cleared:
     rule_id: UUID
     account_id: UUID
     at: datetime
+    reason: str
 
 
 class LatchLedger:
@@ -53,7 +56,9 @@ class LatchLedger:
         keys = assessment.desk.pair_keys()
         for pair in assessment.latches.cleared.tolist():
             rule_id, account_id = keys[pair]
-            self._unwritten.append(_Cleared(rule_id, account_id, at))
+            is_daily = assessment.desk.pairs.rule_type(pair) is RuleType.MAX_DAILY_LOSS
+            reason = _NEW_DAY if is_daily else _HELD_INSIDE
+            self._unwritten.append(_Cleared(rule_id, account_id, at, reason))
         for pair in assessment.latches.opened.tolist():
             self._unwritten.append(_breach(assessment, poll, pair, at))
 
@@ -88,21 +93,22 @@ class LatchLedger:
         """Clear what ended and return the breaches in force, and those that are over already."""
         opened: dict[Key, RuleBreach] = {}
         over: list[RuleBreach] = []
-        cleared: dict[tuple[UUID, datetime], list[UUID]] = {}
+        cleared: dict[tuple[UUID, datetime, str], list[UUID]] = {}
         for change in self._unwritten:
             key = (change.rule_id, change.account_id)
             if isinstance(change, RuleBreach):
                 opened[key] = change
                 continue
-            cleared.setdefault((change.rule_id, change.at), []).append(change.account_id)
+            same = cleared.setdefault((change.rule_id, change.at, change.reason), [])
+            same.append(change.account_id)
             breach = opened.pop(key, None)
             if breach is not None:
-                over.append(_ended(breach, change.at, _CLEARED_BY_ITSELF))
-        for (rule_id, at), account_ids in cleared.items():
+                over.append(_ended(breach, change.at, change.reason))
+        for (rule_id, at, reason), account_ids in cleared.items():
             # One that began later is another violation, seen by whoever watches the host now.
             RuleBreach.objects.latched().filter(
                 rule_id=rule_id, account_id__in=account_ids, latched_at__lte=at
-            ).update(cleared_at=at, cleared_reason=_CLEARED_BY_ITSELF)
+            ).update(cleared_at=at, cleared_reason=reason)
         return list(opened.values()), over
 
 

@@ -1,4 +1,5 @@
 from datetime import timedelta
+from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any, cast
 from unittest.mock import patch
@@ -97,6 +98,23 @@ def test_it_ends_yesterdays_violation_before_todays_begins(desk: Desk) -> None:
     note(ledger, desk, opened=True, cleared=True, at=60)
     ledger.write(NOW)
     assert rows() == [(0, 60), (60, None)]
+
+
+@pytest.mark.parametrize(
+    ("rule_type", "limit", "words"),
+    [("MAX_DAILY_LOSS", "0.05", "new trading day"), ("POSITION_LIMIT", "5", "hold time")],
+)
+def test_it_says_why_a_violation_ended(
+    account: ConnectedAccount, rule_type: str, limit: str, words: str
+) -> None:
+    make_rule(account.user, rule_type=rule_type, limit=Decimal(limit))
+    desk = load_desk([account.pk], desk_fingerprint())
+    ledger = LatchLedger()
+    note(ledger, desk, opened=True)
+    ledger.write(NOW)
+    note(ledger, desk, cleared=True, at=60)
+    ledger.write(NOW)
+    assert words in RuleBreach.objects.get().cleared_reason
 
 
 @pytest.mark.parametrize("is_written_between", [False, True])
