@@ -101,7 +101,7 @@ class FieldReader:
         parts = str(value).split(":")
         if len(parts) in (2, 3) and all(len(part) == 2 and part.isdecimal() for part in parts):
             with suppress(ValueError):
-                return time(*map(int, parts))
+                return time.fromisoformat(str(value))
         self.reject(name, 'Give the time of day as "HH:MM", for example "17:00".')
         return None
 
