@@ -34,7 +34,11 @@ urlpatterns = [
     path("api/v1/", include((api_patterns, "api"))),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
     path("docs", relaxed(SpectacularSwaggerSplitView.as_view(url_name="schema")), name="docs"),
-    path("redoc", relaxed(SpectacularRedocView.as_view(url_name="schema")), name="redoc"),
+    path(
+        "redoc",
+        relaxed(SpectacularRedocView.as_view(url_name="schema", template_name="redoc.html")),
+        name="redoc",
+    ),
     path("admin/", admin.site.urls),
 ]
 

@@ -11,6 +11,7 @@ def test_the_description_runs_no_inline_script(client: Client, path: str) -> Non
     policy = answer["Content-Security-Policy"]
     assert "default-src 'self'" in policy
     assert "script-src" not in policy
+    assert "googleapis" not in answer.content.decode()
     scripts = answer.content.decode().split("<script")[1:]
     assert scripts
     assert all("src=" in script.split(">")[0] for script in scripts)
