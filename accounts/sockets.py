@@ -75,7 +75,7 @@ def _is_own_page(scope: Scope) -> bool:
         split_domain_port(host)[0], settings.ALLOWED_HOSTS
     ):
         return False
-    return page.removesuffix(default_port) == host.removesuffix(default_port)
+    return bool(page.removesuffix(default_port) == host.removesuffix(default_port))
 
 
 def _bearer(headers: Iterable[tuple[bytes, bytes]]) -> str | None:

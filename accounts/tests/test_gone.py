@@ -16,7 +16,7 @@ from accounts.tests.factories import make_account
 pytestmark = pytest.mark.django_db
 
 
-def _delete(pk: object) -> ConnectedAccount:
+def _delete(pk: UUID | str) -> ConnectedAccount:
     account = ConnectedAccount.objects.get(pk=pk)
     ConnectedAccount.objects.filter(pk=pk).delete()
     return account
@@ -37,7 +37,7 @@ def _delete(pk: object) -> ConnectedAccount:
 def test_the_api_answers_that_it_is_not_there(
     alice: User, monkeypatch: pytest.MonkeyPatch, method: str, action: str
 ) -> None:
-    def found_too_early(_rows: QuerySet[Any], pk: object) -> ConnectedAccount:
+    def found_too_early(_rows: QuerySet[Any], pk: str) -> ConnectedAccount:
         return _delete(pk)
 
     monkeypatch.setattr("accounts.api.viewsets.own_row", found_too_early)
