@@ -20,6 +20,21 @@ class CredentialsThrottle(SimpleRateThrottle):
     def get_cache_key(self, request: Request, view: APIView) -> str:  # noqa: ARG002  # of DRF
         return f"throttle_{self.scope}_{self.get_ident(request)}"
 
+    def forgive(self, request: Request) -> None:
+        """Take the newest attempt back: the password was right, so nobody was guessing."""
+        key = self.get_cache_key(request, APIView())
+        attempts = self.cache.get(key, [])
+        _, seconds = self.parse_rate(self.get_rate())
+        self.cache.set(key, attempts[1:], seconds)
+
+
+def forgive_attempt(request: HttpRequest) -> None:
+    """Count an attempt no more that went well."""
+    try:
+        CredentialsThrottle().forgive(Request(request))
+    except RedisError as error:
+        logger.warning("An attempt to sign in stays counted: %s", error)
+
 
 def refused_attempt(request: HttpRequest) -> str | None:
     """Count an attempt of a form; return what to tell when there were too many lately."""

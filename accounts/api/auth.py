@@ -13,7 +13,7 @@ from rest_framework_simplejwt.tokens import RefreshToken
 from rest_framework_simplejwt.views import TokenObtainPairView, TokenRefreshView
 
 from accounts.api.serializers import RegistrationSerializer, TokensSerializer
-from accounts.attempts import CredentialsThrottle
+from accounts.attempts import CredentialsThrottle, forgive_attempt
 from accounts.services.users import register_user
 
 
@@ -50,7 +50,9 @@ class TokenView(CredentialsView, TokenObtainPairView):
     @extend_schema(responses=TokensSerializer, auth=[])
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Exchange a user's name and password for an access and a refresh token."""
-        return super().post(request, *args, **kwargs)
+        response = super().post(request, *args, **kwargs)
+        forgive_attempt(request._request)  # a wrong one has raised
+        return response
 
 
 class RefreshView(CredentialsView, TokenRefreshView):
@@ -59,4 +61,6 @@ class RefreshView(CredentialsView, TokenRefreshView):
     @extend_schema(responses=TokensSerializer, auth=[])
     def post(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """Exchange a refresh token for a new access token."""
-        return super().post(request, *args, **kwargs)
+        response = super().post(request, *args, **kwargs)
+        forgive_attempt(request._request)
+        return response

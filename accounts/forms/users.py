@@ -7,7 +7,7 @@ from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
 from django.contrib.auth.password_validation import password_validators_help_texts
 from django.core.exceptions import ValidationError
 
-from accounts.attempts import refused_attempt
+from accounts.attempts import forgive_attempt, refused_attempt
 from accounts.forms.base import ServiceForm
 from accounts.models import User
 
@@ -34,10 +34,14 @@ class SignInForm(AuthenticationForm):
 
     def clean(self) -> dict[str, Any]:
         """Look at the password, unless there were too many attempts lately."""
-        refusal = refused_attempt(self.request) if self.request is not None else None
+        if self.request is None:
+            return super().clean()
+        refusal = refused_attempt(self.request)
         if refusal is not None:
             raise ValidationError(refusal, code="throttled")
-        return super().clean()
+        cleaned = super().clean()
+        forgive_attempt(self.request)
+        return cleaned
 
 
 class StaffSignInForm(SignInForm, AdminAuthenticationForm):

@@ -85,3 +85,27 @@ def test_it_lets_people_in_while_nothing_can_be_counted(
     monkeypatch.setattr("accounts.attempts.CredentialsThrottle.allow_request", away)
     knock(client, "/login", PASSWORD)
     assert client.session["_auth_user_id"] == str(staff.pk)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("door", DOORS)
+def test_it_counts_no_attempt_that_went_well(staff: User, door: str) -> None:
+    for _ in range(12):
+        client = Client()
+        knock(client, door, PASSWORD)
+        assert "_auth_user_id" in client.session
+        answer = client.post(
+            "/api/v1/auth/token",
+            {"username": "sam", "password": PASSWORD},
+            content_type="application/json",
+        )
+        assert answer.status_code == 200
+
+
+@pytest.mark.django_db
+def test_a_good_attempt_takes_back_no_bad_one(client: Client, staff: User) -> None:
+    for _ in range(9):
+        knock(client, "/login", "wrong")
+    knock(Client(), "/login", PASSWORD)
+    knock(client, "/login", "wrong")
+    assert SENTENCE in knock(client, "/login", PASSWORD)
