@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 HISTORY_DAYS = 45
 RETRY_SECONDS = 5.0
 RETRY_AFTER_FAULT_SECONDS = 60.0
-MOST_UNDER_WAY = 8
+MOST_UNDER_WAY = 64
 _POINT, _LOSS_TICK_VALUE, _TICK_SIZE = 44, 47, 48  # fields of SymbolInfo
 _DAY_SECONDS = 86_400
 
