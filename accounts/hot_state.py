@@ -68,7 +68,6 @@ class Tables:
     """What the indices in the packed rows stand for."""
 
     evaluated_at: float
-    sequence: int
     symbols: tuple[str, ...]
     currencies: tuple[str, ...]
     rules: tuple[str, ...]
@@ -88,13 +87,13 @@ def pack_tables(tables: Tables) -> tuple[bytes, int]:
     """Return the packed tables and the checksum that the accounts written with them carry."""
     names = msgpack.packb([tables.symbols, tables.currencies, tables.rules])
     checksum = zlib.crc32(names)
-    return msgpack.packb([tables.evaluated_at, tables.sequence, checksum, names]), checksum
+    return msgpack.packb([tables.evaluated_at, checksum, names]), checksum
 
 
 def _unpack_tables(packed: bytes) -> tuple[Tables, int]:
-    evaluated_at, sequence, checksum, names = msgpack.unpackb(packed)
+    evaluated_at, checksum, names = msgpack.unpackb(packed)
     listed = (tuple(each) for each in msgpack.unpackb(names))
-    return Tables(evaluated_at, sequence, *listed), checksum
+    return Tables(evaluated_at, *listed), checksum
 
 
 def pack_accounts(

@@ -27,7 +27,6 @@ class Poll:
     monotonic: float
     roster_version: int
     account_ids: tuple[UUID, ...]
-    user_ids: npt.NDArray[np.int64]
     batch: ReadingBatch
     accepted_now: npt.NDArray[np.bool_]
     read_at: npt.NDArray[np.float64]

@@ -111,7 +111,6 @@ class SessionPool:
             monotonic=monotonic,
             roster_version=self._members.version,
             account_ids=self.table.account_ids,
-            user_ids=rows["user_id"].copy(),
             batch=replace(self._members.latest, deals=deals),
             accepted_now=accepted,
             read_at=rows["read_at"].copy(),

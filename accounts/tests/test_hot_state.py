@@ -20,7 +20,7 @@ from accounts.hot_state import (
 from accounts.redis import readings_key, sequences_key
 from accounts.terminals.readings import POSITION_DTYPE, Rows
 
-TABLES = Tables(1_700_000_000.5, 7, ("EURUSD",), ("USD",), ("a rule",))
+TABLES = Tables(1_700_000_000.5, ("EURUSD",), ("USD",), ("a rule",))
 
 
 def rows_of(dtype: np.dtype[np.void], count: int, seed: int) -> Rows:
@@ -91,7 +91,7 @@ def test_it_does_not_believe_rows_of_other_tables_or_another_layout() -> None:
 
 def test_it_tells_tables_with_other_names_apart() -> None:
     checksums = {
-        pack_tables(Tables(0.0, 0, *names))[1]
+        pack_tables(Tables(0.0, *names))[1]
         for names in [
             (("A", "B"), (), ()),
             (("B", "A"), (), ()),
@@ -102,8 +102,7 @@ def test_it_tells_tables_with_other_names_apart() -> None:
     }
     assert len(checksums) == 5
     assert (
-        pack_tables(Tables(1.0, 2, ("A",), (), ()))[1]
-        == (pack_tables(Tables(3.0, 4, ("A",), (), ()))[1])
+        pack_tables(Tables(1.0, ("A",), (), ()))[1] == (pack_tables(Tables(3.0, ("A",), (), ()))[1])
     )
 
 

@@ -20,12 +20,6 @@ LONGEST_LINK = 255
 LONGEST_KEY = 160
 
 MAILED_PRIORITIES = frozenset({Priority.HIGH.value, Priority.URGENT.value})
-# The columns of the table; PostgreSQL refuses more, SQLite takes it.
-LONGEST_TITLE = 160
-LONGEST_LINK = 255
-LONGEST_KEY = 160
-
-MAILED_PRIORITIES = frozenset({Priority.HIGH.value, Priority.URGENT.value})
 # One task brings this many deliveries, so that a slow mail server holds up no more than these.
 DELIVERIES_PER_TASK = 50
 

@@ -44,7 +44,7 @@ def leave_readings(
     positions = np.zeros(count, POSITION_DTYPE)
     positions["ticket"], positions["volume"], positions["tp"] = ticket, 0.1, 1.2
     positions["price_open"], positions["profit"] = 1.08774, left - 5000.0
-    tables = Tables(read_at, 5, ("EURUSD",), ("USD",), tuple(str(rule.pk) for rule in rules))
+    tables = Tables(read_at, ("EURUSD",), ("USD",), tuple(str(rule.pk) for rule in rules))
     packed_tables, checksum = pack_tables(tables)
     packed = pack_accounts(
         [str(account.pk).encode() for account in accounts],

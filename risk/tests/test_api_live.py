@@ -72,7 +72,7 @@ def leave_reading(redis: Redis, account: ConnectedAccount, rule: RiskRule) -> No
         pair[name] = value
     for name, value in {"ticket": 7, "volume": 0.1, "sl": 0.0, "tp": 1.2}.items():
         position[name] = value
-    tables = Tables(NOW.timestamp(), 5, ("EURUSD",), ("USD",), (str(rule.pk),))
+    tables = Tables(NOW.timestamp(), ("EURUSD",), ("USD",), (str(rule.pk),))
     field = str(account.pk).encode()
     packed_tables, checksum = pack_tables(tables)
     packed = pack_accounts([field], checksum, state, pair, [0, 1], position, [0, 1])

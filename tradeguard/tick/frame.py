@@ -58,9 +58,7 @@ class Frame:
         return AccountState(self.accounts[row], rules, self.positions[first:last], self.tables)
 
 
-def build_frame(
-    poll: Poll, assessment: Assessment, *, sequence: int, rule_ids: Sequence[str]
-) -> Frame:
+def build_frame(poll: Poll, assessment: Assessment, *, rule_ids: Sequence[str]) -> Frame:
     """Lay out a poll and its assessment; `rule_ids` are those of the desk's rules, in order."""
     table, evaluation, state = (
         assessment.desk.pairs,
@@ -85,7 +83,6 @@ def build_frame(
     return Frame(
         tables=Tables(
             evaluated_at=assessment.moment,
-            sequence=sequence,
             symbols=poll.batch.symbols,
             currencies=poll.batch.currencies,
             rules=tuple(rule_ids),

@@ -45,7 +45,6 @@ class HostTick:
         self._tracker = RiskTracker(host, sessions.source, self._executor)
         self._ledger = LatchLedger()
         self._hot_state = HotStateWriter(host)
-        self._sequence = 0
         self._frame: Frame | None = None
         self._frame_ids: tuple[UUID, ...] = ()
         self._announcements = Announcements()
@@ -68,7 +67,6 @@ class HostTick:
     def run(self, now: datetime, monotonic: float) -> Assessment:
         """Run one tick; a database or Redis that is away is survived, and made up for later."""
         watch = Stopwatch()
-        self._sequence += 1
         with watch.stage("poll"):
             poll = self._sessions.poll(now, monotonic)
             self.states = poll.states
@@ -83,7 +81,6 @@ class HostTick:
             frame = build_frame(
                 poll,
                 assessment,
-                sequence=self._sequence,
                 rule_ids=[view.key for view in self._rules.views],
             )
             changed = changed_accounts(self._frame, self._frame_ids, frame, poll.account_ids)
