@@ -60,25 +60,11 @@ class Frame:
 
 def build_frame(poll: Poll, assessment: Assessment, *, rule_ids: Sequence[str]) -> Frame:
     """Lay out a poll and its assessment; `rule_ids` are those of the desk's rules, in order."""
-    table, evaluation, state = (
-        assessment.desk.pairs,
-        assessment.evaluation,
-        assessment.latches.state,
-    )
     count = len(poll.account_ids)
     accounts = np.zeros(count, dtype=ACCOUNT_STATE_DTYPE)
     accounts["read_at"] = poll.read_at
     for name in _COPIED:
         accounts[name] = poll.batch.accounts[name]
-    order = table.pairs_by_account
-    rules = np.zeros(len(order), dtype=RULE_STATE_DTYPE)
-    rules["rule"] = table.rule_index[order]
-    for name in _EVALUATED:
-        rules[name] = getattr(evaluation, name)[order]
-    rules["reset_at"] = assessment.reset_at[order]
-    rules["latched"] = state.latched[order]
-    rules["acknowledged"] = state.acknowledged[order]
-    rules["reconstructed"] = state.day_reconstructed[order]
     positions = poll.batch.positions
     return Frame(
         tables=Tables(
@@ -88,11 +74,25 @@ def build_frame(poll: Poll, assessment: Assessment, *, rule_ids: Sequence[str]) 
             rules=tuple(rule_ids),
         ),
         accounts=accounts,
-        rules=rules,
-        rule_offsets=table.account_starts,
+        rules=_rule_rows(assessment),
+        rule_offsets=assessment.desk.pairs.account_starts,
         positions=positions,
         position_offsets=np.searchsorted(positions["account"], np.arange(count + 1)),
     )
+
+
+def _rule_rows(assessment: Assessment) -> Rows:
+    table, state = assessment.desk.pairs, assessment.latches.state
+    order = table.pairs_by_account
+    rules = np.zeros(len(order), dtype=RULE_STATE_DTYPE)
+    rules["rule"] = table.rule_index[order]
+    for name in _EVALUATED:
+        rules[name] = getattr(assessment.evaluation, name)[order]
+    rules["reset_at"] = assessment.reset_at[order]
+    rules["latched"] = state.latched[order]
+    rules["acknowledged"] = state.acknowledged[order]
+    rules["reconstructed"] = state.day_reconstructed[order]
+    return rules
 
 
 def changed_accounts(

@@ -78,17 +78,7 @@ class HostTick:
             self._ledger.note(assessment, poll)
             self._write_database(now)
         with watch.stage("store"):
-            frame = build_frame(
-                poll,
-                assessment,
-                rule_ids=[view.key for view in self._rules.views],
-            )
-            changed = changed_accounts(self._frame, self._frame_ids, frame, poll.account_ids)
-            self._frame, self._frame_ids = frame, poll.account_ids
-            risk = group_risk(self._group_rows, assessment.evaluation, assessment.accounts)
-            announced = self._announcements.choose(assessment.desk, risk, changed, monotonic)
-            counts = np.bincount(risk.group_status, minlength=len(Status))
-            self._groups_by_status = {status.text: int(counts[status]) for status in Status}
+            frame, announced = self._find_news(poll, assessment)
             stored = self._write_redis(poll, frame, announced)
         with watch.stage("groups"):
             live = LiveObjects(assessment.desk, self._rules, poll, frame)
@@ -99,6 +89,17 @@ class HostTick:
         self.seconds = watch.seconds
         accounts_watched.labels(self.host).set(len(poll.account_ids))
         return assessment
+
+    def _find_news(self, poll: Poll, assessment: Assessment) -> tuple[Frame, list[Key]]:
+        """Lay the tick out in rows, and choose what of it is to be told."""
+        frame = build_frame(poll, assessment, rule_ids=[view.key for view in self._rules.views])
+        changed = changed_accounts(self._frame, self._frame_ids, frame, poll.account_ids)
+        self._frame, self._frame_ids = frame, poll.account_ids
+        risk = group_risk(self._group_rows, assessment.evaluation, assessment.accounts)
+        counts = np.bincount(risk.group_status, minlength=len(Status))
+        self._groups_by_status = {status.text: int(counts[status]) for status in Status}
+        announced = self._announcements.choose(assessment.desk, risk, changed, poll.monotonic)
+        return frame, announced
 
     def _refresh(self, poll: Poll) -> None:
         try:
