@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,16 @@ ROOT = Path(__file__).resolve().parent.parent
 SERVER = "Bench-Demo"
 PASSWORD = "benchmark"  # noqa: S105  # of accounts that live for a minute
 FIRST_LOGIN = 10_000_001
+RULES: list[tuple[str, str, dict[str, object]]] = [
+    ("MAX_DAILY_LOSS", "0.05", {}),
+    ("MAX_DAILY_LOSS", "0.06", {"reference": "higher_of_balance_and_equity"}),
+    ("MAX_DRAWDOWN", "0.1", {}),
+    ("MAX_DRAWDOWN", "0.12", {"kind": "trailing_intraday_equity"}),
+    ("MARGIN_LEVEL", "50", {}),
+    ("MAX_POSITION_SIZE", "50", {}),
+    ("POSITION_LIMIT", "20", {}),
+    ("MAX_LEVERAGE", "60", {}),
+]
 
 
 def main() -> None:
@@ -127,25 +138,32 @@ def run_paced(tick: Any, now: Any) -> int:
 
 
 def create_desk(options: argparse.Namespace) -> list[Any]:
-    from decimal import Decimal
+    """Fill the database and return the ids of the groups."""
+    from accounts.models import User
+    from groups.models import AccountGroup, Membership
 
+    user = User.objects.create_user("bench", "bench@example.com", PASSWORD)
+    accounts = create_accounts(user, options.accounts)
+    groups = AccountGroup.objects.bulk_create(
+        AccountGroup(user=user, name=f"Group {number:04d}") for number in range(options.groups)
+    )
+    Membership.objects.bulk_create(
+        Membership(group=groups[number % len(groups)], account=account)
+        for number, account in enumerate(accounts)
+        if groups
+    )
+    create_rules(user, options.rules)
+    return [group.pk for group in groups]
+
+
+def create_accounts(user: Any, count: int) -> list[Any]:
     from django.utils import timezone
 
-    from accounts.models import (
-        AccountConnection,
-        ApiKey,
-        ConnectedAccount,
-        TerminalHost,
-        User,
-    )
-    from groups.models import AccountGroup, Membership
-    from risk.models import RiskRule
+    from accounts.models import AccountConnection, ApiKey, ConnectedAccount, TerminalHost
 
     host, _ = TerminalHost.objects.get_or_create(name="local")
-    user = User.objects.create_user("bench", "bench@example.com", PASSWORD)
     keys = ApiKey.objects.bulk_create(
-        ApiKey(user=user, name=f"Bench {number}", secret=PASSWORD)
-        for number in range(options.accounts)
+        ApiKey(user=user, name=f"Bench {number}", secret=PASSWORD) for number in range(count)
     )
     accounts = ConnectedAccount.objects.bulk_create(
         ConnectedAccount(
@@ -164,24 +182,12 @@ def create_desk(options: argparse.Namespace) -> list[Any]:
         AccountConnection(account=account, is_wanted=True, state="connecting", since=timezone.now())
         for account in accounts
     )
-    groups = AccountGroup.objects.bulk_create(
-        AccountGroup(user=user, name=f"Group {number:04d}") for number in range(options.groups)
-    )
-    Membership.objects.bulk_create(
-        Membership(group=groups[number % len(groups)], account=account)
-        for number, account in enumerate(accounts)
-        if groups
-    )
-    kinds: list[tuple[str, str, dict[str, object]]] = [
-        ("MAX_DAILY_LOSS", "0.05", {}),
-        ("MAX_DAILY_LOSS", "0.06", {"reference": "higher_of_balance_and_equity"}),
-        ("MAX_DRAWDOWN", "0.1", {}),
-        ("MAX_DRAWDOWN", "0.12", {"kind": "trailing_intraday_equity"}),
-        ("MARGIN_LEVEL", "50", {}),
-        ("MAX_POSITION_SIZE", "50", {}),
-        ("POSITION_LIMIT", "20", {}),
-        ("MAX_LEVERAGE", "60", {}),
-    ]
+    return accounts
+
+
+def create_rules(user: Any, count: int) -> None:
+    from risk.models import RiskRule
+
     RiskRule.objects.bulk_create(
         RiskRule(
             user=user,
@@ -192,10 +198,9 @@ def create_desk(options: argparse.Namespace) -> list[Any]:
             applies_to_all_accounts=True,
         )
         for number, (rule_type, limit, parameters) in enumerate(
-            kinds[number % len(kinds)] for number in range(options.rules)
+            RULES[number % len(RULES)] for number in range(count)
         )
     )
-    return [group.pk for group in groups]
 
 
 def open_positions(source: Any, options: argparse.Namespace) -> None:
