@@ -31,6 +31,7 @@ class Verdict(IntEnum):
     EMPTY_ANSWER = 7
     POSITIONS_MISMATCH = 8
     TORN = 9
+    OTHER_CURRENCY = 10
 
     @property
     def reason(self) -> Reason:
@@ -48,6 +49,7 @@ _REASONS = {
     Verdict.EMPTY_ANSWER: Reason.EMPTY_ANSWER,
     Verdict.POSITIONS_MISMATCH: Reason.POSITIONS_MISMATCH,
     Verdict.TORN: Reason.TORN_READING,
+    Verdict.OTHER_CURRENCY: Reason.OTHER_CURRENCY,
 }
 # By Outcome; an outcome that is not known here is as good as no answer.
 _OF_OUTCOME = np.array(
@@ -84,11 +86,13 @@ def check(
     batch: ReadingBatch,
     expected_logins: npt.NDArray[np.int64],
     expected_servers: npt.NDArray[np.int64],
+    expected_currencies: npt.NDArray[np.int64],
 ) -> Verdicts:
     """Return a `Verdict` for each row of the batch, the gravest doubt first.
 
     ``expected_servers`` are indexes into ``batch.servers``; one that the batch does not know is -1,
-    and no reading is accepted for it.
+    and no reading is accepted for it. ``expected_currencies`` are indexes into
+    ``batch.currencies``: in another currency every limit that was entered would be a wrong number.
     """
     accounts = batch.accounts
     verdicts = _outcomes(accounts)
@@ -104,6 +108,7 @@ def check(
     connected = accounts["connected"]
     mark(~is_expected & (is_known | connected), Verdict.WRONG_ACCOUNT)
     mark(~connected, Verdict.NOT_CONNECTED)
+    mark(accounts["currency"] != expected_currencies, Verdict.OTHER_CURRENCY)
     if not (verdicts == Verdict.ACCEPTED).any():
         return verdicts
     listed = np.bincount(batch.positions["account"], minlength=len(accounts))

@@ -54,6 +54,7 @@ class Membership:
         session["user_id"] = spec.user_id
         session["login"] = spec.login
         session["server"] = self.names.servers.number(spec.server)
+        session["currency"] = self.names.currencies.number(spec.currency)
         self._table.names[row] = spec.account_name
         self._table.servers[row] = spec.server
         self._table.key_marks[row] = spec.key_mark

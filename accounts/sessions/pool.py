@@ -166,13 +166,14 @@ class SessionPool:
         rows = self.table.rows
         batch = self._members.names.renumber(raw)
         servers = rows["server"][request.rows].astype(np.int64)
-        verdicts = check(batch, request.logins, servers)
+        currencies = rows["currency"][request.rows].astype(np.int64)
+        verdicts = check(batch, request.logins, servers, currencies)
         torn = np.flatnonzero(verdicts == Verdict.TORN)
         if len(torn):
             raw_again = self._line.ask_again(request, torn)
             if raw_again is not None:
                 again = self._members.names.renumber(raw_again)
-                verdicts[torn] = check(again, request.logins[torn], servers[torn])
+                verdicts[torn] = check(again, request.logins[torn], servers[torn], currencies[torn])
                 batch = splice(batch, again, torn)
         return batch, verdicts
 

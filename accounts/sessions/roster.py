@@ -22,6 +22,7 @@ _FIELDS = (
     "name",
     "login",
     "server",
+    "currency",
     "api_key_id",
     "api_key__status",
     "api_key__updated_at",
@@ -83,14 +84,16 @@ class RosterReader:
 
 
 def _spec(row: tuple[Any, ...]) -> SessionSpec:
-    account_id, user_id, name, login, server, key_id, key_status, key_updated_at = row[:8]
-    is_wanted, state, since, reason, message, retries, next_attempt_at = row[8:]
+    account_id, user_id, name, login, server, currency, *rest = row
+    key_id, key_status, key_updated_at, *rest = rest
+    is_wanted, state, since, reason, message, retries, next_attempt_at = rest
     return SessionSpec(
         account_id=account_id,
         user_id=user_id,
         account_name=name,
         login=login,
         server=server,
+        currency=currency,
         key_mark=_key_mark(key_id, key_status, key_updated_at),
         is_wanted=bool(is_wanted),
         state=state or ConnectionState.DISCONNECTED.value,

@@ -44,6 +44,7 @@ class Reason(StrEnum):
     NOT_AUTHORISED = "not_authorised"
     BROKER_CONNECTION_LOST = "broker_connection_lost"
     WRONG_ACCOUNT = "wrong_account"
+    OTHER_CURRENCY = "other_currency"
     TORN_READING = "torn_reading"
     EMPTY_ANSWER = "empty_answer"
     POSITIONS_MISMATCH = "positions_mismatch"
@@ -75,6 +76,10 @@ _SENTENCES = {
     Reason.NOT_AUTHORISED: "The terminal is not logged in to this account.",
     Reason.BROKER_CONNECTION_LOST: "The terminal has lost its connection to the broker.",
     Reason.WRONG_ACCOUNT: "The terminal answers for another account; its readings are not used.",
+    Reason.OTHER_CURRENCY: (
+        "The broker keeps this account in another currency than the one entered here: correct the"
+        " currency and the initial balance."
+    ),
     Reason.TORN_READING: "Balance, equity and positions do not fit together.",
     Reason.EMPTY_ANSWER: "The terminal shows no positions although margin is in use.",
     Reason.POSITIONS_MISMATCH: "The terminal's list of positions is not complete.",

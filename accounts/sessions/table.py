@@ -20,6 +20,7 @@ SESSION_DTYPE = np.dtype(
         ("user_id", "<i8"),
         ("login", "<i8"),
         ("server", "<i4"),  # number in the host's table of server names
+        ("currency", "<i4"),  # number in the host's table of currencies
         ("generation", "<i8"),  # moves when the login, server or password becomes another one
         ("is_wanted", "?"),
         ("is_authorised", "?"),
@@ -50,6 +51,7 @@ class SessionSpec:
     account_name: str
     login: int
     server: str
+    currency: str
     key_mark: str  # changes with the stored password, tells nothing about it
     is_wanted: bool
     state: str

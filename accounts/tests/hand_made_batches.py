@@ -64,6 +64,7 @@ def spec(login: int, account_id: UUID | None = None, **fields: object) -> Sessio
         "account_name": f"Alpha {login}",
         "login": login,
         "server": SERVER,
+        "currency": "USD",
         "key_mark": "key",
         "is_wanted": True,
         "state": "connecting",

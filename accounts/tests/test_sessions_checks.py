@@ -10,8 +10,11 @@ from accounts.tests.hand_made_batches import batch_of
 LOGIN = 1001
 
 
-def verdict(batch: ReadingBatch, *, login: int = LOGIN, server: int = 0) -> Verdict:
-    return Verdict(int(check(batch, np.array([login]), np.array([server]))[0]))
+def verdict(
+    batch: ReadingBatch, *, login: int = LOGIN, server: int = 0, currency: int = 0
+) -> Verdict:
+    identity = (np.array([login]), np.array([server]), np.array([currency]))
+    return Verdict(int(check(batch, *identity)[0]))
 
 
 def with_account(positions_each: int = 1, **values: Any) -> ReadingBatch:
@@ -137,9 +140,16 @@ def test_it_judges_each_account_by_itself() -> None:
     batch = batch_of([1, 2, 3])
     batch.accounts["connected"][1] = False
     batch.positions["profit"][2] += 1.0
-    verdicts = check(batch, np.array([1, 2, 3]), np.zeros(3, dtype=np.int64))
+    zeros = np.zeros(3, dtype=np.int64)
+    verdicts = check(batch, np.array([1, 2, 3]), zeros, zeros)
     assert verdicts.tolist() == [Verdict.ACCEPTED, Verdict.NOT_CONNECTED, Verdict.TORN]
 
 
 def test_it_checks_nobody() -> None:
-    assert len(check(batch_of([]), np.zeros(0, np.int64), np.zeros(0, np.int64))) == 0
+    nobody = np.zeros(0, np.int64)
+    assert len(check(batch_of([]), nobody, nobody, nobody)) == 0
+
+
+def test_it_accepts_no_other_currency_than_the_one_entered() -> None:
+    assert verdict(with_account(), currency=1) is Verdict.OTHER_CURRENCY
+    assert verdict(with_account(connected=False), currency=1) is Verdict.NOT_CONNECTED

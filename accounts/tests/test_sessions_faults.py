@@ -34,7 +34,20 @@ class LiveDesk:
         self.pool = SessionPool("local", self.server, random=lambda: 0.5)
         specs = [
             SessionSpec(
-                uuid4(), 7, "A", login, SERVER, "", True, "connecting", START, "", "", 0, None
+                uuid4(),
+                7,
+                "A",
+                login,
+                SERVER,
+                "USD",
+                "",
+                True,
+                "connecting",
+                START,
+                "",
+                "",
+                0,
+                None,
             )
             for login in LOGINS
         ]

@@ -561,3 +561,15 @@ def test_an_answer_that_took_two_seconds_is_not_used(stuck: Any) -> None:
         Event().wait(0.001)
     Event().wait(0.01)
     assert not desk.pool.poll(desk.now, desk.seconds).accepted_now.any()
+
+
+def test_it_says_when_the_broker_keeps_another_currency() -> None:
+    desk = Desk()
+    desk.sync(changed=[replace(desk.specs[0], currency="EUR")])
+    polls = desk.run(10)
+    assert not any(poll.accepted_now.any() for poll in polls)
+    change = [change for poll in polls for change in poll.changes][-1]
+    assert (change.to_state, change.reason) == ("error", "other_currency")
+    desk.sync(changed=[replace(desk.specs[0], currency="USD")])
+    desk.run(1)
+    assert desk.tick().accepted_now.all()

@@ -66,7 +66,7 @@ def test_it_refuses_other_files(tmp_path: Path) -> None:
     binary.write_bytes(b"\x89PNG\xff\xfe\x00")
     with pytest.raises(ExportError, match="text"):
         read_bars(binary)
-    with pytest.raises(ExportError, match="^nowhere: there is no folder"):
+    with pytest.raises(ExportError, match=r"^nowhere: there is no folder"):
         read_folder(tmp_path / "nowhere")
 
 

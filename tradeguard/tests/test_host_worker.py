@@ -15,6 +15,7 @@ from pytest_django.fixtures import Settings
 from accounts.models import TerminalHost
 from accounts.redis import redis_client, tick_key
 from accounts.sessions.process import open_sessions, sessions_of
+from accounts.sessions.roster import ensure_hosts
 from accounts.terminals.registry import register, unregister
 from accounts.terminals.simulated.server import TradeServer
 from tradeguard.tick import worker as workers
@@ -41,8 +42,13 @@ def _desk(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[None]
 
 
 @pytest.fixture
-def worker() -> Iterator[HostWorker]:
-    worker = HostWorker("local")
+def departures() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def worker(departures: list[str]) -> Iterator[HostWorker]:
+    worker = HostWorker("local", leave=lambda: departures.append("local"))
     yield worker
     worker.let_go()
 
@@ -80,6 +86,30 @@ def test_it_forgets_its_sessions_with_the_lease_and_takes_both_again(worker: Hos
     worker.tick()
     assert sessions_of("local") not in (None, first)
     assert has_ticked()
+
+
+def test_it_leaves_when_another_worker_has_taken_over(
+    worker: HostWorker, departures: list[str]
+) -> None:
+    worker.tick()
+    assert departures == []
+    take_lease("local", seconds=60)
+    worker.tick()
+    assert departures == ["local"]
+
+
+def test_it_leaves_when_it_does_not_get_the_lease_for_a_while(
+    worker: HostWorker, departures: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ensure_hosts()
+    take_lease("local", seconds=60)
+    worker.tick()
+    worker.tick()
+    assert departures == []
+    monkeypatch.setattr(workers, "PATIENCE_SECONDS", 0.0)
+    worker.tick()
+    assert departures == ["local"]
+    assert not has_ticked()
 
 
 def test_it_leaves_the_other_hosts_of_its_process_alone(worker: HostWorker) -> None:

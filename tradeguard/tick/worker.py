@@ -1,7 +1,10 @@
 """What makes a process the worker of a terminal host: the lease, the sessions and the tick."""
 
 import logging
+import os
+import signal
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from threading import Event, Lock
 
@@ -23,17 +26,21 @@ logger = logging.getLogger(__name__)
 
 RENEW_SECONDS = LEASE_SECONDS / 3
 ACQUIRE_SECONDS = 0.5
+# The lease of a worker that died elsewhere lapses well within this.
+PATIENCE_SECONDS = 4 * LEASE_SECONDS
 
 
 class HostWorker:
     """Runs the ticks of one host as long as this process holds its lease.
 
-    A process that loses the lease forgets its sessions at once, and asks for it again like any
-    other.
+    A process that loses the lease forgets its sessions at once and leaves, and so does one that
+    does not get it for a while: it would take its share of the ticks off the host's queue.
     """
 
-    def __init__(self, host: str) -> None:
+    def __init__(self, host: str, leave: Callable[[], None] | None = None) -> None:
         self.host = host
+        self._leave = leave or end_process
+        self._first_asked_at: float | None = None
         self.driver = TickDriver(
             self.tick,
             interval_seconds=settings.TICK_INTERVAL_SECONDS,
@@ -75,7 +82,7 @@ class HostWorker:
         self._asked_at = monotonic
         try:
             if self._lease is None:
-                self._ask_for_lease(now)
+                self._ask_for_lease(now, monotonic)
             else:
                 self._renew(self._lease, now)
         except (DatabaseError, InterfaceError) as error:
@@ -86,20 +93,28 @@ class HostWorker:
             )
         return self._lease is not None
 
-    def _ask_for_lease(self, now: datetime) -> None:
+    def _ask_for_lease(self, now: datetime, monotonic: float) -> None:
         ensure_hosts()
         self._lease = acquire(self.host, self._owner, now)
         if self._lease is not None:
+            self._first_asked_at = None
             self._lapses_at = now + timedelta(seconds=LEASE_SECONDS)
             logger.info("This worker watches the accounts of %s.", self.host)
+            return
+        if self._first_asked_at is None:
+            self._first_asked_at = monotonic
+        elif monotonic - self._first_asked_at >= PATIENCE_SECONDS:
+            logger.error("Another worker watches %s already; this one leaves.", self.host)
+            self._leave()
 
     def _renew(self, lease: Lease, now: datetime) -> None:
         if renew(lease, now):
             self._lapses_at = now + timedelta(seconds=LEASE_SECONDS)
             return
-        logger.error("Another worker has taken over %s; this one stops watching it.", self.host)
+        logger.error("Another worker has taken over %s; this one leaves.", self.host)
         self._lease = None
         self._forget()
+        self._leave()
 
     def _watch(self) -> HostTick:
         # Not together with the lease: what fails here is tried again by the next tick.
@@ -121,6 +136,11 @@ class HostWorker:
             if grown:
                 requests_total.labels(self.host, name).inc(grown)
                 setattr(before, name, getattr(before, name) + grown)
+
+
+def end_process() -> None:
+    """Have Celery shut this worker down in order, as a supervisor would."""
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 _workers: dict[str, HostWorker] = {}
