@@ -114,8 +114,8 @@ class MissedDays:
             equity=balance + floating,
             deposits=moves.deposits,
             withdrawals=moves.withdrawals,
-            # The balance is exact, only an equity is an estimate.
-            reconstructed=table.uses_equity[pairs],
+            # The balance is exact, and so is the equity of an account that was flat.
+            reconstructed=table.uses_equity[pairs] & (not answer.was_flat),
         )
         return self._with_peaks(fill_days(state, pairs, day), accounts, pairs, moves)
 

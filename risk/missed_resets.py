@@ -60,12 +60,14 @@ class ResetRequest:
 class ResetAnswer:
     """The deals from before the reset up to `request.last_deal`, and what floated at the reset.
 
-    `floating` bounds equity less balance at the reset; None when it can't be worked out.
+    `floating` bounds equity less balance at the reset; None when it can't be worked out. Of an
+    account that was flat it is no estimate, but exactly nothing.
     """
 
     request: ResetRequest
     deals: Rows
     floating: EquityBounds | None
+    was_flat: bool
 
 
 class MissedResets:
@@ -126,7 +128,8 @@ def work_out_reset(source: Calls, request: ResetRequest) -> ResetAnswer:
     deals = deals[deals["ticket"] <= request.last_deal]
     legs = legs_at(round(reset_epoch * 1000), deals, request.positions)
     floating = None if legs is None else _floating(source, request, legs, reset_epoch)
-    return ResetAnswer(request, deals, floating)
+    was_flat = legs is not None and not len(legs.symbol)
+    return ResetAnswer(request, deals, floating, was_flat)
 
 
 def _floating(

@@ -122,11 +122,11 @@ def _state_text(rule: RuleParameters, numbers: PairNumbers, currency: Currency) 
         case MarginLevel():
             return _margin_text(figures)
         case MaxPositionSize():
-            return _count_text(figures, f"lots{_place(numbers)}", 2)
+            return _count_text(figures, f"lots{_place(numbers)} open", 2)
         case PositionLimit():
-            return _count_text(figures, "positions", 0)
+            return _count_text(figures, "positions open", 0)
         case MaxLeverage():
-            return _count_text(figures, "times leverage", 2)
+            return f"leverage {_count_text(figures, 'allowed', 2)}"
         case _:
             return _count_text(figures, "", 2)
 
@@ -151,9 +151,9 @@ def _margin_text(figures: _Figures) -> str:
     return f"margin level {level} %, the limit is {least} %"
 
 
-def _count_text(figures: _Figures, unit: str, digits: int) -> str:
+def _count_text(figures: _Figures, what: str, digits: int) -> str:
     used, limit = used_text(figures.used, digits), amount_text(figures.limit, digits)
-    amounts = f"{used} of {limit} {unit} used"
+    amounts = f"{used} of {limit} {what}".rstrip()
     if figures.left < 0:
         return f"{amounts}, {used_text(-figures.left, digits)} beyond the limit"
     return f"{amounts} ({left_percent_text(figures.buffer)} left)"
@@ -184,8 +184,6 @@ def _observed_text(rule: RuleParameters, numbers: PairNumbers, currency: Currenc
         case PositionLimit():
             return f"{used_text(used, 0)} positions, the limit is {amount_text(limit, 0)} positions"
         case MaxLeverage():
-            return (
-                f"{used_text(used, 2)} times leverage, the limit is {amount_text(limit, 2)} times"
-            )
+            return f"leverage {used_text(used, 2)}, the limit is {amount_text(limit, 2)}"
         case _:
             return f"{plain_text(used)}, the limit is {plain_text(limit)}"

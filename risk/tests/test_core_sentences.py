@@ -84,13 +84,13 @@ def test_it_says_how_much_may_still_be_lost_today(loss: float, words: str) -> No
             "margin level 50.0 %, below the limit of 150 %",
         ),
         (rule(MARGIN, "150"), {"balance": 1.0}, "no margin in use"),
-        (rule(SIZE, "5"), {}, "4.50 of 5.00 lots EURUSD sell used (10 % left)"),
-        (rule(SIZE, "4"), {}, "4.50 of 4.00 lots EURUSD sell used, 0.50 beyond the limit"),
-        (rule(COUNT, "10"), {}, "1 of 10 positions used (90 % left)"),
+        (rule(SIZE, "5"), {}, "4.50 of 5.00 lots EURUSD sell open (10 % left)"),
+        (rule(SIZE, "4"), {}, "4.50 of 4.00 lots EURUSD sell open, 0.50 beyond the limit"),
+        (rule(COUNT, "10"), {}, "1 of 10 positions open (90 % left)"),
         (
             rule(LEVERAGE, "10"),
             {"balance": 50_000.0},
-            "9.00 of 10.00 times leverage used (10 % left)",
+            "leverage 9.00 of 10.00 allowed (10 % left)",
         ),
     ],
 )

@@ -130,6 +130,25 @@ def test_it_works_a_missed_reset_out_from_deals_and_bars(stage: Stage) -> None:
     assert rule["reconstructed"]
 
 
+def test_a_missed_reset_of_a_flat_account_is_no_estimate(stage: Stage) -> None:
+    alice = make_user()
+    account = stage.open(alice, "Calm")
+    daily_loss(
+        alice,
+        parameters={"reference": "equity", "reset_time": "13:00", "reset_zone": "UTC"},
+    )
+    stage.run(3)
+    stage.kill_worker()
+    stage.clock[0] = START.timestamp() + 4800
+    for _ in range(50):
+        stage.run()
+        state = RuleState.objects.get()
+        if state.day_equity is not None and state.day_started_at == START + timedelta(hours=1):
+            break
+    assert (state.day_equity, state.is_reconstructed) == (100_000.0, False)
+    assert "estimated" not in account_risk(account, now=stage.now)["rules"][0]["message"]
+
+
 def drawdown(user: User, **fields: Any) -> RiskRule:
     return make_rule(
         user,
