@@ -1,16 +1,17 @@
 """Days whose reset nobody saw: which are missing, and what becomes of the answers."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from accounts.core.zones import broker_zone
 from accounts.sessions.poll import Poll
+from accounts.terminals.readings import Rows
 from risk.core.account_columns import AccountColumns
-from risk.core.arrays import Flags, Integers
+from risk.core.arrays import Flags, Floats, Integers
 from risk.core.baselines import DayRoll, DayStarts, DayValues, fill_days
 from risk.core.states import PairState
-from risk.core.transfers import MoneyMoves, moves_since
+from risk.core.transfers import moves_since
 from risk.desk import Desk
 from risk.missed_resets import MissedResets, ResetAnswer, ResetRequest
 
@@ -37,11 +38,16 @@ class MissedDays:
         self._given_up[roll.rolled] = False
         state = roll.state
         waiting = np.union1d(roll.needs_history, self._without_equity(state, accounts, days))
-        for answer in self._resets.take_answers(poll.monotonic):
-            pairs = self._pairs_of(answer, poll, waiting, days)
-            if len(pairs):
-                state = self._filled(state, accounts, answer, pairs)
-                waiting = np.setdiff1d(waiting, pairs, assume_unique=True)
+        found = [
+            self._found(accounts, answer, pairs)
+            for answer in self._resets.take_answers(poll.monotonic)
+            if len(pairs := self._pairs_of(answer, poll, waiting, days))
+        ]
+        if found:
+            # All at once: each change of a state copies its columns.
+            pairs = np.concatenate([each.pairs for each in found])
+            state = self._filled(state, accounts, pairs, found)
+            waiting = np.setdiff1d(waiting, pairs, assume_unique=True)
         self._ask(poll, waiting, days)
         return state
 
@@ -56,26 +62,31 @@ class MissedDays:
         return daily[lacking & accounts.known[table.account_index[daily]]]
 
     def _ask(self, poll: Poll, waiting: Integers, days: DayStarts) -> None:
+        if not len(waiting) or not self._resets.has_room:
+            return
         table = self._desk.pairs
         rows = table.account_index[waiting].tolist()
         resets = days.starts[table.clock_index[waiting]].tolist()
+        # Contiguous: a search in one field of wide rows would copy that field every time.
+        owners = np.ascontiguousarray(poll.batch.positions["account"])
         for row, reset in dict.fromkeys(zip(rows, resets, strict=True)):
             if not self._resets.has_room:
                 return
             if self._resets.may_ask((poll.account_ids[row], reset), poll.monotonic):
-                self._resets.ask(self._request(poll, row, reset))
+                first, last = np.searchsorted(owners, [row, row + 1])
+                positions = poll.batch.positions[first:last].copy()
+                self._resets.ask(self._request(poll, row, reset, positions))
 
-    def _request(self, poll: Poll, row: int, reset: float) -> ResetRequest:
+    def _request(self, poll: Poll, row: int, reset: float, positions: Rows) -> ResetRequest:
         facts = self._desk.accounts[row]
         zone = facts.terms.broker_zone if facts else "UTC"
-        positions = poll.batch.positions
         return ResetRequest(
             account_id=poll.account_ids[row],
             login=int(poll.batch.accounts["login"][row]),
             reset=reset,
             broker_zone=broker_zone(zone),
             last_deal=int(poll.batch.accounts["last_deal"][row]),
-            positions=positions[positions["account"] == row].copy(),
+            positions=positions,
             symbols=poll.batch.symbols,
         )
 
@@ -96,9 +107,7 @@ class MissedDays:
         about: Integers = waiting[is_about]
         return about
 
-    def _filled(
-        self, state: PairState, accounts: AccountColumns, answer: ResetAnswer, pairs: Integers
-    ) -> PairState:
+    def _found(self, accounts: AccountColumns, answer: ResetAnswer, pairs: Integers) -> "_Found":
         table = self._desk.pairs
         row = int(table.account_index[pairs[0]])
         deals = answer.deals.copy()
@@ -117,19 +126,36 @@ class MissedDays:
             # The balance is exact, and so is the equity of an account that was flat.
             reconstructed=table.uses_equity[pairs] & (not answer.was_flat),
         )
-        return self._with_peaks(fill_days(state, pairs, day), accounts, pairs, moves)
+        return _Found(pairs, day, moves.result)
 
-    def _with_peaks(
-        self, state: PairState, accounts: AccountColumns, pairs: Integers, moves: MoneyMoves
+    def _filled(
+        self, state: PairState, accounts: AccountColumns, pairs: Integers, found: list["_Found"]
     ) -> PairState:
-        """Raise end-of-day peaks to the balance at a reset that was worked out."""
+        """Fill in days, and raise end-of-day peaks to the balances at those resets."""
         table = self._desk.pairs
+        day = DayValues(
+            **{
+                name: np.concatenate([getattr(each.day, name) for each in found])
+                for name in DayValues.__slots__
+            }
+        )
+        state = fill_days(state, pairs, day)
         trailing = table.drawdown_kind[pairs] > 0
         if not trailing.any():
             return state
         peak, chosen = state.peak.copy(), pairs[trailing]
-        at_reset = accounts.balance[table.account_index[chosen]] - moves.result[trailing]
+        result = np.concatenate([each.result for each in found])[trailing]
+        at_reset = accounts.balance[table.account_index[chosen]] - result
         peak[chosen] = np.fmax(
             peak[chosen], at_reset - state.deposits[chosen] - state.withdrawals[chosen]
         )
         return replace(state, peak=peak)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The day of some pairs of one account, and what was won or lost since it began."""
+
+    pairs: Integers
+    day: DayValues
+    result: Floats
