@@ -62,7 +62,7 @@ class MissedDays:
         return daily[lacking & accounts.known[table.account_index[daily]]]
 
     def _ask(self, poll: Poll, waiting: Integers, days: DayStarts) -> None:
-        if not len(waiting) or not self._resets.has_room:
+        if not len(waiting):
             return
         table = self._desk.pairs
         rows = table.account_index[waiting].tolist()
