@@ -6,7 +6,6 @@ from datetime import datetime
 UNKNOWN = "—"
 # A reading younger than this is simply "live"; the digits of its age would only flicker.
 LIVE_SECONDS = 1.0
-STALE_SECONDS = 2.0
 
 
 def amount(value: float | None, digits: int = 2) -> str:

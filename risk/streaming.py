@@ -25,9 +25,9 @@ from accounts.consumers import (
     compact_json,
     is_still_signed_in,
 )
-from accounts.figures import STALE_SECONDS
 from accounts.publishing import watch
 from accounts.screen.parts import Part, Screen
+from accounts.terminals.readings import STALE_AFTER_SECONDS
 
 logger = logging.getLogger(__name__)
 
@@ -181,8 +181,8 @@ class LiveConsumer(AsyncWebsocketConsumer, ABC):
 
 def freshest_seconds(ages: Iterable[float | None]) -> float | None:
     """Return how long the oldest of the fresh ages stays fresh."""
-    fresh = [age for age in ages if age is not None and age <= STALE_SECONDS]
-    return STALE_SECONDS - max(fresh) if fresh else None
+    fresh = [age for age in ages if age is not None and age <= STALE_AFTER_SECONDS]
+    return STALE_AFTER_SECONDS - max(fresh) if fresh else None
 
 
 def _structures(values: list[str]) -> Mapping[str, str]:

@@ -10,12 +10,13 @@ from uuid import UUID
 
 from redis import RedisError
 
-from accounts.figures import STALE_SECONDS, amount
+from accounts.figures import amount
 from accounts.hot_state import AccountState, read_accounts
 from accounts.models import ConnectedAccount
 from accounts.models.connection import ConnectionState
 from accounts.screen.cells import age_cell, connection_cell
 from accounts.screen.parts import Cell, short
+from accounts.terminals.readings import STALE_AFTER_SECONDS
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ def _row(account: ConnectedAccount, state: AccountState | None, now: datetime) -
     read_at = float(state.account["read_at"]) if state else math.nan
     seconds = None if math.isnan(read_at) else max(now.timestamp() - read_at, 0.0)
     equity = float(state.account["equity"]) if state and seconds is not None else None
-    is_stale = seconds is None or seconds > STALE_SECONDS
+    is_stale = seconds is None or seconds > STALE_AFTER_SECONDS
     return AccountRow(
         account,
         connection_cell(f"{prefix}-link", link, age_seconds=seconds),

@@ -43,7 +43,7 @@ class DayRoll:
 
     `rolled` began a new day. `needs_equity` did so too late to have seen the equity at the
     reset, `needs_history` can't know the balance then without more deals: both are unknown
-    until `fill_days` or `give_up_days`. A pair stays in `needs_history` until then.
+    until `fill_days`. A pair stays in `needs_history` until then.
     """
 
     state: PairState
@@ -155,13 +155,6 @@ def fill_days(state: PairState, pairs: Integers, day: DayValues) -> PairState:
         day_withdrawals=_placed(state.day_withdrawals, pairs, day.withdrawals),
         day_reconstructed=_placed_flags(state.day_reconstructed, pairs, day.reconstructed),
     )
-
-
-def give_up_days(table: PairTable, state: PairState, pairs: Integers, days: DayStarts) -> PairState:
-    """Leave these pairs unknown until their next reset: their day can't be worked out."""
-    state = _without_day(state, pairs)
-    started_at = _placed(state.day_started_at, pairs, days.starts[table.clock_index[pairs]])
-    return replace(state, day_started_at=started_at)
 
 
 def advance_peaks(

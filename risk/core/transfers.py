@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from accounts.core.zones import to_broker_epoch
-from accounts.terminals.readings import ReadingBatch, Rows
-from risk.core.account_columns import AccountColumns
+from accounts.terminals.readings import Rows
 from risk.core.arrays import Flags, Floats, Integers
 from risk.core.pairs import PairTable
 from risk.core.states import PairState
@@ -23,19 +22,6 @@ class MoneyMoves:
     result: Floats  # won or lost, with commission, swap and fees
     deposits: Floats
     withdrawals: Floats  # never positive
-
-
-def accepted_deals(batch: ReadingBatch, accounts: AccountColumns) -> Rows:
-    """Return the deals of the accounts whose reading was accepted, by account, then by ticket.
-
-    The others will be sent again: the caller's cursor must not pass them.
-    """
-    deals = batch.deals
-    if not len(deals):
-        return deals
-    known = deals[accounts.known[deals["account"]]]
-    ordered: Rows = known[np.lexsort((known["ticket"], known["account"]))]
-    return ordered
 
 
 def deal_amounts(deals: Rows) -> Floats:

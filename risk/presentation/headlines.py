@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from accounts.figures import STALE_SECONDS
 from accounts.screen.cells import CONNECTION_NAMES
+from accounts.terminals.readings import STALE_AFTER_SECONDS
 from risk.presentation.cells import STATUS_NAMES, RiskObject
 
 
@@ -61,7 +61,7 @@ def account_headline(risk: RiskObject) -> Headline:
 
 def is_stale(risk: RiskObject) -> bool:
     age_seconds = risk.get("reading_age_seconds")
-    return age_seconds is None or age_seconds > STALE_SECONDS
+    return age_seconds is None or age_seconds > STALE_AFTER_SECONDS
 
 
 def own_sentence(message: str, name: str, beginning: str = "") -> str:

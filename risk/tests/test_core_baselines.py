@@ -5,12 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from risk.core.baselines import advance_peaks, day_starts, give_up_days, roll_days
+from accounts.terminals.readings import ReadingBatch, Rows
+from risk.core.account_columns import AccountColumns
+from risk.core.baselines import advance_peaks, day_starts, roll_days
 from risk.core.pairs import PairTable
 from risk.core.rule_types import RuleType
 from risk.core.states import PairState
 from risk.core.statuses import Reason, Status
-from risk.core.transfers import accepted_deals, add_transfers
+from risk.core.transfers import add_transfers
 from risk.tests.core_cases import (
     BALANCE,
     BONUS,
@@ -33,6 +35,16 @@ DAILY, DRAWDOWN = RuleType.MAX_DAILY_LOSS, RuleType.MAX_DRAWDOWN
 HIGHER = "higher_of_balance_and_equity"
 RESET = at(2026, 6, 1, 22)  # midnight in Prague, one o'clock at the broker
 BROKER_HOURS = 3
+
+
+def accepted_deals(batch: ReadingBatch, accounts: AccountColumns) -> Rows:
+    """Return the deals of accepted readings, by account and ticket, as the sessions hand them."""
+    deals = batch.deals
+    if not len(deals):
+        return deals
+    known = deals[accounts.known[deals["account"]]]
+    ordered: Rows = known[np.lexsort((known["ticket"], known["account"]))]
+    return ordered
 
 
 def deal(moment: float, profit: float, kind: int = BUY, **more: object) -> Row:
@@ -175,20 +187,6 @@ def test_it_asks_for_history_when_the_deals_since_the_reset_are_not_at_hand() ->
     state, did = tick(table, state, account, moment, deals=history, last_read_at=-np.inf)
     assert did == [[0], [], []]
     assert state.day_balance[0] == 100_400.0
-
-
-def test_it_stays_unknown_until_the_next_reset_once_given_up() -> None:
-    table = daily_table(reference="equity")
-    account, moment = {"balance": 100_000.0}, RESET + 3_600
-    state, did = tick(table, state_of(table), account, moment, last_read_at=np.nan)
-    state = give_up_days(table, state, np.array(did[2]), day_starts(table, moment))
-    state, did = tick(table, state, account, moment + 60, last_read_at=moment)
-    assert did == [[], [], []]
-    assert evaluated(table, state, batch([account])).reason[0] == Reason.RESET_MISSED
-    tomorrow = RESET + 86_400
-    state, did = tick(table, state, account, tomorrow + 1, last_read_at=tomorrow - 1)
-    assert did == [[0], [], []]
-    assert evaluated(table, state, batch([account])).status[0] == Status.SAFE
 
 
 def test_it_begins_no_day_and_moves_no_peak_by_a_reading_that_was_not_accepted() -> None:

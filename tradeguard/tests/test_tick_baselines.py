@@ -149,6 +149,37 @@ def test_a_missed_reset_of_a_flat_account_is_no_estimate(stage: Stage) -> None:
     assert "estimated" not in account_risk(account, now=stage.now)["rules"][0]["message"]
 
 
+def test_a_reset_that_cannot_be_worked_out_is_unknown_until_the_next(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice = make_user()
+    account = stage.open(alice, "Bold")
+    daily_loss(
+        alice,
+        parameters={"reference": "equity", "reset_time": "13:00", "reset_zone": "UTC"},
+    )
+    stage.run(3)
+    stage.buy(account, 0.1)
+    stage.run()
+    stage.kill_worker()
+    asked: list[object] = []
+    # As for a netting position that was reversed meanwhile: its legs can't be told.
+    monkeypatch.setattr("risk.missed_resets.legs_at", lambda *_: asked.append(1))
+    stage.clock[0] = START.timestamp() + 4800
+    for _ in range(50):
+        stage.run()
+        if asked and RuleState.objects.get().day_started_at == START + timedelta(hours=1):
+            break
+    stage.run(5)
+    assert len(asked) == 1
+    (rule,) = account_risk(account, now=stage.now)["rules"]
+    assert (rule["status"], rule["used"], rule["buffer"]) == ("unknown", None, None)
+    assert "could not be worked out" in rule["message"]
+    stage.clock[0] = (START + timedelta(hours=25)).timestamp() - 0.3
+    stage.run(3)
+    assert account_risk(account, now=stage.now)["status"] == "safe"
+
+
 def drawdown(user: User, **fields: Any) -> RiskRule:
     return make_rule(
         user,
