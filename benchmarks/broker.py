@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from accounts.terminals.simulated import constants as mt5
-from accounts.terminals.simulated.contracts import CONTRACTS
+from accounts.terminals.simulated.catalogue import CONTRACTS
 from accounts.terminals.simulated.server import TradeServer
 from accounts.terminals.simulated.wire import decode, encode
 

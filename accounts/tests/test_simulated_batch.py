@@ -118,12 +118,13 @@ def test_it_reads_on_after_positions_have_come_and_gone(desk: Desk) -> None:
 
 def test_it_values_positions_in_account_currency(desk: Desk) -> None:
     desk.server.set_prices("USDJPY", 150.0, 150.0)
+    desk.server.set_prices("EURJPY", 162.93, 162.93)
     batch = desk.server.read_batch([1002], [0])
     by_symbol = {batch.symbols[row["symbol"]]: row for row in batch.positions}
     eurusd, usdjpy = by_symbol["EURUSD"], by_symbol["USDJPY"]
     mid = (1 / 1.0861 + 1 / 1.0863) / 2
     assert eurusd["notional"] == pytest.approx(0.2 * 100_000 * 1.0861 * mid, abs=0.01)
-    assert usdjpy["notional"] == pytest.approx(0.05 * 100_000 * mid, abs=0.02)
+    assert usdjpy["notional"] == pytest.approx(0.05 * 100_000 * 150.0 / 162.93, abs=0.02)
 
 
 def test_it_sends_only_deals_after_the_cursor(desk: Desk) -> None:

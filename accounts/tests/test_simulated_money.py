@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accounts.terminals.simulated import constants as mt5
-from accounts.terminals.simulated.contracts import CONTRACT_INDEX, CONTRACTS
+from accounts.terminals.simulated.catalogue import CONTRACT_INDEX, CONTRACTS
 from accounts.terminals.simulated.margin import Leg, symbol_margin
 from accounts.terminals.simulated.requests import (
     Refusal,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from accounts.terminals.simulated import constants as mt5
-from accounts.terminals.simulated.contracts import CONTRACT_INDEX, CONTRACTS
+from accounts.terminals.simulated.catalogue import CONTRACT_INDEX, CONTRACTS
 from accounts.terminals.simulated.exports import ExportError, read_bars, read_folder
 from accounts.terminals.simulated.feeds import RandomWalk, Replay
 from accounts.terminals.simulated.history import SymbolHistory

@@ -8,17 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 from . import constants as mt5
-from .books import CHANGED_ACCOUNT, NEW_ACCOUNT
+from .books import CHANGED_ACCOUNT, NEW_ACCOUNT, NEW_SERVER
 from .calls import AccountTerms
-from .contracts import (
-    ACCOUNT_CURRENCIES,
-    CONTRACT_INDEX,
-    CONTRACTS,
-    CURRENCY_INDEX,
-    currency_digits,
-)
+from .catalogue import CONTRACT_INDEX, CONTRACTS
+from .contracts import ACCOUNT_CURRENCIES, CURRENCY_INDEX, currency_digits
 from .engine import Engine
 from .faults import Fault, FaultKind, Faults
+from .naming import Naming
 from .robots import RobotSpec
 from .state import AccountState, present_state
 
@@ -28,7 +24,7 @@ _TRANSFER_TYPES = (
     mt5.DEAL_TYPE_CORRECTION,
     mt5.DEAL_TYPE_BONUS,
 )
-_SWITCHES = ("algo_trading", "trade_allowed", "enabled")
+_SWITCHES = ("algo_trading", "python_api", "trade_allowed", "trade_expert", "enabled")
 LARGEST_LOGIN = 2**53
 
 
@@ -45,6 +41,17 @@ class Administration:
         self._books = engine.books
         self._faults = faults
         self.robots_version = 0
+
+    def create_server(self, name: str, prefix: str, suffix: str) -> bool:
+        if not name:
+            raise ValueError("a server needs a name")
+        naming = Naming(prefix, suffix)
+        if name not in self._books.servers:
+            self._books.write(NEW_SERVER, name, prefix, suffix)
+            return True
+        if self._books.naming[self._books.servers.index(name)] != naming:
+            raise ValueError(f"{name} names its symbols in another way")
+        return False
 
     def create_account(
         self, login: int, password: str, server: str, name: str, terms: Mapping[str, Any]
@@ -190,8 +197,6 @@ def _check_terms(login: int, server: str, terms: AccountTerms) -> None:
         raise ValueError("an account needs the name of its server")
     if terms.currency not in ACCOUNT_CURRENCIES:
         raise ValueError(f"accounts are kept in {', '.join(ACCOUNT_CURRENCIES)}")
-    if terms.margin_mode != mt5.ACCOUNT_MARGIN_MODE_RETAIL_HEDGING:
-        raise ValueError("only hedging accounts are offered")
     if terms.leverage < 1 or terms.deposit < 0:
         raise ValueError("leverage is at least 1 and a deposit not below 0")
 
@@ -204,8 +209,10 @@ def _opened(login: int, password: str, name: str, terms: AccountTerms) -> dict[s
         "trade_mode": terms.trade_mode, "margin_mode": terms.margin_mode, "balance": 0.0,
         "credit": 0.0, "floating": 0.0, "margin": 0.0, "stop_out_mode": terms.stop_out_mode,
         "stop_out_call": terms.stop_out_call, "stop_out_level": terms.stop_out_level,
-        "commission_per_lot": terms.commission_per_lot, "position_limit": terms.position_limit,
-        "trade_allowed": True, "investor": False, "algo_trading": True, "enabled": True,
+        "margin_call": False, "commission_per_lot": terms.commission_per_lot,
+        "position_limit": terms.position_limit, "order_limit": terms.order_limit,
+        "fifo_close": terms.fifo_close, "trade_allowed": True, "trade_expert": True,
+        "investor": False, "algo_trading": True, "python_api": True, "enabled": True,
         "last_deal": 0, "password": password_digest(login, password),
         "investor_password": password_digest(login, investor) if investor else b"",
         "robot": robot_text(terms.robot),

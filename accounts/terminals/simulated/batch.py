@@ -18,7 +18,8 @@ from ..readings import (
     Rows,
 )
 from .books import DEAL_COLUMNS, Books
-from .contracts import CONTRACTS, CURRENCIES
+from .catalogue import CONTRACTS
+from .contracts import CURRENCIES
 from .state import AccountState, Columns, account_columns, position_columns
 from .valuation import Valuation
 

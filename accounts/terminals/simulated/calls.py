@@ -33,6 +33,8 @@ class AccountTerms:
     stop_out_level: float = 50.0
     commission_per_lot: float = 0.0
     position_limit: int = 0
+    order_limit: int = 0
+    fifo_close: bool = False
     investor_password: str = ""
     robot: Mapping[str, Any] | None = None
 
@@ -43,6 +45,14 @@ class BrokerCalls(ABC):
     @abstractmethod
     def call(self, method: str, *arguments: Any) -> Any:
         """Carry out one method with plain arguments; raise LinkError or ValueError."""
+
+    def create_server(self, name: str, *, prefix: str = "", suffix: str = "") -> bool:
+        """Open a server whose symbols have a prefix and a suffix; return False when it exists.
+
+        A server that an account is opened on comes into being by itself, with plain names.
+        Raises ValueError when the server exists with other names.
+        """
+        return bool(self.call("create_server", name, prefix, suffix))
 
     def create_account(
         self, login: int, password: str, server: str, name: str, **terms: Any

@@ -1,40 +1,62 @@
-"""What the simulated broker trades: contract specifications and the currencies they involve."""
+"""Contract specifications in the terms of SymbolInfo, and the currencies that they involve."""
 
 from dataclasses import dataclass
 
-CURRENCIES = ("USD", "EUR", "GBP", "JPY", "CHF", "CAD", "AUD", "NZD")
+from . import constants as mt5
+from .hours import FOREX_HOURS, WeeklyHours
+
+CURRENCIES = ("USD", "EUR", "GBP", "JPY", "CHF", "CAD", "AUD", "NZD", "MXN")
 CURRENCY_INDEX = {currency: index for index, currency in enumerate(CURRENCIES)}
-ACCOUNT_CURRENCIES = ("USD", "EUR", "GBP")
+ACCOUNT_CURRENCIES = ("USD", "EUR", "GBP", "JPY", "CHF", "CAD", "AUD")
 
-FILLING_FOK_FLAG = 1
-FILLING_IOC_FLAG = 2
+# Flags of SymbolInfo that the Python package has no names for.
+FILLING_FOK_FLAG, FILLING_IOC_FLAG, FILLING_BOC_FLAG = 1, 2, 4
+EXPIRATION_GTC_FLAG, EXPIRATION_DAY_FLAG = 1, 2
+EXPIRATION_SPECIFIED_FLAG, EXPIRATION_SPECIFIED_DAY_FLAG = 4, 8
+ORDER_MARKET_FLAG, ORDER_LIMIT_FLAG, ORDER_STOP_FLAG, ORDER_STOP_LIMIT_FLAG = 1, 2, 4, 8
+ORDER_SL_FLAG, ORDER_TP_FLAG, ORDER_CLOSE_BY_FLAG = 16, 32, 64
+ALL_EXPIRATIONS = 15
+ALL_ORDERS = 127
 
-WEDNESDAY = 3
+_TICK_VALUE_MODES = (mt5.SYMBOL_CALC_MODE_FUTURES, mt5.SYMBOL_CALC_MODE_EXCH_FUTURES)
 
 
 def currency_digits(currency: str) -> int:
     return 0 if currency == "JPY" else 2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Contract:
-    """One symbol's specification, in the terms of MetaTrader 5's SymbolInfo.
+    """One symbol's specification, under the name that it has without a server's prefix or suffix.
 
-    Levels are in points, swaps in points per lot and night, ``annual_volatility`` is a fraction
-    (0.08 = 8 % a year) and only shapes the random walk. ``start_bid`` is where that walk begins.
+    Levels are in points, ``tick_size`` in price (0: one point), ``tick_value`` in money of the
+    profit currency per tick and lot (0: it follows from the contract size). ``margin_initial`` and
+    ``margin_hedged`` are as MetaTrader takes them: money per lot of the margin currency, and units
+    of the contract unless ``margin_initial`` is set. ``margin_rate`` multiplies the margin,
+    ``pending_margin_rate`` that of orders which wait. Swaps are in what ``swap_mode`` says, per
+    lot and night. ``depth_lots`` is what the best price of the book holds (0: any volume).
+    ``annual_volatility`` (0.08 = 8 % a year) and ``start_bid`` shape the random walk;
+    ``price_of`` names the contract whose quotes this one shares. ``expires_at`` is the end of
+    trading on the broker's clock (0: never).
     """
 
     name: str
+    description: str
     base: str
     quote: str
-    description: str
+    margin_currency: str
+    path: str
     digits: int
     start_bid: float
     spread_points: int
     annual_volatility: float
-    swap_long: float
-    swap_short: float
+    calc_mode: int = mt5.SYMBOL_CALC_MODE_FOREX
+    execution: int = mt5.SYMBOL_TRADE_EXECUTION_MARKET
+    chart_mode: int = mt5.SYMBOL_CHART_MODE_BID
+    trade_mode: int = mt5.SYMBOL_TRADE_MODE_FULL
     contract_size: float = 100_000.0
+    tick_size: float = 0.0
+    tick_value: float = 0.0
     volume_min: float = 0.01
     volume_max: float = 100.0
     volume_step: float = 0.01
@@ -42,68 +64,41 @@ class Contract:
     stops_level: int = 0
     freeze_level: int = 0
     filling_flags: int = FILLING_FOK_FLAG | FILLING_IOC_FLAG
+    expiration_flags: int = ALL_EXPIRATIONS
+    order_flags: int = ALL_ORDERS
+    gtc_mode: int = mt5.SYMBOL_ORDERS_GTC
     margin_initial: float = 0.0
     margin_hedged: float = 100_000.0
     margin_hedged_use_leg: bool = False
-    swap_rollover3days: int = WEDNESDAY
+    margin_rate: float = 1.0
+    pending_margin_rate: float = 0.0
+    swap_mode: int = mt5.SYMBOL_SWAP_MODE_POINTS
+    swap_long: float = 0.0
+    swap_short: float = 0.0
+    swap_rollover3days: int = mt5.DAY_OF_WEEK_WEDNESDAY
+    hours: WeeklyHours = FOREX_HOURS
+    depth_lots: float = 0.0
+    price_of: str = ""
+    expires_at: int = 0
+    exchange: str = ""
+    isin: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.tick_size:
+            object.__setattr__(self, "tick_size", self.point)
 
     @property
     def point(self) -> float:
         return float(f"1e-{self.digits}")
 
     @property
-    def tick_size(self) -> float:
-        return self.point
+    def unit_value(self) -> float:
+        """What one lot gains in the profit currency when the price rises by 1."""
+        if self.calc_mode in _TICK_VALUE_MODES:
+            return self.tick_value / self.tick_size
+        return self.contract_size
 
     @property
-    def margin_currency(self) -> str:
-        return self.base
-
-    @property
-    def path(self) -> str:
-        return (
-            f"Forex\\Majors\\{self.name}" if "USD" in self.name else f"Forex\\Crosses\\{self.name}"
-        )
-
-
-CONTRACTS: tuple[Contract, ...] = (
-    Contract("EURUSD", "EUR", "USD", "Euro vs US Dollar", 5, 1.08774, 8, 0.075, -7.2, 3.1),
-    Contract(
-        "GBPUSD", "GBP", "USD", "Great Britain Pound vs US Dollar", 5, 1.2712, 12, 0.085, -3.4, -1.1
-    ),
-    Contract(
-        "USDCAD", "USD", "CAD", "US Dollar vs Canadian Dollar", 5, 1.3641, 15, 0.065, 1.2, -6.0
-    ),
-    Contract("USDJPY", "USD", "JPY", "US Dollar vs Japanese Yen", 3, 151.42, 11, 0.1, 12.6, -24.1),
-    Contract("USDCHF", "USD", "CHF", "US Dollar vs Swiss Franc", 5, 0.8984, 14, 0.08, 5.8, -11.9),
-    Contract(
-        "NZDUSD",
-        "NZD",
-        "USD",
-        "New Zealand Dollar vs US Dollar",
-        5,
-        0.5888,
-        16,
-        0.1,
-        -1.6,
-        -1.2,
-        volume_limit=150.0,
-    ),
-    Contract(
-        "AUDUSD", "AUD", "USD", "Australian Dollar vs US Dollar", 5, 0.6521, 12, 0.095, -2.3, -0.8
-    ),
-    Contract(
-        "EURGBP",
-        "EUR",
-        "GBP",
-        "Euro vs Great Britain Pound",
-        5,
-        0.8557,
-        14,
-        0.055,
-        -4.1,
-        0.6,
-        stops_level=10,
-    ),
-)
-CONTRACT_INDEX = {contract.name: index for index, contract in enumerate(CONTRACTS)}
+    def hedged_fraction(self) -> float:
+        """The share of a lot's margin that a covered lot (buy against sell) is charged."""
+        return self.margin_hedged / (self.margin_initial or self.contract_size)

@@ -3,7 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from .contracts import CONTRACTS, CURRENCIES, CURRENCY_INDEX
+from .catalogue import CONTRACTS
+from .contracts import CURRENCIES, CURRENCY_INDEX
 
 Floats = npt.NDArray[np.float64]
 _SIZE = len(CURRENCIES)
@@ -31,6 +32,8 @@ class Conversion:
         inverted: list[bool] = []
         self._crosses: list[tuple[int, int, int]] = []
         for index, contract in enumerate(CONTRACTS):
+            if contract.base not in CURRENCY_INDEX or contract.base == contract.quote:
+                continue
             base, quote = CURRENCY_INDEX[contract.base], CURRENCY_INDEX[contract.quote]
             if _USD in (base, quote):
                 symbols.append(index)

@@ -10,7 +10,7 @@ import numpy as np
 from accounts.core.zones import to_broker_epoch
 
 from .books import PRICES, Books, Record
-from .contracts import CONTRACTS
+from .catalogue import CONTRACTS
 from .feeds import Round
 from .history import PriceHistory
 from .journal import Journal

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .contracts import CONTRACT_INDEX, CONTRACTS
+from .catalogue import CONTRACT_INDEX, CONTRACTS
 from .exports import BarExport
 from .history import DAY, MINUTE, RATES_DTYPE, Bars
 

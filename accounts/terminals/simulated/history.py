@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import constants as mt5
-from .contracts import CONTRACTS
+from .catalogue import CONTRACTS
 
 # Packed, as the MetaTrader5 package lays them out: 60 bytes each.
 RATES_DTYPE = np.dtype(

@@ -13,8 +13,8 @@ from .books import (
     NEW_POSITION,
     Books,
 )
-from .contracts import CONTRACTS, CURRENCY_INDEX
-from .conversion import pair_index
+from .catalogue import CONTRACTS
+from .contracts import CURRENCY_INDEX
 from .requests import TradeOrder, subtract_lots
 from .valuation import Valuation
 
@@ -43,7 +43,7 @@ class Ledger:
             "type": request.type, "volume": request.volume, "price_open": price,
             "sl": round(request.sl, digits), "tp": round(request.tp, digits), "swap": 0.0,
             "magic": request.magic, "reason": reason, "time_msc": now, "time_update_msc": now,
-            "margin_rate": self.margin_rate(account, symbol, request.type),
+            "margin_per_lot": self._valuation.margin_per_lot(account, symbol, request.type, price),
             "comment": request.comment,
         }  # fmt: skip
         deal = self._deal(
@@ -80,9 +80,8 @@ class Ledger:
         )
         digits = int(self._books.accounts["currency_digits"][account])
         swap = round(held["swap"] * lots / held["volume"], digits)
-        size = CONTRACTS[symbol].contract_size
         profit = self._valuation.conversion.converted(
-            (price - held["price_open"]) * held["sign"] * size * lots,
+            (price - held["price_open"]) * held["sign"] * CONTRACTS[symbol].unit_value * lots,
             CURRENCY_INDEX[CONTRACTS[symbol].quote],
             int(self._books.accounts["currency"][account]),
         )
@@ -144,14 +143,6 @@ class Ledger:
         charge = float(accounts["commission_per_lot"][account]) * lots
         return -round(charge, int(accounts["currency_digits"][account])) or 0.0
 
-    def margin_rate(self, account: int, symbol: int, order_type: int) -> float:
-        """Return the rate from margin to account currency: ask for a buy, bid for a sell."""
-        conversion = self._valuation.conversion
-        rates = conversion.loss if order_type == mt5.ORDER_TYPE_BUY else conversion.gain
-        margin_currency = CURRENCY_INDEX[CONTRACTS[symbol].margin_currency]
-        currency = int(self._books.accounts["currency"][account])
-        return float(rates[pair_index(margin_currency, currency)])
-
     def _order(
         self,
         account: int,
@@ -174,7 +165,8 @@ class Ledger:
             "time_done_msc": now, "time_expiration": 0, "volume_initial": volume,
             "volume_current": 0.0, "price_open": price, "price_stoplimit": 0.0,
             "sl": request.sl, "tp": request.tp, "price_current": price,
-            "comment": request.comment,
+            "comment": request.comment, "due_msc": 0, "margin": 0.0,
+            "deviation": request.deviation,
         })  # fmt: skip
         return ticket
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from . import constants as mt5
 from .books import Books
-from .contracts import CONTRACTS
+from .catalogue import CONTRACTS
 from .ledger import Ledger
 from .requests import TradeOrder
 from .valuation import Valuation

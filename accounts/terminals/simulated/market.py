@@ -3,13 +3,18 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .contracts import CONTRACT_INDEX, CONTRACTS
+from .catalogue import CONTRACT_INDEX, CONTRACTS
 from .exports import BarExport
 from .feeds import Quotes, RandomWalk, Replay, Round
 from .history import KEPT_BARS, PriceHistory
 
 # A cross that walked by itself would drift away from the pairs that it is made of.
-_CROSSES = {"EURGBP": ("EURUSD", "GBPUSD")}
+_RATIOS = {"EURGBP": ("EURUSD", "GBPUSD"), "AUDNZD": ("AUDUSD", "NZDUSD")}
+_PRODUCTS = {
+    "EURJPY": ("EURUSD", "USDJPY"),
+    "GBPJPY": ("GBPUSD", "USDJPY"),
+    "EURCHF": ("EURUSD", "USDCHF"),
+}
 
 
 class Market:
@@ -25,7 +30,7 @@ class Market:
                    if name in CONTRACT_INDEX}  # fmt: skip
         self._crosses = {
             CONTRACT_INDEX[cross]: tuple(CONTRACT_INDEX[leg] for leg in legs)
-            for cross, legs in _CROSSES.items()
+            for cross, legs in (_RATIOS | _PRODUCTS).items()
             if cross not in exports
         }
         self._replay = Replay(exports, speed) if exports else None
@@ -84,10 +89,11 @@ class Market:
     def _derived(self, latest: Quotes, crosses: set[int]) -> Round:
         derived: Round = []
         for cross in sorted(crosses):
-            base, quote = (sum(latest[leg]) for leg in self._crosses[cross])
+            first, second = (sum(latest[leg]) / 2 for leg in self._crosses[cross])
             contract = CONTRACTS[cross]
+            middle = first / second if contract.name in _RATIOS else first * second
             half = contract.spread_points * contract.point / 2
-            bid = round(base / quote - half, contract.digits)
+            bid = round(middle - half, contract.digits)
             ask = round(bid + contract.spread_points * contract.point, contract.digits)
             derived.append((cross, bid, ask))
         return derived

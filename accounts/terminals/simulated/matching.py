@@ -5,7 +5,8 @@ from typing import Any
 
 from . import constants as mt5
 from .books import Books
-from .contracts import CONTRACT_INDEX, CONTRACTS, Contract
+from .catalogue import CONTRACTS
+from .contracts import Contract
 from .ledger import Ledger
 from .requests import Refusal, TradeOrder, check_filling, check_stops, check_volume, is_multiple
 from .valuation import Valuation
@@ -38,11 +39,11 @@ class OrderDesk:
         try:
             deal, order, price, comment = self._carried_out(account, request, reason)
         except Refusal as refusal:
-            return self._result(refusal.retcode, request, 0, 0, 0.0, refusal.comment)
-        return self._result(mt5.TRADE_RETCODE_DONE, request, deal, order, price, comment)
+            return self._result(account, refusal.retcode, request, 0, 0, 0.0, refusal.comment)
+        return self._result(account, mt5.TRADE_RETCODE_DONE, request, deal, order, price, comment)
 
-    def refuse(self, values: Mapping[str, Any], retcode: int, comment: str) -> Row:
-        return self._result(retcode, TradeOrder.of(values), 0, 0, 0.0, comment)
+    def refuse(self, account: int, values: Mapping[str, Any], retcode: int, comment: str) -> Row:
+        return self._result(account, retcode, TradeOrder.of(values), 0, 0, 0.0, comment)
 
     def check(self, account: int, values: Mapping[str, Any], barred: int = 0) -> Row:
         """Return an OrderCheckResult row: 0 when the request would be carried out.
@@ -65,7 +66,8 @@ class OrderDesk:
         self._checked(account, request)
         comment = "Request executed"
         if request.action == mt5.TRADE_ACTION_SLTP:
-            digits = CONTRACTS[CONTRACT_INDEX[request.symbol]].digits
+            row = self._row(account, request.position)
+            digits = CONTRACTS[int(self._books.positions["symbol"][row])].digits
             self._ledger.move_stops(
                 request.position, round(request.sl, digits), round(request.tp, digits)
             )
@@ -73,7 +75,7 @@ class OrderDesk:
         if request.position:
             row = self._row(account, request.position)
             return (*self._ledger.close_position(row, request.volume, reason, request), comment)
-        symbol = CONTRACT_INDEX[request.symbol]
+        symbol = self._symbol(account, request)
         price = self._opening_price(symbol, request.type)
         return (
             *self._ledger.open_position(account, symbol, request, price, reason),
@@ -87,8 +89,8 @@ class OrderDesk:
             raise Refusal(mt5.TRADE_RETCODE_INVALID, "Only market orders are offered")
         if request.action not in (mt5.TRADE_ACTION_DEAL, mt5.TRADE_ACTION_SLTP):
             raise Refusal(mt5.TRADE_RETCODE_INVALID, "Invalid request")
-        symbol = CONTRACT_INDEX.get(request.symbol)
-        if symbol is None or not 0 <= request.magic <= _LARGEST_MAGIC:
+        symbol = self._symbol(account, request)
+        if not 0 <= request.magic <= _LARGEST_MAGIC:
             raise Refusal(mt5.TRADE_RETCODE_INVALID, "Invalid request")
         if not self._books.accounts["trade_allowed"][account]:
             raise Refusal(mt5.TRADE_RETCODE_TRADE_DISABLED, "Trade disabled")
@@ -142,11 +144,10 @@ class OrderDesk:
                 raise Refusal(mt5.TRADE_RETCODE_LIMIT_VOLUME, "Volume limit reached")
 
     def _check_money(self, account: int, symbol: int, request: TradeOrder) -> float:
-        rate = self._ledger.margin_rate(account, symbol, request.type)
+        price = self._opening_price(symbol, request.type)
+        per_lot = self._valuation.margin_per_lot(account, symbol, request.type, price)
         margin = self._valuation.margin(
-            account,
-            self._books.rows_of(account),
-            (symbol, request.type, request.volume, rate),
+            self._books.rows_of(account), (symbol, request.type, request.volume, per_lot)
         )
         added = margin - float(self._books.accounts["margin"][account])
         commission = self._ledger.commission(account, request.volume)
@@ -180,6 +181,12 @@ class OrderDesk:
         if wanted == (float(positions["sl"][row]), float(positions["tp"][row])):
             raise Refusal(mt5.TRADE_RETCODE_NO_CHANGES, "No changes")
 
+    def _symbol(self, account: int, request: TradeOrder) -> int:
+        symbol = self._books.naming_of(account).symbol(request.symbol)
+        if symbol is None:
+            raise Refusal(mt5.TRADE_RETCODE_INVALID, "Invalid request")
+        return symbol
+
     def _row(self, account: int, ticket: int) -> int:
         row = self._books.position_row(ticket)
         if row is None or self._books.positions["account"][row] != account:
@@ -191,9 +198,16 @@ class OrderDesk:
         return float(quotes[symbol])
 
     def _result(
-        self, retcode: int, request: TradeOrder, deal: int, order: int, price: float, comment: str
+        self,
+        account: int,
+        retcode: int,
+        request: TradeOrder,
+        deal: int,
+        order: int,
+        price: float,
+        comment: str,
     ) -> Row:
-        symbol = CONTRACT_INDEX.get(request.symbol)
+        symbol = self._books.naming_of(account).symbol(request.symbol)
         bid = float(self._valuation.bid[symbol]) if symbol is not None else 0.0
         ask = float(self._valuation.ask[symbol]) if symbol is not None else 0.0
         volume = request.volume if retcode == mt5.TRADE_RETCODE_DONE else 0.0

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 from . import constants as mt5
 from . import rows
-from .contracts import CONTRACT_INDEX, CONTRACTS, CURRENCY_INDEX
+from .catalogue import CONTRACTS
+from .contracts import CURRENCY_INDEX
 from .engine import Engine
 from .history import Bars, select_rates, select_ticks
-from .margin import lot_margin
 from .rows import Row
 from .selection import in_group
 from .state import AccountState
@@ -28,16 +28,12 @@ class Quotations:
     def order_calc_margin(
         self, login: int, action: int, symbol: str, volume: float, price: float
     ) -> float | None:
-        number, index = self._state_of(login).row, CONTRACT_INDEX.get(symbol)
+        state = self._state_of(login)
+        number, index = state.row, state.naming.symbol(symbol)
         if index is None or action not in (mt5.ORDER_TYPE_BUY, mt5.ORDER_TYPE_SELL):
             return None
-        contract, accounts = CONTRACTS[index], self._books.accounts
-        currency = int(accounts["currency"][number])
-        rate = self._engine.ledger.margin_rate(number, index, action)
-        if currency == CURRENCY_INDEX[contract.quote]:
-            rate = price
-        margin = lot_margin(contract, int(accounts["leverage"][number])) * volume * rate
-        return round(margin, int(accounts["currency_digits"][number]))
+        per_lot = self._engine.valuation.margin_per_lot(number, index, action, price)
+        return round(per_lot * volume, int(self._books.accounts["currency_digits"][number]))
 
     def order_calc_profit(
         self,
@@ -48,36 +44,40 @@ class Quotations:
         price_open: float,
         price_close: float,
     ) -> float | None:
-        number, index = self._state_of(login).row, CONTRACT_INDEX.get(symbol)
+        state = self._state_of(login)
+        number, index = state.row, state.naming.symbol(symbol)
         if index is None or action not in (mt5.ORDER_TYPE_BUY, mt5.ORDER_TYPE_SELL):
             return None
         contract, accounts = CONTRACTS[index], self._books.accounts
         sign = 1.0 if action == mt5.ORDER_TYPE_BUY else -1.0
         profit = self._engine.valuation.conversion.converted(
-            (price_close - price_open) * sign * contract.contract_size * volume,
+            (price_close - price_open) * sign * contract.unit_value * volume,
             CURRENCY_INDEX[contract.quote],
             int(accounts["currency"][number]),
         )
         return round(profit, int(accounts["currency_digits"][number]))
 
     def symbol_info(self, login: int, symbol: str) -> Row | None:
-        index = CONTRACT_INDEX.get(symbol)
-        return None if index is None else self._symbol_row(login, self._state_of(login), index)
+        state = self._state_of(login)
+        index = state.naming.symbol(symbol)
+        return None if index is None else self._symbol_row(login, state, index)
 
     def symbol_tick(self, login: int, symbol: str) -> Row | None:
-        index = CONTRACT_INDEX.get(symbol)
-        return None if index is None else rows.tick_row(self._state_of(login), index)
+        state = self._state_of(login)
+        index = state.naming.symbol(symbol)
+        return None if index is None else rows.tick_row(state, index)
 
     def symbols(self, login: int, group: str | None) -> list[Row]:
         state = self._state_of(login)
         return [
             self._symbol_row(login, state, index)
-            for index, contract in enumerate(CONTRACTS)
-            if in_group(contract.name, group)
+            for index in range(len(CONTRACTS))
+            if in_group(state.naming.listed(index), group)
         ]
 
     def symbol_select(self, login: int, symbol: str, enable: bool) -> bool:
-        index, state = CONTRACT_INDEX.get(symbol), self._state_of(login)
+        state = self._state_of(login)
+        index = state.naming.symbol(symbol)
         if index is None:
             return False
         if enable:
@@ -98,7 +98,8 @@ class Quotations:
         position: int | None,
         count: int | None,
     ) -> Bars | None:
-        index, state = CONTRACT_INDEX.get(symbol), self._state_of(login)
+        state = self._state_of(login)
+        index = state.naming.symbol(symbol)
         if index is None:
             return None
         bars = self._engine.history.symbols[index].bars(timeframe)
@@ -110,7 +111,8 @@ class Quotations:
     def ticks(
         self, login: int, symbol: str, start: int, end: int | None, count: int | None, flags: int
     ) -> Bars | None:
-        index, state = CONTRACT_INDEX.get(symbol), self._state_of(login)
+        state = self._state_of(login)
+        index = state.naming.symbol(symbol)
         if index is None:
             return None
         ticks = self._engine.history.symbols[index].ticks

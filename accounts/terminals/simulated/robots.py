@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from . import constants as mt5
-from .contracts import CONTRACT_INDEX, CONTRACTS, CURRENCY_INDEX
+from .catalogue import CONTRACT_INDEX, CONTRACTS
+from .contracts import CURRENCY_INDEX
 from .conversion import pair_index
 from .engine import Engine
 from .history import MINUTE
@@ -151,14 +152,14 @@ class Robot(Hands):
         closing = float(self._engine.valuation.closing[symbol * 2 + side])
         sign = 1.0 if side == mt5.ORDER_TYPE_BUY else -1.0
         self._send({
-            "action": mt5.TRADE_ACTION_DEAL, "symbol": CONTRACTS[symbol].name, "volume": lots,
+            "action": mt5.TRADE_ACTION_DEAL, "symbol": self._listed(symbol), "volume": lots,
             "type": side, "sl": closing - sign * stop if stop else 0.0,
             "tp": closing + sign * take if take else 0.0,
         })  # fmt: skip
 
     def close(self, held: Held) -> None:
         self._send({
-            "action": mt5.TRADE_ACTION_DEAL, "symbol": CONTRACTS[held.symbol].name,
+            "action": mt5.TRADE_ACTION_DEAL, "symbol": self._listed(held.symbol),
             "volume": held.volume, "type": 1 - held.side, "position": held.ticket,
         })  # fmt: skip
 
@@ -166,7 +167,7 @@ class Robot(Hands):
         row = self._engine.books.position_row(held.ticket)
         if row is not None:
             self._send({
-                "action": mt5.TRADE_ACTION_SLTP, "symbol": CONTRACTS[held.symbol].name,
+                "action": mt5.TRADE_ACTION_SLTP, "symbol": self._listed(held.symbol),
                 "position": held.ticket, "sl": sl,
                 "tp": float(self._engine.books.positions["tp"][row]),
             })  # fmt: skip
@@ -176,6 +177,9 @@ class Robot(Hands):
         result = self._engine.desk.send(self._account, signed, mt5.ORDER_REASON_EXPERT)
         if result[0] in (mt5.TRADE_RETCODE_NO_MONEY, mt5.TRADE_RETCODE_TRADE_DISABLED):
             self._resting_until = self._now + _REST_AFTER_REFUSAL_BARS * self._bar_seconds
+
+    def _listed(self, symbol: int) -> str:
+        return self._engine.books.naming_of(self._account).listed(symbol)
 
     def _own_positions(self) -> list[Held]:
         books = self._engine.books
@@ -198,8 +202,9 @@ class Robot(Hands):
     def _lots(self, symbol: int, weight: float) -> float:
         contract = CONTRACTS[symbol]
         currency = int(self._engine.books.accounts["currency"][self._account])
-        pair = pair_index(CURRENCY_INDEX[contract.base], currency)
-        lot_value = contract.contract_size * float(self._engine.valuation.conversion.mid[pair])
+        valuation = self._engine.valuation
+        rate = float(valuation.conversion.mid[pair_index(CURRENCY_INDEX[contract.quote], currency)])
+        lot_value = contract.unit_value * float(valuation.bid[symbol]) * rate
         wanted = self.equity * self._exposure * self._share * weight / lot_value
         return floor_to_step(min(wanted, contract.volume_max), contract.volume_step)
 

@@ -4,8 +4,11 @@ from typing import Any
 
 from . import constants as mt5
 from .books import Books
-from .contracts import CONTRACTS, CURRENCIES, CURRENCY_INDEX, Contract
+from .catalogue import CONTRACTS
+from .contracts import CURRENCIES, CURRENCY_INDEX, Contract
 from .conversion import Conversion, pair_index
+from .depth import LEVELS
+from .naming import Naming
 from .state import AccountState
 from .tables import Table
 
@@ -16,14 +19,12 @@ BUILD = 5200
 BUILD_DATE = "14 Nov 2026"
 MAX_BARS = 100_000
 
-_EXPIRATION_MODES = 15
-_ORDER_MODES = 1 | 16 | 32  # market orders with stop loss and take profit
-
 
 def terminal_row(state: AccountState) -> Row:
     algo_trading = bool(state.account["algo_trading"][0])
-    return (False, False, state.connected, False, algo_trading, False, False, False, False, False,
-            BUILD, MAX_BARS, 0, 12_000, 0.0, 0.0, COMPANY, TERMINAL_NAME, "English",
+    api_disabled = not state.account["python_api"][0]
+    return (False, False, state.connected, False, algo_trading, api_disabled, False, False, False,
+            False, BUILD, MAX_BARS, 0, 12_000, 0.0, 0.0, COMPANY, TERMINAL_NAME, "English",
             "", "", "")  # fmt: skip
 
 
@@ -31,9 +32,10 @@ def account_row(state: AccountState, books: Books) -> Row:
     account = {name: column[0] for name, column in state.account.items()}
     can_trade = bool(account["trade_allowed"]) and not account["investor"]
     return (
-        int(account["login"]), int(account["trade_mode"]), int(account["leverage"]), 0,
-        int(account["stop_out_mode"]), can_trade, True, int(account["margin_mode"]),
-        int(account["currency_digits"]), False, float(account["balance"]),
+        int(account["login"]), int(account["trade_mode"]), int(account["leverage"]),
+        int(account["order_limit"]), int(account["stop_out_mode"]), can_trade,
+        bool(account["trade_expert"]), int(account["margin_mode"]),
+        int(account["currency_digits"]), bool(account["fifo_close"]), float(account["balance"]),
         float(account["credit"]), float(account["profit"]), float(account["equity"]),
         float(account["margin"]), float(account["margin_free"]), float(account["margin_level"]),
         float(account["stop_out_call"]), float(account["stop_out_level"]), 0.0, 0.0, 0.0, 0.0, 0.0,
@@ -49,29 +51,28 @@ def position_rows(state: AccountState) -> list[Row]:
          columns["time_update_msc"][i] // 1000, columns["time_update_msc"][i], columns["type"][i],
          columns["magic"][i], columns["identifier"][i], columns["reason"][i], columns["volume"][i],
          columns["price_open"][i], columns["sl"][i], columns["tp"][i], columns["price_current"][i],
-         columns["swap"][i], columns["profit"][i], CONTRACTS[columns["symbol"][i]].name,
+         columns["swap"][i], columns["profit"][i], state.naming.listed(columns["symbol"][i]),
          columns["comment"][i], "")
         for i, ticket in enumerate(columns["ticket"])
     ]  # fmt: skip
 
 
-def deal_row(deals: Table, row: int) -> Row:
+def deal_row(deals: Table, row: int, naming: Naming) -> Row:
     deal = deals.row(row)
-    symbol = CONTRACTS[deal["symbol"]].name if deal["symbol"] >= 0 else ""
     return (deal["ticket"], deal["order"], deal["time_msc"] // 1000, deal["time_msc"],
             deal["type"], deal["entry"], deal["magic"], deal["position"], deal["reason"],
             deal["volume"], deal["price"], deal["commission"], deal["swap"], deal["profit"],
-            deal["fee"], symbol, deal["comment"], "")  # fmt: skip
+            deal["fee"], naming.listed(deal["symbol"]), deal["comment"], "")  # fmt: skip
 
 
-def order_row(orders: Table, row: int) -> Row:
+def order_row(orders: Table, row: int, naming: Naming) -> Row:
     order = orders.row(row)
     return (order["ticket"], order["time_setup_msc"] // 1000, order["time_setup_msc"],
             order["time_done_msc"] // 1000, order["time_done_msc"], order["time_expiration"],
             order["type"], order["type_time"], order["filling"], order["state"], order["magic"],
             order["position"], order["position_by"], order["reason"], order["volume_initial"],
             order["volume_current"], order["price_open"], order["sl"], order["tp"],
-            order["price_current"], order["price_stoplimit"], CONTRACTS[order["symbol"]].name,
+            order["price_current"], order["price_stoplimit"], naming.listed(order["symbol"]),
             order["comment"], "")  # fmt: skip
 
 
@@ -97,24 +98,26 @@ def symbol_row(
     bid_high, bid_low, ask_high, ask_low = day_range
     gain, loss = tick_values(contract, conversion, int(state.account["currency"][0]))
     return (
-        False, mt5.SYMBOL_CHART_MODE_BID, selected, selected, 0, 0, 0, 0, 0, 0,
+        False, contract.chart_mode, selected, selected, 0, 0, 0, 0, 0, 0,
         int(state.tick_msc[symbol]) // 1000, contract.digits, round((ask - bid) / contract.point),
-        True, 0, mt5.SYMBOL_CALC_MODE_FOREX, trade_mode, 0, 0, contract.stops_level,
-        contract.freeze_level, mt5.SYMBOL_TRADE_EXECUTION_MARKET, mt5.SYMBOL_SWAP_MODE_POINTS,
-        contract.swap_rollover3days, contract.margin_hedged_use_leg, _EXPIRATION_MODES,
-        contract.filling_flags, _ORDER_MODES, mt5.SYMBOL_ORDERS_GTC, 0, 0,
+        True, LEVELS if contract.depth_lots else 0, contract.calc_mode, trade_mode, 0,
+        contract.expires_at, contract.stops_level, contract.freeze_level, contract.execution,
+        contract.swap_mode, contract.swap_rollover3days, contract.margin_hedged_use_leg,
+        contract.expiration_flags, contract.filling_flags, contract.order_flags,
+        contract.gtc_mode, 0, 0,
         bid, bid_high, bid_low, ask, ask_high, ask_low, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0,
         contract.point, gain, gain, loss, contract.tick_size, contract.contract_size, 0.0, 0.0,
         0.0, contract.volume_min, contract.volume_max, contract.volume_step, contract.volume_limit,
         contract.swap_long, contract.swap_short, contract.margin_initial, 0.0, 0.0, 0.0, 0.0, 0.0,
         0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, contract.margin_hedged, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0,
         0.0, 0.0, 0.0, 0.0, "", "", contract.base, contract.quote, contract.margin_currency, "",
-        contract.description, "", "", "", contract.name, "", contract.path,
+        contract.description, contract.exchange, "", contract.isin, state.naming.listed(symbol),
+        "", contract.path,
     )  # fmt: skip
 
 
 def tick_values(contract: Contract, conversion: Conversion, currency: int) -> tuple[float, float]:
     """Return what one tick of one lot is worth in an account's currency: gained, and lost."""
-    tick = contract.contract_size * contract.tick_size
+    tick = contract.unit_value * contract.tick_size
     pair = pair_index(CURRENCY_INDEX[contract.quote], currency)
     return float(tick * conversion.gain[pair]), float(tick * conversion.loss[pair])

@@ -32,8 +32,8 @@ _QUOTATION_CALLS = (
 )  # fmt: skip
 _MANY_ACCOUNT_CALLS = ("authorise_many", "read_batch")
 _ADMINISTRATION_CALLS = (
-    "create_account", "accounts", "transfer", "charge_swap", "set_prices", "release_prices",
-    "set_account", "change_password", "set_market_open", "set_trade_mode", "set_robot",
+    "create_server", "create_account", "accounts", "transfer", "charge_swap", "set_prices",
+    "release_prices", "set_account", "change_password", "set_market_open", "set_trade_mode", "set_robot",
     "set_fault", "clear_fault", "clear_faults", "server_time", "fingerprint",
 )  # fmt: skip
 

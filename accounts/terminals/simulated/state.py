@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .books import ACCOUNT_COLUMNS, POSITION_COLUMNS, Books
-from .contracts import CONTRACTS
+from .catalogue import CONTRACTS
+from .naming import Naming
 from .tables import Column, Table
 from .valuation import Valuation
 
@@ -36,6 +37,7 @@ class AccountState:
     ask: npt.NDArray[np.float64]
     tick_msc: npt.NDArray[np.int64]
     last_order: int
+    naming: Naming
     connected: bool = True
 
     @property
@@ -87,6 +89,7 @@ def present_state(
         ask=valuation.ask.copy(),
         tick_msc=tick_msc.copy(),
         last_order=books.next_order - 1,
+        naming=books.naming_of(account),
     )
 
 

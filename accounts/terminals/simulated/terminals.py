@@ -103,10 +103,10 @@ class Terminals:
     ) -> list[Row] | None:
         if self._answers_none(login):
             return None
-        number = self.state(login).row
-        orders = self._books.orders
-        mine = np.flatnonzero(orders["account"] == number)
-        found = [rows.order_row(orders, row) for row in mine.tolist()]
+        state = self.state(login)
+        orders, naming = self._books.orders, state.naming
+        mine = self._books.orders_of(state.row)
+        found = [rows.order_row(orders, row, naming) for row in mine.tolist()]
         return _chosen(found, 21, symbol, group, ticket)
 
     def history_deals(
@@ -129,7 +129,7 @@ class Terminals:
             mine &= deals["position"] == position
         else:
             mine &= (deals["time_msc"] >= start * 1000) & (deals["time_msc"] < (end + 1) * 1000)
-        found = [rows.deal_row(deals, row) for row in np.flatnonzero(mine).tolist()]
+        found = [rows.deal_row(deals, row, state.naming) for row in np.flatnonzero(mine).tolist()]
         return found if group is None else [row for row in found if in_group(row[15], group)]
 
     def history_orders(
@@ -153,7 +153,7 @@ class Terminals:
         else:
             done = orders["time_done_msc"]
             mine &= (done >= start * 1000) & (done < (end + 1) * 1000)
-        found = [rows.order_row(orders, row) for row in np.flatnonzero(mine).tolist()]
+        found = [rows.order_row(orders, row, state.naming) for row in np.flatnonzero(mine).tolist()]
         return found if group is None else [row for row in found if in_group(row[21], group)]
 
     def order_send(self, login: int, request: Mapping[str, Any]) -> Row | None:
@@ -164,13 +164,17 @@ class Terminals:
                 CODE_ALGO_TRADING_OFF, "Auto-Trading using Python API disabled in Terminal"
             )
         if fault is not None and fault.kind is FaultKind.CUT_FROM_BROKER:
-            return self._engine.desk.refuse(request, mt5.TRADE_RETCODE_CONNECTION, "No connection")
+            return self._engine.desk.refuse(
+                number, request, mt5.TRADE_RETCODE_CONNECTION, "No connection"
+            )
         if fault is not None and fault.kind is FaultKind.REJECT:
             self._faults.use_up(login, fault)
-            return self._engine.desk.refuse(request, mt5.TRADE_RETCODE_REJECT, "Request rejected")
+            return self._engine.desk.refuse(
+                number, request, mt5.TRADE_RETCODE_REJECT, "Request rejected"
+            )
         if self._books.accounts["investor"][number]:
             return self._engine.desk.refuse(
-                request, mt5.TRADE_RETCODE_TRADE_DISABLED, "Trade disabled"
+                number, request, mt5.TRADE_RETCODE_TRADE_DISABLED, "Trade disabled"
             )
         self._engine.touch()
         return self._engine.desk.send(number, request, mt5.ORDER_REASON_EXPERT)

@@ -3,10 +3,12 @@
 import numpy as np
 import numpy.typing as npt
 
+from . import constants as mt5
 from .books import Books, RowNumbers
-from .contracts import CONTRACTS
-from .conversion import Conversion
-from .margin import Leg, symbol_margin
+from .catalogue import CONTRACTS
+from .contracts import CURRENCY_INDEX
+from .conversion import Conversion, pair_index
+from .margin import Leg, lot_margin, symbol_margin
 
 Floats = npt.NDArray[np.float64]
 
@@ -71,14 +73,12 @@ class Valuation:
         for result in (profit + positions["swap"][rows]).tolist():
             floating += result
         accounts["floating"][account] = floating
-        accounts["margin"][account] = round(self.margin(account, rows), digits)
+        accounts["margin"][account] = round(self.margin(rows), digits)
 
-    def margin(
-        self, account: int, rows: RowNumbers, extra: tuple[int, int, float, float] | None = None
-    ) -> float:
+    def margin(self, rows: RowNumbers, extra: tuple[int, int, float, float] | None = None) -> float:
         """Return the margin of an account's positions, and of one more.
 
-        ``extra`` is that position's symbol, type, lots and rate from margin to account currency.
+        ``extra`` is that position's symbol, type, lots and margin per lot in account currency.
         """
         positions = self._books.positions
         legs: dict[int, tuple[Leg, Leg]] = {}
@@ -86,16 +86,27 @@ class Valuation:
             positions["symbol"][rows].tolist(),
             positions["type"][rows].tolist(),
             positions["volume"][rows].tolist(),
-            positions["margin_rate"][rows].tolist(),
+            positions["margin_per_lot"][rows].tolist(),
             strict=True,
         )
-        for symbol, side, lots, rate in (*held, *((extra,) if extra else ())):
-            legs.setdefault(symbol, (Leg(), Leg()))[side].add(lots, rate)
-        leverage = int(self._books.accounts["leverage"][account])
+        for symbol, side, lots, per_lot in (*held, *((extra,) if extra else ())):
+            legs.setdefault(symbol, (Leg(), Leg()))[side].add(lots, per_lot)
         return sum(
-            symbol_margin(CONTRACTS[symbol], leverage, long, short)
-            for symbol, (long, short) in legs.items()
+            symbol_margin(CONTRACTS[symbol], long, short) for symbol, (long, short) in legs.items()
         )
+
+    def margin_per_lot(self, account: int, symbol: int, side: int, price: float) -> float:
+        """Return what a lot at a price takes of an account's money; ask for a buy, bid for a sell.
+
+        Converted at the rate that costs more for a buy and less for a sell, as MetaTrader does.
+        """
+        contract, accounts = CONTRACTS[symbol], self._books.accounts
+        currency = int(accounts["currency"][account])
+        rates = self.conversion.loss if side == mt5.ORDER_TYPE_BUY else self.conversion.gain
+        rate = float(rates[pair_index(CURRENCY_INDEX[contract.margin_currency], currency)])
+        if currency == CURRENCY_INDEX[contract.quote] and contract.margin_currency == contract.base:
+            rate = price if contract.base != contract.quote else 1.0
+        return lot_margin(contract, int(accounts["leverage"][account]), price) * rate
 
     def _profit(
         self,

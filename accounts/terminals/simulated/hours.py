@@ -1,0 +1,68 @@
+"""Trading hours: when in a week a symbol is quoted and traded, on the broker's clock."""
+
+from dataclasses import dataclass
+
+DAY = 86_400
+WEEK = 7 * DAY
+HOUR = 3_600
+MINUTE = 60
+# 1970-01-01 was a Thursday, and MetaTrader's weeks begin on Sunday.
+_EPOCH_DAY_OF_WEEK = 4
+
+SUNDAY, MONDAY, TUESDAY, WEDNESDAY, THURSDAY, FRIDAY, SATURDAY = range(7)
+WORKDAYS = (MONDAY, TUESDAY, WEDNESDAY, THURSDAY, FRIDAY)
+EVERY_DAY = (SUNDAY, *WORKDAYS, SATURDAY)
+
+
+def day_of_week(server_seconds: int) -> int:
+    """Return MetaTrader's day of the week (Sunday is 0) of a moment on the broker's clock."""
+    return (server_seconds // DAY + _EPOCH_DAY_OF_WEEK) % 7
+
+
+def time_of_week(server_seconds: int) -> int:
+    """Return the seconds since Sunday 00:00 of the broker's clock."""
+    return (server_seconds + _EPOCH_DAY_OF_WEEK * DAY) % WEEK
+
+
+@dataclass(frozen=True, slots=True)
+class WeeklyHours:
+    """The sessions of a week: (start, end) in seconds since Sunday 00:00, end exclusive, sorted."""
+
+    sessions: tuple[tuple[int, int], ...]
+
+    def is_open(self, server_seconds: int) -> bool:
+        moment = time_of_week(server_seconds)
+        return any(start <= moment < end for start, end in self.sessions)
+
+    def opens_at(self, server_seconds: int) -> int:
+        """Return the next moment of being open, which is the given one when it is open."""
+        moment = time_of_week(server_seconds)
+        for start, end in self.sessions:
+            if moment < end:
+                return server_seconds + max(0, start - moment)
+        return server_seconds - moment + WEEK + self.sessions[0][0]
+
+    def closes_at(self, server_seconds: int) -> int:
+        """Return the end of the session that a moment lies in, or the moment itself when closed.
+
+        Sessions that touch are one.
+        """
+        end = server_seconds
+        while self.is_open(end) and end - server_seconds < WEEK:
+            moment = time_of_week(end)
+            end += next(stop for start, stop in self.sessions if start <= moment < stop) - moment
+        return end
+
+
+def daily(days: tuple[int, ...], *times: tuple[int, int]) -> WeeklyHours:
+    """Return hours that are the same on several days; ``times`` are seconds of the day."""
+    return WeeklyHours(
+        tuple((day * DAY + start, day * DAY + end) for day in days for start, end in times)
+    )
+
+
+ALWAYS = WeeklyHours(((0, WEEK),))
+FOREX_HOURS = daily(WORKDAYS, (2 * MINUTE, DAY - 2 * MINUTE))
+METAL_HOURS = daily(WORKDAYS, (HOUR, DAY - 2 * MINUTE))
+INDEX_HOURS = daily(WORKDAYS, (HOUR + 5 * MINUTE, DAY - 5 * MINUTE))
+STOCK_HOURS = daily(WORKDAYS, (16 * HOUR + 30 * MINUTE, 23 * HOUR))
