@@ -102,11 +102,11 @@ class Administration:
         self._books.write(CHANGED_ACCOUNT, self.number(login), {"password": digest})
 
     def set_market_open(self, symbol: str, is_open: bool) -> None:
-        change = self._engine.desk.closed_symbols
+        change = self._engine.opening.closed
         (change.discard if is_open else change.add)(_symbol(symbol))
 
     def set_trade_mode(self, symbol: str, mode: int) -> None:
-        self._engine.desk.trade_modes[_symbol(symbol)] = mode
+        self._engine.opening.trade_modes[_symbol(symbol)] = mode
 
     def set_robot(self, login: int, spec: Mapping[str, Any] | None) -> None:
         self._books.write(CHANGED_ACCOUNT, self.number(login), {"robot": robot_text(spec)})

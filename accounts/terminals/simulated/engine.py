@@ -18,6 +18,7 @@ from .ledger import Ledger
 from .liquidation import Liquidation
 from .market import Market
 from .matching import OrderDesk
+from .opening import Opening
 from .valuation import Valuation
 
 CLOSED_BAR = "B"
@@ -38,6 +39,8 @@ class Engine:
         zone: tzinfo,
         market: Market | None = None,
         journal: Journal | None = None,
+        *,
+        always_open: bool = False,
     ) -> None:
         self.clock = clock
         self._zone = zone
@@ -47,7 +50,8 @@ class Engine:
         self.history = PriceHistory()
         self.valuation = Valuation(self.books)
         self.ledger = Ledger(self.books, self.valuation, self.now_msc)
-        self.desk = OrderDesk(self.books, self.valuation, self.ledger)
+        self.opening = Opening(lambda: self.now_msc() // 1000, always_open=always_open)
+        self.desk = OrderDesk(self.books, self.valuation, self.ledger, self.opening)
         self._liquidation = Liquidation(self.books, self.valuation, self.ledger)
         self.tick_msc = np.zeros(len(CONTRACTS), dtype=np.int64)
         self.pinned: set[int] = set()  # symbols whose price was set by hand

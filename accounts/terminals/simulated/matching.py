@@ -8,6 +8,7 @@ from .books import Books
 from .catalogue import CONTRACTS
 from .contracts import Contract
 from .ledger import Ledger
+from .opening import Opening
 from .requests import Refusal, TradeOrder, check_filling, check_stops, check_volume, is_multiple
 from .valuation import Valuation
 
@@ -24,12 +25,13 @@ Row = tuple[Any, ...]
 class OrderDesk:
     """Market orders, closes and stop changes of all accounts."""
 
-    def __init__(self, books: Books, valuation: Valuation, ledger: Ledger) -> None:
+    def __init__(
+        self, books: Books, valuation: Valuation, ledger: Ledger, opening: Opening
+    ) -> None:
         self._books = books
         self._valuation = valuation
         self._ledger = ledger
-        self.trade_modes = [mt5.SYMBOL_TRADE_MODE_FULL for _ in CONTRACTS]
-        self.closed_symbols: set[int] = set()
+        self._opening = opening
         self._requests = 0
 
     def send(self, account: int, values: Mapping[str, Any], reason: int) -> Row:
@@ -94,7 +96,7 @@ class OrderDesk:
             raise Refusal(mt5.TRADE_RETCODE_INVALID, "Invalid request")
         if not self._books.accounts["trade_allowed"][account]:
             raise Refusal(mt5.TRADE_RETCODE_TRADE_DISABLED, "Trade disabled")
-        if symbol in self.closed_symbols:
+        if not self._opening.is_open(symbol):
             raise Refusal(mt5.TRADE_RETCODE_MARKET_CLOSED, "Market closed")
         if request.action == mt5.TRADE_ACTION_SLTP:
             self._check_new_stops(account, symbol, request)
@@ -119,7 +121,7 @@ class OrderDesk:
         return self._check_money(account, symbol, request)
 
     def _check_trade_mode(self, symbol: int, order_type: int) -> None:
-        mode = self.trade_modes[symbol]
+        mode = self._opening.trade_mode(symbol)
         if mode == mt5.SYMBOL_TRADE_MODE_DISABLED:
             raise Refusal(mt5.TRADE_RETCODE_TRADE_DISABLED, "Trade disabled")
         if mode == mt5.SYMBOL_TRADE_MODE_CLOSEONLY:

@@ -124,7 +124,7 @@ class Quotations:
             state,
             index,
             self._engine.valuation.conversion,
-            trade_mode=self._engine.desk.trade_modes[index],
+            trade_mode=self._engine.opening.trade_mode(index),
             day_range=self._engine.history.symbols[index].day_range(),
             selected=(login, index) not in self._hidden,
         )

@@ -33,7 +33,8 @@ _QUOTATION_CALLS = (
 _MANY_ACCOUNT_CALLS = ("authorise_many", "read_batch")
 _ADMINISTRATION_CALLS = (
     "create_server", "create_account", "accounts", "transfer", "charge_swap", "set_prices",
-    "release_prices", "set_account", "change_password", "set_market_open", "set_trade_mode", "set_robot",
+    "release_prices", "set_account", "change_password", "set_market_open", "set_trade_mode",
+    "set_robot",
     "set_fault", "clear_fault", "clear_faults", "server_time", "fingerprint",
 )  # fmt: skip
 
@@ -44,7 +45,8 @@ class TradeServer(BrokerCalls):
     ``clock`` gives UTC epoch seconds, ``zone_name`` is the zone in which the broker writes times.
     Prices walk from ``seed``, or follow ``exports``, ``speed`` times as fast as the clock, whenever
     `step` is called; with ``feed=False`` they move only through `set_prices`. With ``home`` the
-    books are journaled there and survive.
+    books are journaled there and survive. With ``always_open`` symbols trade day and night, for
+    a demonstration on a weekend.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class TradeServer(BrokerCalls):
         speed: float = 1.0,
         feed: bool = True,
         home: Path | None = None,
+        always_open: bool = False,
     ) -> None:
         self._lock = threading.RLock()
         self._faults = Faults(clock)
@@ -65,6 +68,7 @@ class TradeServer(BrokerCalls):
             broker_zone(zone_name),
             Market(seed, speed, exports) if feed else None,
             Journal(home / "journal") if home is not None else None,
+            always_open=always_open,
         )
         self._office = Administration(self._engine, self._faults)
         self._terminals = Terminals(self._engine, self._faults, self._office)
