@@ -61,20 +61,20 @@ def test_it_takes_the_margin_of_one_lot_for_one_lot_each_way(desk: Desk) -> None
 
 def test_it_takes_the_uncovered_part_at_the_rate_of_the_larger_side() -> None:
     long, short = Leg(), Leg()
-    long.add(3.0, 1.10)
-    short.add(1.0, 1.20)
+    long.add(3.0, 1100.0)
+    short.add(1.0, 1200.0)
 
-    covered_average = (3 * 1.10 + 1.20) / 4
-    expected = 2 * 1000 * 1.10 + 1 * 1000 * covered_average
-    assert symbol_margin(EURUSD, 100, long, short) == pytest.approx(expected)
+    covered_average = (3 * 1100 + 1200) / 4
+    expected = 2 * 1100 + 1 * covered_average
+    assert symbol_margin(EURUSD, long, short) == pytest.approx(expected)
 
 
 def test_it_takes_the_larger_leg_where_the_contract_says_so() -> None:
     contract = replace(EURUSD, margin_hedged_use_leg=True)
     long, short = Leg(), Leg()
-    long.add(3.0, 1.1)
-    short.add(1.0, 1.1)
-    assert symbol_margin(contract, 100, long, short) == pytest.approx(3 * 1000 * 1.1)
+    long.add(3.0, 1100.0)
+    short.add(1.0, 1100.0)
+    assert symbol_margin(contract, long, short) == pytest.approx(3 * 1100)
 
 
 def test_it_keeps_the_margin_of_a_position_while_the_price_moves(desk: Desk) -> None:
@@ -113,14 +113,25 @@ def test_it_converts_gains_and_losses_at_the_worse_side(
 
 
 def test_it_converts_through_the_dollar_where_there_is_no_pair(desk: Desk) -> None:
-    login = desk.open_account(currency="GBP")
-    desk.server.set_prices("GBPUSD", 1.25, 1.2502)
+    login = desk.open_account(currency="CAD")
+    desk.server.set_prices("USDCAD", 1.36, 1.3603)
     desk.server.set_prices("USDJPY", 150.0, 150.0)
     desk.buy(login, 1.0, "USDJPY")
 
     desk.server.set_prices("USDJPY", 150.2, 150.3)
 
-    assert desk.positions(login)[0]["profit"] == round(20_000 / 150.3 / 1.2502, 2)
+    assert desk.positions(login)[0]["profit"] == round(20_000 / 150.3 * 1.36, 2)
+
+
+def test_it_converts_by_the_pair_of_the_two_currencies_where_there_is_one(desk: Desk) -> None:
+    login = desk.open_account(currency="GBP")
+    desk.server.set_prices("GBPJPY", 190.0, 190.1)
+    desk.server.set_prices("USDJPY", 150.0, 150.0)
+    desk.buy(login, 1.0, "USDJPY")
+
+    desk.server.set_prices("USDJPY", 150.2, 150.3)
+
+    assert desk.positions(login)[0]["profit"] == round(20_000 / 190.1, 2)
 
 
 def test_it_gives_tick_values_of_both_sides(desk: Desk) -> None:
