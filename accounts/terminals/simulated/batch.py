@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +19,14 @@ from ..readings import (
 from .books import DEAL_COLUMNS, Books
 from .catalogue import CONTRACTS
 from .contracts import CURRENCIES
-from .state import AccountState, Columns, account_columns, position_columns
+from .listing import Listing, Listings
+from .state import (
+    AccountState,
+    Columns,
+    account_columns,
+    order_columns,
+    position_columns,
+)
 from .valuation import Valuation
 
 Integers = npt.NDArray[np.int64]
@@ -32,6 +38,11 @@ _ACCOUNT_FIELDS = (
 )  # fmt: skip
 _POSITION_FIELDS = tuple(name for name in POSITION_DTYPE.names or () if name != "account")
 _DEAL_FIELDS = tuple(name for name in DEAL_DTYPE.names or () if name != "account")
+_ORDER_FIELDS = {
+    "ticket": "ticket", "symbol": "symbol", "type": "type", "volume": "volume_current",
+    "price_open": "price_open", "sl": "sl", "tp": "tp", "magic": "magic",
+    "time_msc": "time_setup_msc",
+}  # fmt: skip
 _DEAL_NAMES = tuple(name for name, _ in DEAL_COLUMNS if name != "comment")
 
 
@@ -44,6 +55,30 @@ class Answer:
     state: AccountState | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Details:
+    """The rows of a batch that belong to accounts, each kind sorted by account."""
+
+    positions: Rows
+    orders: Rows
+    deals: Rows
+
+    @classmethod
+    def of(cls, parts: list["Details"]) -> "Details":
+        return cls(
+            _joined([part.positions for part in parts]),
+            _joined([part.orders for part in parts]),
+            _joined([part.deals for part in parts]),
+        )
+
+
+_NO_DETAILS = Details(
+    np.zeros(0, dtype=POSITION_DTYPE),
+    np.zeros(0, dtype=ORDER_DTYPE),
+    np.zeros(0, dtype=DEAL_DTYPE),
+)
+
+
 class BatchReader:
     """Fills reading batches from the books."""
 
@@ -51,6 +86,7 @@ class BatchReader:
         self._books = books
         self._valuation = valuation
         self._tick_msc = tick_msc
+        self._listings = Listings(books)
         self._sorted_version = -1
         self._sorted_rows: npt.NDArray[np.intp] = np.empty(0, dtype=np.intp)
 
@@ -64,20 +100,22 @@ class BatchReader:
         places = np.flatnonzero(ordinary & (numbers >= 0))
         batch_accounts = np.zeros(len(logins), dtype=ACCOUNT_DTYPE)
         batch_accounts["server"] = -1
-        positions, deals = self._fill(batch_accounts, places, numbers[places], cursors)
-        position_parts, deal_parts = [positions], [deals]
+        parts = [self._fill(batch_accounts, places, numbers[places], cursors)]
         for place, answer in special.items():
-            extra = self._fill_special(batch_accounts, place, answer, int(cursors[place]))
-            position_parts.append(extra[0])
-            deal_parts.append(extra[1])
+            parts.append(self._fill_special(batch_accounts, place, answer, int(cursors[place])))
+        details = Details.of(parts)
+        servers = batch_accounts["server"]
+        listing = self._listings.of(np.unique(servers[servers >= 0]))
+        for rows in (details.positions, details.orders, details.deals):
+            listing.renumber(rows, servers)
         return ReadingBatch(
             taken_at=taken_at,
             accounts=batch_accounts,
-            positions=_joined(position_parts),
-            orders=np.zeros(0, dtype=ORDER_DTYPE),
-            deals=_joined(deal_parts),
-            prices=self._prices(batch_accounts["server"]),
-            symbols=tuple(contract.name for contract in CONTRACTS),
+            positions=details.positions,
+            orders=details.orders,
+            deals=details.deals,
+            prices=self._prices(listing),
+            symbols=listing.names,
             servers=tuple(self._books.servers),
             currencies=CURRENCIES,
         )
@@ -93,8 +131,8 @@ class BatchReader:
         places: npt.NDArray[np.intp],
         numbers: npt.NDArray[np.intp],
         cursors: Integers,
-    ) -> tuple[Rows, Rows]:
-        """Fill the rows of undisturbed accounts; return their positions and new deals."""
+    ) -> Details:
+        """Fill the rows of undisturbed accounts; return what belongs to them."""
         books = self._books
         columns = account_columns(books, numbers)
         place_of = np.full(len(books.accounts), -1, dtype=np.int32)
@@ -106,10 +144,20 @@ class BatchReader:
             position_columns(books, self._valuation, order[wanted]), owner[wanted]
         )
         newest = int(self._tick_msc.max())
-        counts = np.bincount(held["account"], minlength=len(target))[places]
-        _fill_accounts(target, places, columns, counts, newest, connected=True)
+        waiting = self._waiting(place_of)
+        _fill_accounts(target, places, columns, newest, connected=True)
+        _count(target, places, held, waiting)
         deals = self._deals_since(place_of, cursors, columns["last_deal"] > cursors[places], places)
-        return held, deals
+        return Details(held, waiting, deals)
+
+    def _waiting(self, place_of: npt.NDArray[np.int32]) -> Rows:
+        orders = self._books.orders
+        if not len(orders):
+            return _NO_DETAILS.orders
+        owner = place_of[orders["account"]]
+        wanted = np.flatnonzero(owner >= 0)
+        wanted = wanted[np.argsort(owner[wanted], kind="stable")]
+        return _order_rows(order_columns(self._books, wanted), owner[wanted])
 
     def _positions_by_account(self) -> npt.NDArray[np.intp]:
         """Return the open positions' rows by account, oldest first within one."""
@@ -141,19 +189,18 @@ class BatchReader:
         columns = {name: deals[name][first:][newer] for name in _DEAL_NAMES}
         return _deal_rows(columns, owner[newer])
 
-    def _fill_special(
-        self, target: Rows, place: int, answer: Answer, cursor: int
-    ) -> tuple[Rows, Rows]:
+    def _fill_special(self, target: Rows, place: int, answer: Answer, cursor: int) -> Details:
         state = answer.state
         if state is None:
             target["outcome"][place] = answer.outcome
             target["error_code"][place] = answer.error_code
-            return np.zeros(0, dtype=POSITION_DTYPE), np.zeros(0, dtype=DEAL_DTYPE)
-        owner = np.full(len(state.positions["ticket"]), place, dtype=np.int32)
-        held = _position_rows(state.positions, owner)
-        places, counts = np.array([place]), np.array([len(held)])
+            return _NO_DETAILS
+        held = _position_rows(state.positions, _owner(place, state.positions))
+        waiting = _order_rows(state.orders, _owner(place, state.orders))
+        places = np.array([place])
         newest = int(state.tick_msc.max())
-        _fill_accounts(target, places, state.account, counts, newest, connected=state.connected)
+        _fill_accounts(target, places, state.account, newest, connected=state.connected)
+        _count(target, places, held, waiting)
         deals = self._books.deals
         newer = np.flatnonzero(
             (deals["account"] == state.row)
@@ -161,26 +208,34 @@ class BatchReader:
             & (deals["ticket"] <= state.last_deal)
         )
         columns = {name: deals[name][newer] for name in _DEAL_NAMES}
-        return held, _deal_rows(columns, np.full(len(newer), place, dtype=np.int32))
+        return Details(held, waiting, _deal_rows(columns, _owner(place, columns)))
 
-    def _prices(self, servers: npt.NDArray[Any]) -> Rows:
-        """Return every symbol's quote for each server that has an account in the batch."""
-        present = np.unique(servers[servers >= 0])
-        size = len(CONTRACTS)
-        prices = np.zeros(len(present) * size, dtype=PRICE_DTYPE)
-        prices["server"] = np.repeat(present, size)
-        prices["symbol"] = np.tile(np.arange(size), len(present))
-        prices["bid"] = np.tile(self._valuation.bid, len(present))
-        prices["ask"] = np.tile(self._valuation.ask, len(present))
-        prices["time_msc"] = np.tile(self._tick_msc, len(present))
+    def _prices(self, listing: Listing) -> Rows:
+        """Return every symbol's quote, under its name there, for each server in the batch."""
+        size, servers = len(CONTRACTS), len(listing.servers)
+        prices = np.zeros(servers * size, dtype=PRICE_DTYPE)
+        prices["server"] = np.repeat(listing.servers, size)
+        prices["symbol"] = listing.codes[listing.servers, :size].ravel()
+        prices["bid"] = np.tile(self._valuation.bid, servers)
+        prices["ask"] = np.tile(self._valuation.ask, servers)
+        prices["time_msc"] = np.tile(self._tick_msc, servers)
         return prices
+
+
+def _owner(place: int, columns: Columns) -> npt.NDArray[np.int32]:
+    return np.full(len(columns["ticket"]), place, dtype=np.int32)
+
+
+def _count(target: Rows, places: npt.NDArray[np.intp], held: Rows, waiting: Rows) -> None:
+    for name, rows in (("position_count", held), ("order_count", waiting)):
+        if len(rows):
+            target[name][places] = np.bincount(rows["account"], minlength=len(target))[places]
 
 
 def _fill_accounts(
     target: Rows,
     places: npt.NDArray[np.intp],
     columns: Columns,
-    position_counts: npt.NDArray[np.intp],
     tick_msc: int,
     *,
     connected: bool,
@@ -191,8 +246,10 @@ def _fill_accounts(
     target["error_code"][places] = _SUCCESS
     target["connected"][places] = connected
     target["trade_allowed"][places] = columns["trade_allowed"] & ~columns["investor"]
-    target["algo_trading_allowed"][places] = columns["algo_trading"]
-    target["position_count"][places] = position_counts
+    # Each of the three alone keeps a program from trading; an investor may not at all.
+    target["algo_trading_allowed"][places] = (
+        columns["algo_trading"] & columns["python_api"] & columns["trade_expert"]
+    )
     target["tick_msc"][places] = tick_msc
 
 
@@ -201,6 +258,14 @@ def _position_rows(columns: Columns, owner: npt.NDArray[np.int32]) -> Rows:
     rows["account"] = owner
     for name in _POSITION_FIELDS:
         rows[name] = columns[name]
+    return rows
+
+
+def _order_rows(columns: Columns, owner: npt.NDArray[np.int32]) -> Rows:
+    rows = np.empty(len(owner), dtype=ORDER_DTYPE)
+    rows["account"] = owner
+    for name, kept_as in _ORDER_FIELDS.items():
+        rows[name] = columns[kept_as]
     return rows
 
 

@@ -1,5 +1,6 @@
 """Rows in the field order of MetaTrader 5's result tuples."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from . import constants as mt5
@@ -65,8 +66,20 @@ def deal_row(deals: Table, row: int, naming: Naming) -> Row:
             deal["fee"], naming.listed(deal["symbol"]), deal["comment"], "")  # fmt: skip
 
 
+def order_rows(state: AccountState) -> list[Row]:
+    """Return the orders that wait, oldest first."""
+    columns = {name: column.tolist() for name, column in state.orders.items()}
+    return [
+        _order_row({name: column[i] for name, column in columns.items()}, state.naming)
+        for i in range(len(columns["ticket"]))
+    ]
+
+
 def order_row(orders: Table, row: int, naming: Naming) -> Row:
-    order = orders.row(row)
+    return _order_row(orders.row(row), naming)
+
+
+def _order_row(order: Mapping[str, Any], naming: Naming) -> Row:
     return (order["ticket"], order["time_setup_msc"] // 1000, order["time_setup_msc"],
             order["time_done_msc"] // 1000, order["time_done_msc"], order["time_expiration"],
             order["type"], order["type_time"], order["filling"], order["state"], order["magic"],

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .books import ACCOUNT_COLUMNS, POSITION_COLUMNS, Books
+from .books import ACCOUNT_COLUMNS, ORDER_COLUMNS, POSITION_COLUMNS, Books
 from .catalogue import CONTRACTS
 from .naming import Naming
 from .tables import Column, Table
@@ -22,6 +22,7 @@ _READ_ACCOUNT_COLUMNS = tuple(
     name for name, _ in ACCOUNT_COLUMNS if name not in _KEPT_TO_THE_BROKER
 )
 _READ_POSITION_COLUMNS = tuple(name for name, _ in POSITION_COLUMNS)
+_READ_ORDER_COLUMNS = tuple(name for name, _ in ORDER_COLUMNS)
 _POINTS = np.array([contract.point for contract in CONTRACTS])
 _TORN_POINTS = 20.0
 _TORN_WITHOUT_POSITIONS = 10.0
@@ -29,10 +30,11 @@ _TORN_WITHOUT_POSITIONS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class AccountState:
-    """One account and its open positions; ``quotes`` are bid, ask and tick time per symbol."""
+    """One account with its open positions and waiting orders, and each symbol's last quote."""
 
     account: Columns
     positions: Columns
+    orders: Columns
     bid: npt.NDArray[np.float64]
     ask: npt.NDArray[np.float64]
     tick_msc: npt.NDArray[np.int64]
@@ -79,12 +81,18 @@ def position_columns(books: Books, valuation: Valuation, rows: npt.NDArray[np.in
     return columns
 
 
+def order_columns(books: Books, rows: npt.NDArray[np.intp]) -> Columns:
+    """Return the waiting orders in ``rows``."""
+    return _taken(books.orders, _READ_ORDER_COLUMNS, rows)
+
+
 def present_state(
     books: Books, valuation: Valuation, tick_msc: npt.NDArray[np.int64], account: int
 ) -> AccountState:
     return AccountState(
         account=account_columns(books, np.array([account])),
         positions=position_columns(books, valuation, books.rows_of(account)),
+        orders=order_columns(books, books.orders_of(account)),
         bid=valuation.bid.copy(),
         ask=valuation.ask.copy(),
         tick_msc=tick_msc.copy(),
@@ -94,9 +102,8 @@ def present_state(
 
 
 def emptied(state: AccountState) -> AccountState:
-    """Return the state of a terminal that has not synchronised its positions yet."""
-    nothing = {name: column[:0] for name, column in state.positions.items()}
-    return replace(state, positions=nothing)
+    """Return the state of a terminal that has not synchronised its trades yet."""
+    return replace(state, positions=_none_of(state.positions), orders=_none_of(state.orders))
 
 
 def torn(state: AccountState, valuation: Valuation) -> AccountState:
@@ -117,6 +124,10 @@ def torn(state: AccountState, valuation: Valuation) -> AccountState:
     positions["profit"] = np.rint((positions["profit"] + better) * scale) / scale
     positions["price_current"] = positions["price_current"] + step * positions["sign"]
     return replace(state, positions=positions)
+
+
+def _none_of(columns: Columns) -> Columns:
+    return {name: column[:0] for name, column in columns.items()}
 
 
 def _taken(table: Table, names: tuple[str, ...], rows: npt.NDArray[Any]) -> Columns:

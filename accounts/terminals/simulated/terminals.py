@@ -103,11 +103,9 @@ class Terminals:
     ) -> list[Row] | None:
         if self._answers_none(login):
             return None
-        state = self.state(login)
-        orders, naming = self._books.orders, state.naming
-        mine = self._books.orders_of(state.row)
-        found = [rows.order_row(orders, row, naming) for row in mine.tolist()]
-        return _chosen(found, 21, symbol, group, ticket)
+        if self._is(login, FaultKind.EMPTY):
+            return []
+        return _chosen(rows.order_rows(self.state(login)), 21, symbol, group, ticket)
 
     def history_deals(
         self,
@@ -123,9 +121,9 @@ class Terminals:
         state = self.state(login)
         deals = self._books.deals
         mine = (deals["account"] == state.row) & (deals["ticket"] <= state.last_deal)
-        if order:
+        if order is not None:
             mine &= deals["order"] == order
-        elif position:
+        elif position is not None:
             mine &= deals["position"] == position
         else:
             mine &= (deals["time_msc"] >= start * 1000) & (deals["time_msc"] < (end + 1) * 1000)
@@ -146,9 +144,11 @@ class Terminals:
         state = self.state(login)
         orders = self._books.order_history
         mine = (orders["account"] == state.row) & (orders["ticket"] <= state.last_order)
-        if ticket:
+        # A terminal that is cut off still takes those for waiting which have been done since.
+        mine &= ~np.isin(orders["ticket"], state.orders["ticket"])
+        if ticket is not None:
             mine &= orders["ticket"] == ticket
-        elif position:
+        elif position is not None:
             mine &= orders["position"] == position
         else:
             done = orders["time_done_msc"]
@@ -277,8 +277,8 @@ def _chosen(
     found: list[Row], symbol_field: int, symbol: str | None, group: str | None, ticket: int | None
 ) -> list[Row]:
     """Filter rows as the terminal does: by ticket, else by symbol, else by group."""
-    if ticket:
+    if ticket is not None:
         return [row for row in found if row[0] == ticket]
-    if symbol:
+    if symbol is not None:
         return [row for row in found if row[symbol_field] == symbol]
     return found if group is None else [row for row in found if in_group(row[symbol_field], group)]
