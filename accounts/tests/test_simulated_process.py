@@ -206,7 +206,7 @@ class Process:
 def test_it_survives_kill_9_and_ends_cleanly_on_sigterm(tmp_path: Path) -> None:
     home, accounts = tmp_path / "home", tmp_path / "accounts.json"
     accounts.write_text(json.dumps(ACCOUNTS))
-    first = Process(home, "--accounts", str(accounts))
+    first = Process(home, "--accounts", str(accounts), "--always-open")
     assert first.wait_until_ready().startswith("broker ready")
     broker = first.client
     accepted = [broker.call(*_order(1001, 0.01))[2] for _ in range(20)]
@@ -219,7 +219,7 @@ def test_it_survives_kill_9_and_ends_cleanly_on_sigterm(tmp_path: Path) -> None:
     first.end(signal.SIGKILL)
     with pytest.raises(LinkError):
         broker.call("version")
-    third = Process(home, "--accounts", str(accounts))
+    third = Process(home, "--accounts", str(accounts), "--always-open")
     third.wait_until_ready()
     assert [row[0] for row in broker.call("positions", 1001, None, None, None)] == accepted
     assert broker.call(*_order(1001, 0.01))[2] > accepted[-1]

@@ -40,6 +40,7 @@ def _serve(options: argparse.Namespace) -> int:
         exports=exports,
         speed=options.speed,
         home=options.home,
+        always_open=options.always_open,
     )
     if options.accounts:
         open_accounts(server, options.accounts)
@@ -79,6 +80,11 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="seed of prices and robots")
     parser.add_argument("--accounts", type=Path, help="JSON list of accounts to open")
     parser.add_argument("--zone", default=DEFAULT_ZONE, help="the zone of the broker's clock")
+    parser.add_argument(
+        "--always-open",
+        action="store_true",
+        help="quote and trade day and night, weekends too: a demonstration must not stand still",
+    )
     return parser.parse_args(arguments)
 
 
