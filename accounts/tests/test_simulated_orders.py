@@ -42,7 +42,7 @@ def _refusals() -> list[Any]:
     deal = {"action": mt5.TRADE_ACTION_DEAL, "symbol": "EURUSD", "volume": 0.1, "type": BUY}
     return [
         pytest.param({**deal, "action": 99}, mt5.TRADE_RETCODE_INVALID, id="action"),
-        pytest.param({**deal, "symbol": "XAUUSD"}, mt5.TRADE_RETCODE_INVALID, id="symbol"),
+        pytest.param({**deal, "symbol": "XPDUSD"}, mt5.TRADE_RETCODE_INVALID, id="symbol"),
         pytest.param({**deal, "type": 2}, mt5.TRADE_RETCODE_INVALID, id="type"),
         pytest.param({**deal, "action": mt5.TRADE_ACTION_PENDING, "type": 2, "price": 1.0},
                      mt5.TRADE_RETCODE_INVALID, id="pending"),
@@ -238,7 +238,7 @@ def test_it_opens_an_account_once(desk: Desk) -> None:
 
 @pytest.mark.parametrize(
     "terms",
-    [{"currency": "XXX"}, {"leverage": 0}, {"deposit": -1.0}, {"margin_mode": 0},
+    [{"currency": "XXX"}, {"leverage": 0}, {"deposit": -1.0}, {"leverage": -5},
      {"robot": {"strategy": "oracle"}}, {"robot": {"strategy": "grid", "luck": 1}}],
 )  # fmt: skip
 def test_it_refuses_terms_that_it_does_not_offer(desk: Desk, terms: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from accounts.core.zones import to_broker_epoch
 
 from .books import PRICES, Books, Record
 from .catalogue import CONTRACTS
+from .due import DueOrders
 from .feeds import Round
 from .history import PriceHistory
 from .journal import Journal
@@ -19,6 +20,7 @@ from .liquidation import Liquidation
 from .market import Market
 from .matching import OrderDesk
 from .opening import Opening
+from .triggers import Triggers
 from .valuation import Valuation
 
 CLOSED_BAR = "B"
@@ -52,6 +54,8 @@ class Engine:
         self.ledger = Ledger(self.books, self.valuation, self.now_msc)
         self.opening = Opening(lambda: self.now_msc() // 1000, always_open=always_open)
         self.desk = OrderDesk(self.books, self.valuation, self.ledger, self.opening)
+        self._triggers = Triggers(self.books, self.ledger, self.opening)
+        self._due_orders = DueOrders(self.books, self.ledger)
         self._liquidation = Liquidation(self.books, self.valuation, self.ledger)
         self.tick_msc = np.zeros(len(CONTRACTS), dtype=np.int64)
         self.pinned: set[int] = set()  # symbols whose price was set by hand
@@ -64,7 +68,10 @@ class Engine:
 
     def now_msc(self) -> int:
         """Return the moment being worked on, in the broker's milliseconds."""
-        return round(to_broker_epoch(self._moment, self._zone) * 1000)
+        return self._broker_msc(self._moment)
+
+    def _broker_msc(self, moment: float) -> int:
+        return round(to_broker_epoch(moment, self._zone) * 1000)
 
     def touch(self) -> None:
         """Take the present moment for what is done next; time never runs backwards."""
@@ -74,6 +81,9 @@ class Engine:
         """Let the market catch up with the clock; return the journal's number to wait for."""
         now = max(self._stepped_at, self.clock())
         seconds = now - self._stepped_at
+        if self._due_orders.are_due(self._broker_msc(now)):
+            self.touch()
+            self._due_orders.run_due(self.now_msc())
         if seconds > 0 and self._market is not None:
             rounds = self._market.advance(seconds, self.books.quotes)
             for number, quotes in enumerate(rounds, start=1):
@@ -143,6 +153,7 @@ class Engine:
                 self.books.written.append((CLOSED_BAR, symbol, closed))
         self.valuation.convert()
         self.valuation.mark()
+        self._triggers.run()
         self._liquidation.run()
 
     def _start_prices(self) -> None:

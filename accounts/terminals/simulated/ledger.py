@@ -8,6 +8,7 @@ from .books import (
     CHANGED_ACCOUNT,
     CHANGED_POSITION,
     DONE_ORDER,
+    GONE_ORDER,
     GONE_POSITION,
     NEW_DEAL,
     NEW_POSITION,
@@ -117,6 +118,28 @@ class Ledger:
     def move_stops(self, ticket: int, sl: float, tp: float) -> None:
         changed = {"sl": sl, "tp": tp, "time_update_msc": self._now_msc()}
         self._books.write(CHANGED_POSITION, ticket, changed)
+
+    def finish_order(
+        self,
+        ticket: int,
+        state: int,
+        *,
+        comment: str | None = None,
+        volume_left: float | None = None,
+    ) -> None:
+        """Move a waiting order to the history in its last state (ORDER_STATE_*)."""
+        row = self._books.order_row(ticket)
+        if row is None:
+            raise KeyError(ticket)
+        order = self._books.orders.row(row)
+        order |= {"state": state, "time_done_msc": self._now_msc(), "margin": 0.0, "due_msc": 0}
+        if comment is not None:
+            order["comment"] = comment
+        if volume_left is not None:
+            order["volume_current"] = volume_left
+        self._books.write(GONE_ORDER, ticket)
+        self._books.write(DONE_ORDER, order)
+        self._valuation.settle(order["account"])
 
     def charge_swap(self, row: int, amount: float) -> None:
         """Add a swap to an open position; below zero it is a charge."""

@@ -1,17 +1,16 @@
-"""What prices do by themselves: stop losses, take profits and the broker's stop-out."""
+"""The broker's stop-out of accounts whose equity no longer covers their margin."""
 
 import numpy as np
 
 from . import constants as mt5
 from .books import Books
-from .catalogue import CONTRACTS
 from .ledger import Ledger
 from .requests import TradeOrder
 from .valuation import Valuation
 
 
 class Liquidation:
-    """Closes the positions that the current quotes have decided about."""
+    """Closes what an account can no longer carry at the current quotes."""
 
     def __init__(self, books: Books, valuation: Valuation, ledger: Ledger) -> None:
         self._books = books
@@ -19,31 +18,9 @@ class Liquidation:
         self._ledger = ledger
 
     def run(self) -> None:
-        """Close what the quotes have triggered, then stop out what is left without cover."""
-        self._close_triggered()
+        """Stop out the accounts that the quotes have left without cover."""
         for account in self._accounts_to_stop_out():
             self._stop_out(account)
-
-    def _close_triggered(self) -> None:
-        positions = self._books.positions
-        price = positions["price_current"] * positions["sign"]
-        stopped = positions["live"] & (price <= positions["sl_edge"])
-        taken = positions["live"] & (price >= positions["tp_edge"])
-        due = np.flatnonzero(stopped | taken)
-        # By ticket: closing a position may compact the table under the row numbers.
-        hits = [(int(positions["ticket"][row]), bool(stopped[row])) for row in due]
-        for ticket, is_stop in hits:
-            row = self._books.position_row(ticket)
-            if row is not None:
-                self._close_at_level(row, is_stop)
-
-    def _close_at_level(self, row: int, is_stop: bool) -> None:
-        positions = self._books.positions
-        digits = CONTRACTS[int(positions["symbol"][row])].digits
-        name, reason = ("sl", mt5.DEAL_REASON_SL) if is_stop else ("tp", mt5.DEAL_REASON_TP)
-        comment = f"[{name} {float(positions[name][row]):.{digits}f}]"
-        lots = float(positions["volume"][row])
-        self._ledger.close_position(row, lots, reason, TradeOrder(comment=comment))
 
     def _accounts_to_stop_out(self) -> list[int]:
         accounts = self._books.accounts

@@ -7,6 +7,7 @@ from . import constants as mt5
 from .books import Books
 from .catalogue import CONTRACTS
 from .contracts import Contract
+from .execution import UNDISTURBED, Execution
 from .ledger import Ledger
 from .opening import Opening
 from .requests import Refusal, TradeOrder, check_filling, check_stops, check_volume, is_multiple
@@ -34,11 +35,19 @@ class OrderDesk:
         self._opening = opening
         self._requests = 0
 
-    def send(self, account: int, values: Mapping[str, Any], reason: int) -> Row:
+    def send(
+        self,
+        account: int,
+        values: Mapping[str, Any],
+        reason: int,
+        execution: Execution = UNDISTURBED,
+    ) -> Row:
         """Carry out a request; return an OrderSendResult row, refusals included."""
         request = TradeOrder.of(values)
         self._requests += 1
         try:
+            if execution.retcode:
+                raise Refusal(execution.retcode, execution.retcode_comment)
             deal, order, price, comment = self._carried_out(account, request, reason)
         except Refusal as refusal:
             return self._result(account, refusal.retcode, request, 0, 0, 0.0, refusal.comment)
