@@ -29,15 +29,16 @@ class Leg:
         return self.margin / self.lots if self.lots else 0.0
 
 
-def lot_margin(contract: Contract, leverage: int, price: float) -> float:
+def lot_margin(contract: Contract, leverage: int, price: float, rate: float) -> float:
     """Return the margin of one lot at a price, in the contract's margin currency.
 
-    Forex without leverage is charged in its base currency; its notional at the price, in the
-    profit currency, is the same amount of money.
+    ``rate`` multiplies it: the contract's rate for positions, or that for waiting orders. Forex
+    without leverage is charged in its base currency; its notional at the price, in the profit
+    currency, is the same amount of money.
     """
     if contract.margin_initial:
-        return contract.margin_initial * contract.margin_rate
-    margin = contract.contract_size * contract.margin_rate
+        return contract.margin_initial * rate
+    margin = contract.contract_size * rate
     if contract.calc_mode not in _WITHOUT_PRICE:
         margin *= price
     if contract.calc_mode == mt5.SYMBOL_CALC_MODE_CFDINDEX:

@@ -13,6 +13,12 @@ from .margin import Leg, lot_margin, symbol_margin
 Floats = npt.NDArray[np.float64]
 
 
+def rounded(amount: float, digits: int) -> float:
+    """Round money half to even in binary, as whole columns are rounded; never to -0.0."""
+    scale = 10.0**digits
+    return float(np.rint(amount * scale) / scale + 0.0)
+
+
 class Valuation:
     """The current quotes, and the values that follow from them.
 
@@ -73,7 +79,18 @@ class Valuation:
         for result in (profit + positions["swap"][rows]).tolist():
             floating += result
         accounts["floating"][account] = floating
-        accounts["margin"][account] = round(self.margin(rows), digits)
+        reserved = self._books.orders["margin"][self._books.orders_of(account)].tolist()
+        accounts["margin"][account] = round(self.margin(rows) + sum(reserved), digits)
+
+    def settle_all(self) -> None:
+        """Revalue everything, as after the books were read back."""
+        self.mark()
+        accounts, positions = self._books.accounts, self._books.positions
+        touched = accounts["margin"] != 0
+        touched[positions["account"][positions["live"]]] = True
+        touched[self._books.orders["account"]] = True
+        for account in np.flatnonzero(touched).tolist():
+            self.settle(account)
 
     def margin(self, rows: RowNumbers, extra: tuple[int, int, float, float] | None = None) -> float:
         """Return the margin of an account's positions, and of one more.
@@ -100,13 +117,43 @@ class Valuation:
 
         Converted at the rate that costs more for a buy and less for a sell, as MetaTrader does.
         """
+        return self._lot_margin(account, symbol, side, price, CONTRACTS[symbol].margin_rate)
+
+    def pending_margin(
+        self, account: int, symbol: int, side: int, price: float, lots: float
+    ) -> float:
+        """Return what a waiting order reserves of an account's money, 0 where orders are free.
+
+        ``side`` is ORDER_TYPE_BUY or ORDER_TYPE_SELL, ``price`` the order's own.
+        """
+        rate = CONTRACTS[symbol].pending_margin_rate
+        if not rate:
+            return 0.0
+        digits = int(self._books.accounts["currency_digits"][account])
+        return round(self._lot_margin(account, symbol, side, price, rate) * lots, digits)
+
+    def profit(
+        self, account: int, symbol: int, side: int, lots: float, opened: float, closed: float
+    ) -> float:
+        """Return a result in account currency, to the cent that the open position showed."""
+        contract, accounts = CONTRACTS[symbol], self._books.accounts
+        sign = 1.0 if side == mt5.ORDER_TYPE_BUY else -1.0
+        raw = (closed - opened) * (lots * contract.unit_value * sign)
+        amount = self.conversion.converted(
+            raw, CURRENCY_INDEX[contract.quote], int(accounts["currency"][account])
+        )
+        return rounded(amount, int(accounts["currency_digits"][account]))
+
+    def _lot_margin(
+        self, account: int, symbol: int, side: int, price: float, rate: float
+    ) -> float:
         contract, accounts = CONTRACTS[symbol], self._books.accounts
         currency = int(accounts["currency"][account])
         rates = self.conversion.loss if side == mt5.ORDER_TYPE_BUY else self.conversion.gain
-        rate = float(rates[pair_index(CURRENCY_INDEX[contract.margin_currency], currency)])
+        exchange = float(rates[pair_index(CURRENCY_INDEX[contract.margin_currency], currency)])
         if currency == CURRENCY_INDEX[contract.quote] and contract.margin_currency == contract.base:
-            rate = price if contract.base != contract.quote else 1.0
-        return lot_margin(contract, int(accounts["leverage"][account]), price) * rate
+            exchange = price if contract.base != contract.quote else 1.0
+        return lot_margin(contract, int(accounts["leverage"][account]), price, rate) * exchange
 
     def _profit(
         self,
