@@ -20,6 +20,7 @@ from .liquidation import Liquidation
 from .market import Market
 from .matching import OrderDesk
 from .opening import Opening
+from .swaps import Rollover
 from .triggers import Triggers
 from .valuation import Valuation
 
@@ -55,6 +56,7 @@ class Engine:
         self.opening = Opening(lambda: self.now_msc() // 1000, always_open=always_open)
         self.desk = OrderDesk(self.books, self.valuation, self.ledger, self.opening)
         self._triggers = Triggers(self.books, self.ledger, self.opening)
+        self._rollover = Rollover(self.books, self.valuation, self.ledger)
         self._due_orders = DueOrders(self.books, self.ledger)
         self._liquidation = Liquidation(self.books, self.valuation, self.ledger)
         self.tick_msc = np.zeros(len(CONTRACTS), dtype=np.int64)
@@ -63,6 +65,7 @@ class Engine:
         self._market_state: Any = None
         self._recovered = self._recover()
         self._start_prices()
+        self._rollover.begin(self.now_msc())
         if journal is not None:
             journal.rotate(self._snapshot())
 
@@ -81,6 +84,9 @@ class Engine:
         """Let the market catch up with the clock; return the journal's number to wait for."""
         now = max(self._stepped_at, self.clock())
         seconds = now - self._stepped_at
+        if self._rollover.is_due(self._broker_msc(now)):
+            self.touch()
+            self._rollover.run(self.now_msc())
         if self._due_orders.are_due(self._broker_msc(now)):
             self.touch()
             self._due_orders.run_due(self.now_msc())
@@ -169,9 +175,7 @@ class Engine:
             self.valuation.quote(symbol, bid, ask)
             self.tick_msc[symbol] = self.now_msc()
         self.valuation.convert()
-        self.valuation.mark()
-        for account in np.unique(self.books.positions["account"]).tolist():
-            self.valuation.settle(account)
+        self.valuation.settle_all()
 
     def _recover(self) -> bool:
         """Read the journal back; return whether there was anything in it."""

@@ -144,9 +144,7 @@ class Valuation:
         )
         return rounded(amount, int(accounts["currency_digits"][account]))
 
-    def _lot_margin(
-        self, account: int, symbol: int, side: int, price: float, rate: float
-    ) -> float:
+    def _lot_margin(self, account: int, symbol: int, side: int, price: float, rate: float) -> float:
         contract, accounts = CONTRACTS[symbol], self._books.accounts
         currency = int(accounts["currency"][account])
         rates = self.conversion.loss if side == mt5.ORDER_TYPE_BUY else self.conversion.gain
