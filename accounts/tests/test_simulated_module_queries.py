@@ -9,9 +9,10 @@ import pytest
 from accounts.terminals.simulated import constants as mt5
 from accounts.terminals.simulated.history import RATES_DTYPE, TICKS_DTYPE
 from accounts.terminals.simulated.module import SimulatedMetaTrader5
-from accounts.terminals.simulated.tuples import SymbolInfo, TradeOrder, TradePosition
+from accounts.terminals.simulated.tuples import BookInfo, SymbolInfo, TradeOrder, TradePosition
 from accounts.tests.recording_link import (
     CALL_FAILED,
+    SUCCESS,
     RecordingLink,
     blank,
     connected,
@@ -46,6 +47,8 @@ class TestQueries:
             ({"group": "*USD*"}, (None, "*USD*", None)),
             ({"ticket": 7, "symbol": "EURUSD", "group": "*"}, (None, None, 7)),
             ({"symbol": "EURUSD", "group": "*"}, ("EURUSD", None, None)),
+            ({"ticket": 0, "symbol": "EURUSD"}, (None, None, 0)),
+            ({"symbol": "", "group": "*"}, ("", None, None)),
         ],
     )
     def test_it_looks_up_ticket_then_symbol_then_group(
@@ -161,6 +164,9 @@ class TestQueries:
             lambda m: m.copy_ticks_range("EURUSD", 0, 1, None),
             lambda m: m.order_calc_margin(0, "EURUSD", "0.1", 1.1),
             lambda m: m.order_calc_profit(0, "EURUSD", 0.1, 1.1),
+            lambda m: m.order_calc_margin(0, "EURUSD", 10**400, 1.1),
+            lambda m: m.copy_rates_range("EURUSD", 1, 0, float("inf")),
+            lambda m: m.copy_rates_from_pos("EURUSD", 1, 0, 2**31),
             lambda m: m.history_deals_total(0),
             lambda m: m.history_orders_total(0, "now"),
             lambda m: m.market_book_add(1),
@@ -228,19 +234,34 @@ class TestPrices:
         assert terminal.last_error() == (-2, "Terminal: Invalid params")
         assert link.calls == []
 
-    def test_it_shows_a_book_of_one_level_while_subscribed(
-        self, terminal: SimulatedMetaTrader5
+    def test_it_shows_a_book_while_subscribed(
+        self, terminal: SimulatedMetaTrader5, link: RecordingLink
     ) -> None:
+        link.answers["market_book"] = [
+            (mt5.BOOK_TYPE_SELL, 1.08774, 2, 2.0),
+            (mt5.BOOK_TYPE_BUY, 1.08770, 0, 0.5),
+        ]
         assert terminal.market_book_get("EURUSD") is None
         assert terminal.last_error() == CALL_FAILED
         assert terminal.market_book_add("EURUSD") is True
-        assert terminal.market_book_get("EURUSD") == (
-            (mt5.BOOK_TYPE_SELL, 1.08774, 0, 0.0),
-            (mt5.BOOK_TYPE_BUY, 1.08770, 0, 0.0),
-        )
+        levels = terminal.market_book_get("EURUSD")
+        assert levels == ((1, 1.08774, 2, 2.0), (2, 1.08770, 0, 0.5))
+        assert [type(level) for level in levels] == [BookInfo, BookInfo]
+        link.answers["market_book"] = []
+        assert terminal.market_book_get("EURUSD") == ()
+        assert terminal.last_error() == SUCCESS
         assert terminal.market_book_release("EURUSD") is True
         assert terminal.market_book_get("EURUSD") is None
         assert terminal.market_book_release("EURUSD") is False
+
+    def test_it_forgets_book_subscriptions_with_the_session(
+        self, terminal: SimulatedMetaTrader5, link: RecordingLink
+    ) -> None:
+        link.answers["market_book"] = []
+        terminal.market_book_add("EURUSD")
+        terminal.shutdown()
+        assert terminal.initialize() is True
+        assert terminal.market_book_get("EURUSD") is None
 
 
 def test_history_orders_are_orders(terminal: SimulatedMetaTrader5, link: RecordingLink) -> None:

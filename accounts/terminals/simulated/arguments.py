@@ -73,7 +73,10 @@ def number(value: Any) -> float:
     """Take a positional price or volume: unlike the fields of a request it may be an int."""
     if not isinstance(value, int | float):
         raise ValueError(value)
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise ValueError(value) from error
 
 
 def switch(value: Any) -> bool:
@@ -93,10 +96,12 @@ def epoch(value: Any) -> int:
             value = value.timestamp()
         except (OverflowError, OSError) as error:  # a local time outside the C library's range
             raise ValueError(value) from error
-    if not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, float) and math.isfinite(value):
+        value = int(value)
+    if not isinstance(value, int):
         raise ValueError(value)
     half = SIGNED_32_SPAN // 2
-    return (int(value) + half) % SIGNED_32_SPAN - half
+    return (value + half) % SIGNED_32_SPAN - half
 
 
 unsigned_32 = integer_of(32)

@@ -79,16 +79,15 @@ class Market(Session):
 
     @api(None)
     def market_book_get(self, *args: Any) -> tuple[BookInfo, ...]:
-        """market_book_get(symbol) -> tuple of BookInfo
+        """market_book_get(symbol) -> tuple of BookInfo, from the highest price down
 
-        The broker quotes a bid and an ask without depth: one level each, of unknown (zero) volume.
+        () for a symbol whose broker shows no depth.
         """
         (symbol,) = exactly(args, text)
-        tick = self._row(Tick, "symbol_tick", symbol, missing=NOT_FOUND)
+        levels = self._found("market_book", symbol, missing=NOT_FOUND)
         if symbol not in self._book_symbols:
             raise LinkError(*CALL_FAILED)
-        levels = ((constants.BOOK_TYPE_SELL, tick.ask), (constants.BOOK_TYPE_BUY, tick.bid))
-        return tuple(BookInfo((kind, price, 0, 0.0)) for kind, price in levels if price > 0)
+        return tuple(map(BookInfo, levels))
 
     @api(False)
     def market_book_release(self, *args: Any) -> bool:

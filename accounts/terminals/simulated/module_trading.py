@@ -1,5 +1,6 @@
 """The trading part of the MetaTrader5 surface: positions, orders, history, requests."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -18,7 +19,8 @@ from accounts.terminals.simulated.arguments import (
     unsigned_32,
     unsigned_64,
 )
-from accounts.terminals.simulated.module_session import Session, api
+from accounts.terminals.simulated.link import LinkError
+from accounts.terminals.simulated.module_session import CALL_FAILED, Session, api
 from accounts.terminals.simulated.tuples import (
     OrderCheckResult,
     OrderSendResult,
@@ -119,12 +121,16 @@ class Trading(Session):
     @api(None)
     def order_calc_margin(self, *args: Any) -> float:
         """order_calc_margin(action, symbol, volume, price) -> margin in account currency"""
-        return float(
-            self._found("order_calc_margin", *exactly(args, unsigned_32, text, number, number))
-        )
+        return self._amount("order_calc_margin", *exactly(args, unsigned_32, text, number, number))
 
     @api(None)
     def order_calc_profit(self, *args: Any) -> float:
         """order_calc_profit(action, symbol, volume, price_open, price_close) -> profit"""
         checked = exactly(args, unsigned_32, text, number, number, number)
-        return float(self._found("order_calc_profit", *checked))
+        return self._amount("order_calc_profit", *checked)
+
+    def _amount(self, method: str, *arguments: Any) -> float:
+        amount = float(self._found(method, *arguments))
+        if not math.isfinite(amount):
+            raise LinkError(*CALL_FAILED)
+        return amount

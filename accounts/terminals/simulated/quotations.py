@@ -67,6 +67,12 @@ class Quotations:
         index = state.naming.symbol(symbol)
         return None if index is None else rows.tick_row(state, index)
 
+    def market_book(self, login: int, symbol: str) -> list[Row] | None:
+        """Return the levels of a symbol's book, the highest price first."""
+        state = self._state_of(login)
+        index = state.naming.symbol(symbol)
+        return None if index is None else rows.book_rows(state, index)
+
     def symbols(self, login: int, group: str | None) -> list[Row]:
         state = self._state_of(login)
         return [

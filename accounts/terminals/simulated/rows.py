@@ -8,7 +8,7 @@ from .books import Books
 from .catalogue import CONTRACTS
 from .contracts import CURRENCIES, CURRENCY_INDEX, Contract
 from .conversion import Conversion, pair_index
-from .depth import LEVELS
+from .depth import LEVELS, levels
 from .naming import Naming
 from .state import AccountState
 from .tables import Table
@@ -94,6 +94,17 @@ def tick_row(state: AccountState, symbol: int) -> Row:
     flags = mt5.TICK_FLAG_BID | mt5.TICK_FLAG_ASK
     return (time_msc // 1000, float(state.bid[symbol]), float(state.ask[symbol]), 0.0, 0, time_msc,
             flags, 0.0)  # fmt: skip
+
+
+def book_rows(state: AccountState, symbol: int) -> list[Row]:
+    """Return BookInfo rows, sells and then buys, from the highest price down."""
+    bid, ask = float(state.bid[symbol]), float(state.ask[symbol])
+    buys, sells = levels(CONTRACTS[symbol], bid, ask)
+    return [
+        (kind, price, int(lots), float(lots))
+        for kind, side in ((mt5.BOOK_TYPE_SELL, sells[::-1]), (mt5.BOOK_TYPE_BUY, buys))
+        for price, lots in side
+    ]
 
 
 def symbol_row(

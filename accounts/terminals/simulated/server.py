@@ -28,7 +28,7 @@ _TERMINAL_CALLS = (
 )  # fmt: skip
 _QUOTATION_CALLS = (
     "order_calc_margin", "order_calc_profit", "symbol_info", "symbol_tick", "symbols",
-    "symbol_select", "rates", "ticks",
+    "symbol_select", "market_book", "rates", "ticks",
 )  # fmt: skip
 _MANY_ACCOUNT_CALLS = ("authorise_many", "read_batch")
 _ADMINISTRATION_CALLS = (

@@ -122,9 +122,9 @@ class Terminals:
         deals = self._books.deals
         mine = (deals["account"] == state.row) & (deals["ticket"] <= state.last_deal)
         if order is not None:
-            mine &= deals["order"] == order
+            mine &= (deals["order"] == order) & (deals["order"] > 0)  # balance operations have 0
         elif position is not None:
-            mine &= deals["position"] == position
+            mine &= (deals["position"] == position) & (deals["position"] > 0)
         else:
             mine &= (deals["time_msc"] >= start * 1000) & (deals["time_msc"] < (end + 1) * 1000)
         found = [rows.deal_row(deals, row, state.naming) for row in np.flatnonzero(mine).tolist()]
