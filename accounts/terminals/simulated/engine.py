@@ -58,7 +58,7 @@ class Engine:
         self._triggers = Triggers(self.books, self.ledger, self.opening)
         self._rollover = Rollover(self.books, self.valuation, self.ledger)
         self._due_orders = DueOrders(self.books, self.ledger)
-        self._liquidation = Liquidation(self.books, self.valuation, self.ledger)
+        self._liquidation = Liquidation(self.books, self.ledger, self.opening)
         self.tick_msc = np.zeros(len(CONTRACTS), dtype=np.int64)
         self.pinned: set[int] = set()  # symbols whose price was set by hand
         self._moment = self._stepped_at = self._prices_recorded_at = clock()
