@@ -6,7 +6,8 @@ code that ran at first.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from array import array
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgpack
@@ -14,6 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from .catalogue import CONTRACTS
+from .columns import (
+    ACCOUNT_COLUMNS,
+    ACCOUNT_DEFAULTS,
+    DEAL_COLUMNS,
+    ORDER_COLUMNS,
+    ORDER_DEFAULTS,
+    POSITION_COLUMNS,
+)
 from .contracts import CURRENCIES
 from .conversion import pair_index
 from .naming import Naming
@@ -26,63 +35,27 @@ NEW_ACCOUNT, CHANGED_ACCOUNT = "A", "a"
 NEW_POSITION, CHANGED_POSITION, GONE_POSITION = "P", "p", "x"
 NEW_ORDER, CHANGED_ORDER, GONE_ORDER, DONE_ORDER = "O", "o", "y", "H"
 NEW_SERVER, NEW_DEAL, PRICES, ROLLED_OVER = "S", "D", "Q", "R"
+BY_HAND = "M"
 
 FIRST_ORDER = 50_000_001
 FIRST_DEAL = 30_000_001
 # A reader may have seen tickets of the last, unfinished moments before a crash; they are skipped.
 TICKETS_SKIPPED_AFTER_CRASH = 10_000
 
-ACCOUNT_COLUMNS = (
-    ("login", "<i8"), ("server", "<i4"), ("name", "O"), ("currency", "<i4"),
-    ("currency_digits", "<i1"), ("leverage", "<i4"), ("trade_mode", "<i1"), ("margin_mode", "<i1"),
-    ("balance", "<f8"), ("credit", "<f8"), ("floating", "<f8"), ("margin", "<f8"),
-    ("stop_out_mode", "<i1"), ("stop_out_call", "<f8"), ("stop_out_level", "<f8"),
-    ("margin_call", "?"), ("commission_per_lot", "<f8"), ("position_limit", "<i4"),
-    ("order_limit", "<i4"), ("fifo_close", "?"), ("trade_allowed", "?"), ("trade_expert", "?"),
-    ("investor", "?"), ("algo_trading", "?"), ("python_api", "?"), ("enabled", "?"),
-    ("last_deal", "<i8"),
-    ("password", "O"), ("investor_password", "O"), ("robot", "O"),
-)  # fmt: skip
-POSITION_COLUMNS = (
-    ("account", "<i4"), ("ticket", "<i8"), ("identifier", "<i8"), ("symbol", "<i4"),
-    ("type", "<i1"), ("volume", "<f8"), ("price_open", "<f8"), ("sl", "<f8"), ("tp", "<f8"),
-    ("swap", "<f8"), ("magic", "<i8"), ("reason", "<i1"), ("time_msc", "<i8"),
-    ("time_update_msc", "<i8"), ("margin_per_lot", "<f8"), ("comment", "O"),
-    # From here on derived: from the columns above, or from the last prices.
-    ("live", "?"), ("sign", "<f8"), ("units", "<f8"), ("pair", "<i4"), ("side", "<i4"),
-    ("money_scale", "<f8"), ("sl_edge", "<f8"), ("tp_edge", "<f8"), ("price_current", "<f8"),
-    ("profit", "<f8"),
-)  # fmt: skip
-ORDER_COLUMNS = (
-    ("account", "<i4"), ("ticket", "<i8"), ("symbol", "<i4"), ("type", "<i1"),
-    ("filling", "<i1"), ("type_time", "<i1"), ("state", "<i1"), ("reason", "<i1"),
-    ("magic", "<i8"), ("position", "<i8"), ("position_by", "<i8"), ("time_setup_msc", "<i8"),
-    ("time_done_msc", "<i8"), ("time_expiration", "<i8"), ("volume_initial", "<f8"),
-    ("volume_current", "<f8"), ("price_open", "<f8"), ("price_stoplimit", "<f8"), ("sl", "<f8"),
-    ("tp", "<f8"), ("price_current", "<f8"), ("comment", "O"),
-    # ``due_msc``: when an accepted order is to be executed, 0 for one that waits for its price.
-    # ``margin``: what a waiting order reserves, in account currency.
-    ("due_msc", "<i8"), ("margin", "<f8"), ("deviation", "<i4"),
-)  # fmt: skip
-DEAL_COLUMNS = (
-    ("account", "<i4"), ("ticket", "<i8"), ("order", "<i8"), ("position", "<i8"),
-    ("time_msc", "<i8"), ("type", "<i1"), ("entry", "<i1"), ("reason", "<i1"), ("symbol", "<i4"),
-    ("volume", "<f8"), ("price", "<f8"), ("commission", "<f8"), ("swap", "<f8"),
-    ("profit", "<f8"), ("fee", "<f8"), ("magic", "<i8"), ("comment", "O"),
-)  # fmt: skip
-
 
 class Books:
     """All tables of the trade server, and the records that are not journaled yet."""
 
     def __init__(self) -> None:
-        self.accounts = Table(ACCOUNT_COLUMNS)
+        self.accounts = Table(ACCOUNT_COLUMNS, ACCOUNT_DEFAULTS)
         self.positions = Table(POSITION_COLUMNS)
-        self.orders = Table(ORDER_COLUMNS)  # pending; market orders go to the history at once
-        self.order_history = Table(ORDER_COLUMNS)
+        # Pending; market orders go to the history at once. By ticket, as orders come in.
+        self.orders = Table(ORDER_COLUMNS, ORDER_DEFAULTS)
+        self.order_history = Table(ORDER_COLUMNS, ORDER_DEFAULTS)
         self.deals = Table(DEAL_COLUMNS)
         self.servers: list[str] = []
         self.naming: list[Naming] = []
+        self.by_hand: Any = None  # what the back office has set of symbols, see `Opening.state`
         self.rolled_over_day = 0  # the newest server day whose night has been charged
         self.next_order = FIRST_ORDER
         self.next_deal = FIRST_DEAL
@@ -93,7 +66,9 @@ class Books:
         self.account_of: dict[int, int] = {}
         self.structure_version = 0  # moves whenever a position or an account comes or goes
         self._position_row: dict[int, int] = {}
-        self._order_row: dict[int, int] = {}
+        self._rows_of: dict[int, list[int]] = {}  # open positions by account, oldest first
+        self._deals_of: dict[int, array[int]] = {}
+        self._done_orders_of: dict[int, array[int]] = {}
         self._dead = 0
         self.written: list[Record] = []
         self._appliers: dict[str, Callable[..., None]] = {
@@ -110,6 +85,7 @@ class Books:
             NEW_DEAL: self._add_deal,
             PRICES: self._set_prices,
             ROLLED_OVER: self._set_rolled_over,
+            BY_HAND: self._set_by_hand,
         }
 
     def write(self, *record: Any) -> None:
@@ -125,7 +101,9 @@ class Books:
 
     def order_row(self, ticket: int) -> int | None:
         """Return the row of an order that waits or is being executed."""
-        return self._order_row.get(ticket)
+        tickets = self.orders["ticket"]
+        row = int(np.searchsorted(tickets, ticket))
+        return row if row < len(tickets) and tickets[row] == ticket else None
 
     def orders_of(self, account: int) -> RowNumbers:
         """Return the rows of an account's waiting orders, oldest first."""
@@ -136,8 +114,15 @@ class Books:
 
     def rows_of(self, account: int) -> RowNumbers:
         """Return the rows of an account's open positions, oldest first."""
-        positions = self.positions
-        return np.flatnonzero((positions["account"] == account) & positions["live"])
+        return np.array(self._rows_of.get(account, ()), dtype=np.intp)
+
+    def deals_of(self, account: int) -> RowNumbers:
+        """Return the rows of an account's deals, oldest first."""
+        return np.array(self._deals_of.get(account, ()), dtype=np.intp)
+
+    def done_orders_of(self, account: int) -> RowNumbers:
+        """Return the rows of an account's orders in the history, first done first."""
+        return np.array(self._done_orders_of.get(account, ()), dtype=np.intp)
 
     def equity(self, account: int) -> float:
         accounts = self.accounts
@@ -155,26 +140,33 @@ class Books:
     def dump(self) -> bytes:
         """Return the books as bytes: equal books give equal bytes."""
         self._compact()
-        tables = {name: table.dump() for name, table in self._tables().items()}
-        namings = [(naming.prefix, naming.suffix) for naming in self.naming]
-        state = (tables, self.servers, namings, self.next_order, self.next_deal, self.quotes,
-                 self.rolled_over_day)  # fmt: skip
-        return bytes(msgpack.packb(state))
+        return bytes(msgpack.packb({
+            "tables": {name: table.dump() for name, table in self._tables().items()},
+            "servers": self.servers,
+            "naming": [(naming.prefix, naming.suffix) for naming in self.naming],
+            "next_order": self.next_order,
+            "next_deal": self.next_deal,
+            "quotes": self.quotes,
+            "rolled_over_day": self.rolled_over_day,
+            "by_hand": self.by_hand,
+        }))  # fmt: skip
 
     def load(self, dumped: bytes) -> None:
-        tables, servers, namings, next_order, next_deal, quotes, rolled_over_day = msgpack.unpackb(
-            dumped
-        )
+        """Take back what `dump` gave; columns and symbols that it lacks keep their defaults."""
+        state = msgpack.unpackb(dumped)
         for name, table in self._tables().items():
-            table.load(tables[name])
-        self.servers, self.quotes = list(servers), [list(quote) for quote in quotes]
-        self.naming = [Naming(prefix, suffix) for prefix, suffix in namings]
-        self.next_order, self.next_deal = next_order, next_deal
-        self.rolled_over_day = rolled_over_day
+            table.load(state["tables"][name])
+        self.servers = list(state["servers"])
+        self.naming = [Naming(prefix, suffix) for prefix, suffix in state["naming"]]
+        self.next_order, self.next_deal = state["next_order"], state["next_deal"]
+        self.rolled_over_day = state["rolled_over_day"]
+        self._set_prices(state["quotes"], None)
+        self.by_hand = state["by_hand"]
         self.account_of = {login: row for row, login in enumerate(self.accounts["login"].tolist())}
         self._dead = 0
         self._index_positions()
-        self._index_orders()
+        self._deals_of = _by_account(self.deals)
+        self._done_orders_of = _by_account(self.order_history)
 
     def fingerprint(self) -> str:
         return hashlib.sha256(self.dump()).hexdigest()
@@ -200,14 +192,18 @@ class Books:
         self.naming.append(Naming(prefix, suffix))
 
     def _set_prices(self, quotes: Sequence[Sequence[float]], _feed_state: Any) -> None:
-        self.quotes = [list(quote) for quote in quotes]
+        # Older books know fewer symbols: new ones come at the end of the catalogue.
+        self.quotes = [list(quote) for quote in quotes] + self.quotes[len(quotes) :]
 
     def _set_rolled_over(self, day: int) -> None:
         self.rolled_over_day = day
 
+    def _set_by_hand(self, state: Any) -> None:
+        self.by_hand = state
+
     def _add_deal(self, values: Mapping[str, Any]) -> None:
-        self.deals.append(values)
         account, ticket = values["account"], values["ticket"]
+        self._deals_of.setdefault(account, array("q")).append(self.deals.append(values))
         self.accounts["last_deal"][account] = ticket
         self.next_deal = max(self.next_deal, ticket + 1)
 
@@ -231,6 +227,7 @@ class Books:
         }
         row = self.positions.append({**values, **derived})
         self._position_row[values["ticket"]] = row
+        self._rows_of.setdefault(account, []).append(row)
         self.structure_version += 1
 
     def _change_position(self, ticket: int, values: Mapping[str, Any]) -> None:
@@ -247,6 +244,7 @@ class Books:
 
     def _remove_position(self, ticket: int) -> None:
         row = self._position_row.pop(ticket)
+        self._rows_of[int(self.positions["account"][row])].remove(row)
         gone = {"live": False, "volume": 0.0, "units": 0.0, "profit": 0.0, "swap": 0.0}
         self.positions.update(row, {**gone, "sl_edge": -np.inf, "tp_edge": np.inf})
         self._dead += 1
@@ -255,27 +253,28 @@ class Books:
             self._compact()
 
     def _add_order(self, values: Mapping[str, Any]) -> None:
-        self._order_row[values["ticket"]] = self.orders.append(values)
+        tickets = self.orders["ticket"]
+        if len(tickets) and tickets[-1] >= values["ticket"]:
+            raise ValueError(f"the order {values['ticket']} comes after one with a higher ticket")
+        self.orders.append(values)
         self.next_order = max(self.next_order, values["ticket"] + 1)
-        self.structure_version += 1
 
     def _change_order(self, ticket: int, values: Mapping[str, Any]) -> None:
-        self.orders.update(self._order_row[ticket], values)
-
-    def _add_done_order(self, values: Mapping[str, Any]) -> None:
-        self.order_history.append(values)
-        self.next_order = max(self.next_order, values["ticket"] + 1)
+        self.orders.update(self._row_of_order(ticket), values)
 
     def _remove_order(self, ticket: int) -> None:
-        # Few orders wait at a time: the table is closed up at once.
-        gone = self._order_row.pop(ticket)
-        self.orders.keep(np.delete(np.arange(len(self.orders)), gone))
-        self._index_orders()
-        self.structure_version += 1
+        self.orders.remove(self._row_of_order(ticket))
 
-    def _index_orders(self) -> None:
-        tickets: Iterable[int] = self.orders["ticket"].tolist()
-        self._order_row = {ticket: row for row, ticket in enumerate(tickets)}
+    def _row_of_order(self, ticket: int) -> int:
+        row = self.order_row(ticket)
+        if row is None:
+            raise KeyError(ticket)
+        return row
+
+    def _add_done_order(self, values: Mapping[str, Any]) -> None:
+        row = self.order_history.append(values)
+        self._done_orders_of.setdefault(values["account"], array("q")).append(row)
+        self.next_order = max(self.next_order, values["ticket"] + 1)
 
     def _compact(self) -> None:
         if self._dead:
@@ -284,9 +283,20 @@ class Books:
             self._index_positions()
 
     def _index_positions(self) -> None:
-        tickets: Iterable[int] = self.positions["ticket"].tolist()
+        """Number the rows anew, none of which is dead."""
+        tickets: list[int] = self.positions["ticket"].tolist()
         self._position_row = {ticket: row for row, ticket in enumerate(tickets)}
+        self._rows_of = {account: rows.tolist()
+                         for account, rows in _by_account(self.positions).items()}  # fmt: skip
         self.structure_version += 1
+
+
+def _by_account(table: Table) -> "dict[int, array[int]]":
+    """Return the numbers of each account's rows, in their order."""
+    rows: dict[int, array[int]] = {}
+    for row, account in enumerate(table["account"].tolist()):
+        rows.setdefault(account, array("q")).append(row)
+    return rows
 
 
 def _edge(level: float, sign: float, never: float) -> float:

@@ -1,10 +1,9 @@
 """The engine: time, prices and books moving forward together."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import tzinfo
 from typing import Any
 
-import msgpack
 import numpy as np
 
 from accounts.core.zones import to_broker_epoch
@@ -22,6 +21,7 @@ from .matching import OrderDesk
 from .opening import Opening
 from .swaps import Rollover
 from .triggers import Triggers
+from .upgrades import packed, unpacked, upgraded
 from .valuation import Valuation
 
 CLOSED_BAR = "B"
@@ -183,9 +183,10 @@ class Engine:
             return False
         recovery = self._journal.recover()
         if recovery.snapshot is not None:
-            self._load(recovery.snapshot)
-        for records in recovery.batches:
-            self._replay(records)
+            image, version = unpacked(recovery.snapshot)
+            self._load(image)
+            for records in recovery.batches:
+                self._replay(upgraded(records, version, self.books))
         if recovery.after_crash:
             self.books.skip_tickets()
         return recovery.snapshot is not None or bool(recovery.batches)
@@ -201,9 +202,9 @@ class Engine:
 
     def _snapshot(self) -> bytes:
         state = self._market.state() if self._market else self._market_state
-        return bytes(msgpack.packb((self.books.dump(), self.history.dump(), state)))
+        return packed(self.books.dump(), self.history.dump(), state)
 
-    def _load(self, snapshot: bytes) -> None:
-        books, history, self._market_state = msgpack.unpackb(snapshot)
-        self.books.load(books)
-        self.history.load(history)
+    def _load(self, image: Mapping[str, Any]) -> None:
+        self.books.load(image["books"])
+        self.history.load(image["history"])
+        self._market_state = image["market"]

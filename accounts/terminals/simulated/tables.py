@@ -1,6 +1,7 @@
 """Growing tables held column by column, so that whole columns are worked on at once."""
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,18 @@ class Table:
     """Rows that are appended and never moved, one numpy array per column.
 
     ``columns`` pairs names with numpy type codes; "O" holds Python strings. ``table[name]`` is a
-    view of the rows in use: writing to it writes to the table.
+    view of the rows in use: writing to it writes to the table. Columns with a default may be
+    missing in what is appended or loaded.
     """
 
-    def __init__(self, columns: Sequence[tuple[str, str]], capacity: int = 64) -> None:
+    def __init__(
+        self,
+        columns: Sequence[tuple[str, str]],
+        defaults: Mapping[str, Any] = MappingProxyType({}),
+        capacity: int = 64,
+    ) -> None:
         self.columns = tuple(columns)
+        self._defaults = defaults
         self._arrays: dict[str, Column] = {
             name: np.zeros(capacity, dtype=code) for name, code in self.columns
         }
@@ -32,6 +40,8 @@ class Table:
 
     def append(self, values: Mapping[str, Any]) -> int:
         """Add a row from ``values`` (one for every column); return its number."""
+        if len(values) < len(self.columns):
+            values = {**self._defaults, **values}
         if self.size == self._capacity:
             self._grow()
         row = self.size
@@ -54,22 +64,34 @@ class Table:
             array[: len(rows)] = array[: self.size][rows]
         self.size = len(rows)
 
+    def remove(self, row: int) -> None:
+        """Drop one row; those behind it move up."""
+        last = self.size - 1
+        for array in self._arrays.values():
+            array[row:last] = array[row + 1 : self.size]
+        self.size = last
+
     def dump(self) -> dict[str, Any]:
         """Return the columns as plain values that `load` takes back."""
         return {name: _dumped(self[name]) for name, _ in self.columns}
 
     def load(self, dumped: Mapping[str, Any]) -> None:
-        size = None
+        """Take back what `dump` gave; raises ValueError when a column without default is missing.
+
+        Columns that this table doesn't have are left out.
+        """
+        size = max((_length(dumped[name], code) for name, code in self.columns if name in dumped),
+                   default=0)  # fmt: skip
         for name, code in self.columns:
-            column = dumped[name]
-            if code == "O":
-                array = np.empty(len(column), dtype=object)
-                array[:] = list(column)
+            if name in dumped:
+                self._arrays[name] = _loaded(dumped[name], code)
+            elif name in self._defaults:
+                self._arrays[name] = np.full(size, self._defaults[name], dtype=code)
             else:
-                array = np.frombuffer(column, dtype=code).copy()
-            self._arrays[name] = array
-            size = len(array)
-        self.size = self._capacity = size or 0
+                raise ValueError(f"the column {name} is missing")
+            if len(self._arrays[name]) != size:
+                raise ValueError(f"the column {name} has {len(self._arrays[name])} of {size} rows")
+        self.size = self._capacity = size
 
     def _grow(self) -> None:
         self._capacity = max(64, self._capacity * 2)
@@ -85,3 +107,15 @@ def _plain(value: Any) -> Any:
 
 def _dumped(column: Column) -> Any:
     return column.tolist() if column.dtype == object else column.tobytes()
+
+
+def _length(dumped: Any, code: str) -> int:
+    return len(dumped) if code == "O" else len(dumped) // np.dtype(code).itemsize
+
+
+def _loaded(dumped: Any, code: str) -> Column:
+    if code != "O":
+        return np.frombuffer(dumped, dtype=code).copy()
+    column = np.empty(len(dumped), dtype=object)
+    column[:] = list(dumped)
+    return column
