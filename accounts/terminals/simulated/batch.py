@@ -16,8 +16,9 @@ from ..readings import (
     ReadingBatch,
     Rows,
 )
-from .books import DEAL_COLUMNS, Books
+from .books import Books
 from .catalogue import CONTRACTS
+from .columns import DEAL_COLUMNS
 from .contracts import CURRENCIES
 from .listing import Listing, Listings
 from .state import (

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .books import ACCOUNT_COLUMNS, ORDER_COLUMNS, POSITION_COLUMNS, Books
+from .books import Books
 from .catalogue import CONTRACTS
+from .columns import ACCOUNT_COLUMNS, ORDER_COLUMNS, POSITION_COLUMNS
 from .naming import Naming
 from .tables import Column, Table
 from .valuation import Valuation
