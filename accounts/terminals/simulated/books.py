@@ -22,6 +22,7 @@ from .columns import (
     ORDER_COLUMNS,
     ORDER_DEFAULTS,
     POSITION_COLUMNS,
+    POSITION_DEFAULTS,
 )
 from .contracts import CURRENCIES
 from .conversion import pair_index
@@ -42,13 +43,17 @@ FIRST_DEAL = 30_000_001
 # A reader may have seen tickets of the last, unfinished moments before a crash; they are skipped.
 TICKETS_SKIPPED_AFTER_CRASH = 10_000
 
+_UNIT_VALUES = np.array([contract.unit_value for contract in CONTRACTS])
+_PROFIT_CURRENCIES = np.array([CURRENCIES.index(contract.quote) for contract in CONTRACTS])
+_BASES = frozenset({"symbol", "type", "volume", "sl", "tp"})  # what derived columns follow from
+
 
 class Books:
     """All tables of the trade server, and the records that are not journaled yet."""
 
     def __init__(self) -> None:
         self.accounts = Table(ACCOUNT_COLUMNS, ACCOUNT_DEFAULTS)
-        self.positions = Table(POSITION_COLUMNS)
+        self.positions = Table(POSITION_COLUMNS, POSITION_DEFAULTS, derived=POSITION_DEFAULTS)
         # Pending; market orders go to the history at once. By ticket, as orders come in.
         self.orders = Table(ORDER_COLUMNS, ORDER_DEFAULTS)
         self.order_history = Table(ORDER_COLUMNS, ORDER_DEFAULTS)
@@ -164,6 +169,7 @@ class Books:
         self.by_hand = state["by_hand"]
         self.account_of = {login: row for row, login in enumerate(self.accounts["login"].tolist())}
         self._dead = 0
+        self._derive_positions()
         self._index_positions()
         self._deals_of = _by_account(self.deals)
         self._done_orders_of = _by_account(self.order_history)
@@ -209,38 +215,41 @@ class Books:
 
     def _add_position(self, values: Mapping[str, Any]) -> None:
         account = values["account"]
-        contract = CONTRACTS[values["symbol"]]
-        sign = 1.0 if values["type"] == 0 else -1.0
-        derived = {
-            "live": True,
-            "sign": sign,
-            "units": values["volume"] * contract.unit_value * sign,
-            "pair": pair_index(
-                CURRENCIES.index(contract.quote), int(self.accounts["currency"][account])
-            ),
-            "side": values["symbol"] * 2 + values["type"],
-            "money_scale": 10.0 ** int(self.accounts["currency_digits"][account]),
-            "sl_edge": _edge(values["sl"], sign, -np.inf),
-            "tp_edge": _edge(values["tp"], sign, np.inf),
-            "price_current": values["price_open"],
-            "profit": 0.0,
-        }
-        row = self.positions.append({**values, **derived})
+        now = {"live": True, "price_current": values["price_open"], "profit": 0.0}
+        row = self.positions.append({**values, **self._derived(values), **now})
         self._position_row[values["ticket"]] = row
         self._rows_of.setdefault(account, []).append(row)
         self.structure_version += 1
 
     def _change_position(self, ticket: int, values: Mapping[str, Any]) -> None:
         row = self._position_row[ticket]
+        self.positions.update(row, values)
+        if not _BASES.isdisjoint(values):
+            self.positions.update(row, self._derived(self.positions.row(row)))
+
+    def _derive_positions(self) -> None:
         positions = self.positions
-        positions.update(row, values)
-        sign = float(positions["sign"][row])
-        if "volume" in values:
-            unit_value = CONTRACTS[int(positions["symbol"][row])].unit_value
-            positions["units"][row] = values["volume"] * unit_value * sign
-        if "sl" in values:
-            positions["sl_edge"][row] = _edge(values["sl"], sign, -np.inf)
-            positions["tp_edge"][row] = _edge(values["tp"], sign, np.inf)
+        bases = {name: positions[name] for name in ("account", *sorted(_BASES))}
+        for name, column in self._derived(bases).items():
+            positions[name][:] = column
+        positions["live"][:] = True
+        positions["price_current"][:] = positions["price_open"]
+
+    def _derived(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Work out what follows from a position, or from whole columns of them."""
+        symbol, account = values["symbol"], values["account"]
+        sign = 1.0 - 2.0 * values["type"]
+        sl, tp = values["sl"], values["tp"]
+        return {
+            "sign": sign,
+            "units": values["volume"] * _UNIT_VALUES[symbol] * sign,
+            "pair": pair_index(_PROFIT_CURRENCIES[symbol], self.accounts["currency"][account]),
+            "side": symbol * 2 + values["type"],
+            "money_scale": 10.0 ** self.accounts["currency_digits"][account],
+            # Where price × sign triggers: at or below for sl, at or above for tp.
+            "sl_edge": np.where(sl, sl * sign, -np.inf),
+            "tp_edge": np.where(tp, tp * sign, np.inf),
+        }
 
     def _remove_position(self, ticket: int) -> None:
         row = self._position_row.pop(ticket)
@@ -297,8 +306,3 @@ def _by_account(table: Table) -> "dict[int, array[int]]":
     for row, account in enumerate(table["account"].tolist()):
         rows.setdefault(account, array("q")).append(row)
     return rows
-
-
-def _edge(level: float, sign: float, never: float) -> float:
-    """Return where price × sign triggers a stop: at or below for sl, at or above for tp."""
-    return level * sign if level else never

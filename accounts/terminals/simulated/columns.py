@@ -14,16 +14,19 @@ ACCOUNT_COLUMNS = (
     ("last_deal", "<i8"),
     ("password", "O"), ("investor_password", "O"), ("robot", "O"),
 )  # fmt: skip
-POSITION_COLUMNS = (
+_KEPT_POSITION_COLUMNS = (
     ("account", "<i4"), ("ticket", "<i8"), ("identifier", "<i8"), ("symbol", "<i4"),
     ("type", "<i1"), ("volume", "<f8"), ("price_open", "<f8"), ("sl", "<f8"), ("tp", "<f8"),
     ("swap", "<f8"), ("magic", "<i8"), ("reason", "<i1"), ("time_msc", "<i8"),
     ("time_update_msc", "<i8"), ("margin_per_lot", "<f8"), ("comment", "O"),
-    # From here on derived: from the columns above, or from the last prices.
+)  # fmt: skip
+# Follow from the columns above, from the contracts and from the last prices; not kept on disk.
+_DERIVED_POSITION_COLUMNS = (
     ("live", "?"), ("sign", "<f8"), ("units", "<f8"), ("pair", "<i4"), ("side", "<i4"),
     ("money_scale", "<f8"), ("sl_edge", "<f8"), ("tp_edge", "<f8"), ("price_current", "<f8"),
     ("profit", "<f8"),
 )  # fmt: skip
+POSITION_COLUMNS = _KEPT_POSITION_COLUMNS + _DERIVED_POSITION_COLUMNS
 ORDER_COLUMNS = (
     ("account", "<i4"), ("ticket", "<i8"), ("symbol", "<i4"), ("type", "<i1"),
     ("filling", "<i1"), ("type_time", "<i1"), ("state", "<i1"), ("reason", "<i1"),
@@ -47,4 +50,7 @@ ACCOUNT_DEFAULTS: Mapping[str, Any] = {
     "margin_call": False, "order_limit": 0, "fifo_close": False, "trade_expert": True,
     "python_api": True,
 }  # fmt: skip
+POSITION_DEFAULTS: Mapping[str, Any] = dict.fromkeys(
+    (name for name, _ in _DERIVED_POSITION_COLUMNS), 0
+)
 ORDER_DEFAULTS: Mapping[str, Any] = {"due_msc": 0, "margin": 0.0, "deviation": 0}

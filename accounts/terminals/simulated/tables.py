@@ -1,6 +1,6 @@
 """Growing tables held column by column, so that whole columns are worked on at once."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -15,17 +15,19 @@ class Table:
 
     ``columns`` pairs names with numpy type codes; "O" holds Python strings. ``table[name]`` is a
     view of the rows in use: writing to it writes to the table. Columns with a default may be
-    missing in what is appended or loaded.
+    missing in what is appended or loaded; ``derived`` columns are not dumped.
     """
 
     def __init__(
         self,
         columns: Sequence[tuple[str, str]],
         defaults: Mapping[str, Any] = MappingProxyType({}),
+        derived: Collection[str] = (),
         capacity: int = 64,
     ) -> None:
         self.columns = tuple(columns)
         self._defaults = defaults
+        self._derived = frozenset(derived)
         self._arrays: dict[str, Column] = {
             name: np.zeros(capacity, dtype=code) for name, code in self.columns
         }
@@ -72,8 +74,9 @@ class Table:
         self.size = last
 
     def dump(self) -> dict[str, Any]:
-        """Return the columns as plain values that `load` takes back."""
-        return {name: _dumped(self[name]) for name, _ in self.columns}
+        """Return the columns as plain values that `load` takes back, without the derived ones."""
+        return {name: _dumped(self[name]) for name, _ in self.columns
+                if name not in self._derived}  # fmt: skip
 
     def load(self, dumped: Mapping[str, Any]) -> None:
         """Take back what `dump` gave; raises ValueError when a column without default is missing.

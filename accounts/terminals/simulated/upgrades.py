@@ -13,6 +13,7 @@ import numpy as np
 
 from .books import NEW_POSITION, PRICES, Books, Record
 from .catalogue import CONTRACTS
+from .columns import POSITION_DEFAULTS
 from .journal import JournalError
 
 VERSION = 2
@@ -66,6 +67,8 @@ def _books_of_1(dumped: bytes) -> bytes:
     leverage = np.frombuffer(tables["accounts"]["leverage"], dtype="<i4")
     account = np.frombuffer(positions["account"], dtype="<i4")
     rate = np.frombuffer(positions.pop("margin_rate"), dtype="<f8")
+    for name in POSITION_DEFAULTS:
+        positions.pop(name)  # numbered by fewer currencies; they are derived anew
     positions["margin_per_lot"] = (_margin_per_lot(leverage[account]) * rate).tobytes()
     today = {
         "tables": tables, "servers": servers, "naming": [("", "")] * len(servers),
