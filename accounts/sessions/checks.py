@@ -112,8 +112,11 @@ def check(
     if not (verdicts == Verdict.ACCEPTED).any():
         return verdicts
     listed = np.bincount(batch.positions["account"], minlength=len(accounts))
-    mark(~(accounts["margin"] <= 0.0) & (listed == 0), Verdict.EMPTY_ANSWER)
+    waiting = np.bincount(batch.orders["account"], minlength=len(accounts))
+    # Orders that wait may reserve margin too, without any position.
+    mark(~(accounts["margin"] <= 0.0) & (listed + waiting == 0), Verdict.EMPTY_ANSWER)
     mark(listed != accounts["position_count"], Verdict.POSITIONS_MISMATCH)
+    mark(waiting != accounts["order_count"], Verdict.POSITIONS_MISMATCH)
     mark(~_fits_together(batch, listed), Verdict.TORN)
     return verdicts
 

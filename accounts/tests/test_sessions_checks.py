@@ -1,10 +1,11 @@
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from accounts.sessions.checks import Verdict, check
-from accounts.terminals.readings import Outcome, ReadingBatch
+from accounts.terminals.readings import ORDER_DTYPE, Outcome, ReadingBatch
 from accounts.tests.hand_made_batches import batch_of
 
 LOGIN = 1001
@@ -22,6 +23,10 @@ def with_account(positions_each: int = 1, **values: Any) -> ReadingBatch:
     for name, value in values.items():
         batch.accounts[name] = value
     return batch
+
+
+def with_waiting_order(batch: ReadingBatch) -> ReadingBatch:
+    return replace(batch, orders=np.zeros(1, dtype=ORDER_DTYPE))
 
 
 def test_it_accepts_a_consistent_reading() -> None:
@@ -80,6 +85,17 @@ def test_it_calls_a_terminal_without_any_account_not_connected() -> None:
 )
 def test_it_doubts_an_empty_answer_while_margin_is_used(margin: float, expected: Verdict) -> None:
     assert verdict(with_account(positions_each=0, margin=margin)) is expected
+
+
+def test_it_accepts_margin_that_a_waiting_order_reserves() -> None:
+    batch = with_waiting_order(with_account(positions_each=0, margin=50.0, order_count=1))
+    assert verdict(batch) is Verdict.ACCEPTED
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_it_refuses_a_list_of_orders_that_is_not_complete(count: int) -> None:
+    batch = with_waiting_order(with_account(order_count=count))
+    assert verdict(batch) is Verdict.POSITIONS_MISMATCH
 
 
 @pytest.mark.parametrize("count", [0, 2])

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from accounts.terminals.readings import Rows
 from risk.core.arrays import Floats, Integers
 
-_ENTRY_IN, _ENTRY_OUT, _ENTRY_INOUT, _ENTRY_OUT_BY = 0, 1, 2, 3
+_ENTRY_IN, _ENTRY_INOUT = 0, 2
 _DEAL_TYPE_SELL = 1
 _SMALLEST_VOLUME_LOTS = 1e-8
 _MINUTE = 60
@@ -58,11 +58,11 @@ def legs_at(reset_msc: int, deals: Rows, positions: Rows) -> OpenLegs | None:
     """Work out which positions of one account were open at `reset_msc` (broker's clock).
 
     `positions` are those open now, `deals` must reach back to the opening of every position
-    closed since. Returns None where they don't, or where a netting position was reversed.
+    closed since, and of every one that has been added to or reversed since. Returns None
+    where they don't.
     """
     trades = deals[deals["type"] <= _DEAL_TYPE_SELL]
-    if np.any(trades["entry"] == _ENTRY_INOUT):
-        return None
+    trades = trades[np.lexsort((trades["ticket"], trades["position"]))]
     numbers = np.concatenate([positions["identifier"], trades["position"]])
     identifiers, places = np.unique(numbers, return_inverse=True)
     now, traded = places[: len(positions)], places[len(positions) :]
@@ -72,31 +72,53 @@ def legs_at(reset_msc: int, deals: Rows, positions: Rows) -> OpenLegs | None:
         return np.bincount(place, weights, minlength=count).astype(np.float64, copy=False)
 
     later = trades["time_msc"] >= reset_msc
-    opening = trades["entry"] == _ENTRY_IN
-    volume = trades["volume"]
-    opened_later = total(traded, np.where(later & opening, volume, 0.0))
-    closed_later = total(traded, np.where(later & ~opening, volume, 0.0))
-    lots = total(now, positions["volume"]) + closed_later - opened_later
-    open_then = lots > _SMALLEST_VOLUME_LOTS
+    # Buys count up and sells down, whether they open, close or reverse: what is held now, less
+    # what has been dealt since, was held then.
+    dealt = _signed_lots(trades)
+    lots = total(now, _signed_lots(positions)) - total(traded, np.where(later, dealt, 0.0))
+    open_then = np.abs(lots) > _SMALLEST_VOLUME_LOTS
 
-    opened_before = np.where(~later & opening, volume, 0.0)
-    opened_lots = total(traded, opened_before)
-    opened_value = total(traded, opened_before * trades["price"])
-    with np.errstate(invalid="ignore", divide="ignore"):
-        price = np.where(opened_lots > 0, opened_value / opened_lots, np.nan)
-    symbol, direction = _symbols_and_directions(count, now, positions, traded, trades)
-    alone_now = np.isnan(price[now]) & (opened_later[now] == 0)
-    price[now[alone_now]] = positions["price_open"][alone_now]
-    if np.any(np.isnan(price[open_then])):
-        return None
+    price = np.full(count, np.nan)
+    price[now] = positions["price_open"]
+    price[traded[later & np.isin(trades["entry"], (_ENTRY_IN, _ENTRY_INOUT))]] = np.nan
+    starts = np.searchsorted(traded, np.arange(count + 1))
+    for place in np.flatnonzero(open_then & np.isnan(price)).tolist():
+        mine = slice(starts[place], starts[place + 1])
+        before = ~later[mine]
+        held, price[place] = _average_price(dealt[mine][before], trades["price"][mine][before])
+        if abs(held - lots[place]) > _SMALLEST_VOLUME_LOTS:
+            return None
+    symbol = np.full(count, -1, dtype=np.int64)
+    symbol[traded], symbol[now] = trades["symbol"], positions["symbol"]
     swap = total(now, positions["swap"]) + total(traded, np.where(later, trades["swap"], 0.0))
     return OpenLegs(
         symbol=symbol[open_then],
-        direction=direction[open_then],
-        volume_lots=lots[open_then],
+        direction=np.sign(lots[open_then]),
+        volume_lots=np.abs(lots[open_then]),
         price_open=price[open_then],
         swap=swap[open_then],
     )
+
+
+def _signed_lots(rows: Rows) -> Floats:
+    return np.where(rows["type"] == _DEAL_TYPE_SELL, -rows["volume"], rows["volume"])
+
+
+def _average_price(dealt: Floats, prices: Floats) -> tuple[float, float]:
+    """Deal signed lots one after the other; return what is held in the end, and its open price.
+
+    What adds to a position moves its price, what reduces it does not, and what goes beyond
+    reverses it at the price of the deal.
+    """
+    held = price = 0.0
+    for lots, at in zip(dealt.tolist(), prices.tolist(), strict=True):
+        total = held + lots
+        if held * lots >= 0:
+            price = (held * price + lots * at) / total
+        elif held * total < 0:
+            price = at
+        held = total if abs(total) > _SMALLEST_VOLUME_LOTS else 0.0
+    return held, price
 
 
 def minute_prices(
@@ -147,17 +169,3 @@ def equity_bounds(
         lower += min(results) + min(swap, 0.0)
         upper += max(results) + max(swap, 0.0)
     return EquityBounds(lower, upper) if np.isfinite([lower, upper]).all() else None
-
-
-def _symbols_and_directions(
-    count: int, now: Integers, positions: Rows, traded: Integers, trades: Rows
-) -> tuple[Integers, Floats]:
-    symbol = np.full(count, -1, dtype=np.int64)
-    direction = np.zeros(count)
-    closing = np.isin(trades["entry"], (_ENTRY_OUT, _ENTRY_OUT_BY))
-    selling = trades["type"] == _DEAL_TYPE_SELL
-    symbol[traded] = trades["symbol"]
-    direction[traded] = np.where(selling ^ closing, -1.0, 1.0)
-    symbol[now] = positions["symbol"]
-    direction[now] = np.where(positions["type"] == _DEAL_TYPE_SELL, -1.0, 1.0)
-    return symbol, direction

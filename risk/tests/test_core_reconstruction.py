@@ -75,10 +75,58 @@ def test_it_finds_what_was_open_at_the_reset() -> None:
     [
         [trade(2, 60, SELL, OUT, 1.0, 1.12)],  # its opening is too far back
         [trade(2, -60, BUY, IN, 1.0, 1.1), trade(2, 60, SELL, INOUT, 2.0, 1.1)],
+        # It was added to, and the opening before that is too far back.
+        [trade(2, -60, BUY, IN, 1.0, 1.1), trade(2, 60, SELL, OUT, 3.0, 1.1)],
     ],
 )
 def test_it_admits_that_it_cannot_know(deals: list[Row]) -> None:
     assert legs(deals, []) is None
+
+
+@pytest.mark.parametrize(
+    ("deals", "positions", "expected"),
+    [
+        # Added to since: the price is that of before.
+        (
+            [trade(2, -60, BUY, IN, 1.0, 1.1), trade(2, 60, BUY, IN, 1.0, 1.3)],
+            [held(2, BUY, 2.0, 1.2)],
+            (0, 1.0, 1.0, 1.1),
+        ),
+        # Added to after a part was closed: what was closed no longer counts in the price.
+        (
+            [
+                trade(2, -90, BUY, IN, 1.0, 1.0),
+                trade(2, -80, SELL, OUT, 0.5, 1.5),
+                trade(2, -70, BUY, IN, 0.5, 2.0),
+                trade(2, 60, SELL, OUT, 1.0, 2.0),
+            ],
+            [],
+            (0, 1.0, 1.0, 1.5),
+        ),
+        # Reversed before, closed since.
+        (
+            [
+                trade(2, -90, BUY, IN, 1.0, 1.1),
+                trade(2, -80, SELL, INOUT, 3.0, 1.2),
+                trade(2, 60, BUY, OUT, 2.0, 1.3),
+            ],
+            [],
+            (0, -1.0, 2.0, 1.2),
+        ),
+        # Reversed since, and still held in the other direction.
+        (
+            [trade(2, -90, BUY, IN, 1.0, 1.1), trade(2, 60, SELL, INOUT, 3.0, 1.2)],
+            [held(2, SELL, 2.0, 1.2)],
+            (0, 1.0, 1.0, 1.1),
+        ),
+        # Opened too long ago, but only reduced since.
+        ([trade(2, 60, SELL, OUT, 0.5, 1.2)], [held(2, BUY, 1.0, 1.05)], (0, 1.0, 1.5, 1.05)),
+    ],
+)
+def test_it_follows_a_netting_position(
+    deals: list[Row], positions: list[Row], expected: tuple[int, float, float, float]
+) -> None:
+    assert summed_up(legs(deals, positions)) == [expected]
 
 
 def test_it_knows_that_nothing_was_open() -> None:
