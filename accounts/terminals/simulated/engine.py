@@ -55,9 +55,11 @@ class Engine:
         self.ledger = Ledger(self.books, self.valuation, self.now_msc)
         self.opening = Opening(lambda: self.now_msc() // 1000, always_open=always_open)
         self.desk = OrderDesk(self.books, self.valuation, self.ledger, self.opening)
-        self._triggers = Triggers(self.books, self.ledger, self.opening)
+        self._triggers = Triggers(
+            self.books, self.valuation, self.ledger, self.opening, self.desk.fulfilment
+        )
         self._rollover = Rollover(self.books, self.valuation, self.ledger)
-        self._due_orders = DueOrders(self.books, self.ledger)
+        self._due_orders = DueOrders(self.books, self.ledger, self.desk.fulfilment)
         self._liquidation = Liquidation(self.books, self.ledger, self.opening)
         self.tick_msc = np.zeros(len(CONTRACTS), dtype=np.int64)
         self.pinned: set[int] = set()  # symbols whose price was set by hand
@@ -122,7 +124,13 @@ class Engine:
         self._prices_recorded_at = self.clock()
 
     def commit(self) -> int:
-        """Hand what was written to the journal; return the number to wait for with `durable`."""
+        """Hand what was written to the journal; return the number to wait for with `durable`.
+
+        Raises JournalError, for reads too, once the disk has refused something: what the books in
+        memory hold since then would be gone after a restart.
+        """
+        if self._journal is not None:
+            self._journal.check()
         records = self.books.written
         if not records:
             return 0
@@ -140,6 +148,9 @@ class Engine:
             self._journal.flush(number)
 
     def close(self) -> None:
+        if self._journal is not None and self._journal.has_failed:
+            self._journal.close()
+            return
         self.record_prices()
         self.commit()
         if self._journal is not None:
@@ -176,6 +187,7 @@ class Engine:
             self.tick_msc[symbol] = self.now_msc()
         self.valuation.convert()
         self.valuation.settle_all()
+        self._triggers.mark_orders()
 
     def _recover(self) -> bool:
         """Read the journal back; return whether there was anything in it."""

@@ -5,6 +5,7 @@ A folder holds one snapshot of everything and the batches written since, ``books
 journal holds of an unfinished batch was never acknowledged and is dropped.
 """
 
+import logging
 import os
 import re
 import struct
@@ -22,6 +23,8 @@ from .books import Record
 _HEAD = struct.Struct("<II")
 _NAME = re.compile(r"books-(\d+)\.snapshot")
 _CLEAN_END = "end"
+
+logger = logging.getLogger(__name__)
 
 
 class JournalError(Exception):
@@ -53,8 +56,19 @@ class Journal:
         self._file: int | None = None
         self.size_bytes = 0
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether the disk has refused something: nothing can be acknowledged any more."""
+        return self._failed is not None
+
+    def check(self) -> None:
+        """Raise JournalError once the disk has refused something."""
+        if self._failed is not None:
+            raise JournalError("The journal cannot be written.") from self._failed
+
     def append(self, records: Sequence[Record]) -> int:
         """Take a batch; return its number for `flush`."""
+        self.check()
         frame = _frame(bytes(msgpack.packb(records)))
         with self._lock:
             self._buffer.append(frame)
@@ -73,19 +87,25 @@ class Journal:
     def rotate(self, snapshot: bytes) -> None:
         """Put a snapshot of everything in the place of the journal so far."""
         with self._disk, self._lock:
-            generation = self._generation + 1
-            self._replace(self._path(generation, "snapshot"), _frame(snapshot))
-            if self._file is not None:
-                os.close(self._file)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
-            self._file = os.open(self._path(generation, "journal"), flags, 0o600)
-            self._sync_folder()
-            self._drop_older(generation)
-            self._generation = generation
-            # The snapshot holds what the buffer held.
-            self._buffer.clear()
-            self._synced = self._appended
-            self.size_bytes = 0
+            self.check()
+            try:
+                self._begin(self._generation + 1, snapshot)
+            except OSError as error:
+                self._failed = error
+                raise JournalError("The journal cannot be written.") from error
+
+    def _begin(self, generation: int, snapshot: bytes) -> None:
+        self._replace(self._path(generation, "snapshot"), _frame(snapshot))
+        self._close_file()
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0)
+        self._file = os.open(self._path(generation, "journal"), flags, 0o600)
+        self._sync_folder()
+        self._drop_older(generation)
+        self._generation = generation
+        # The snapshot holds what the buffer held.
+        self._buffer.clear()
+        self._synced = self._appended
+        self.size_bytes = 0
 
     def recover(self) -> Recovery:
         """Read the newest snapshot and what followed it. To be called once, before any write."""
@@ -99,21 +119,32 @@ class Journal:
             raise JournalError(f"{path} is damaged: its checksum does not fit.")
         journal = self._path(self._generation, "journal")
         raw = journal.read_bytes() if journal.exists() else b""
-        batches = [msgpack.unpackb(frame, use_list=False) for frame in _frames(raw)]
+        payloads = _frames(raw)
+        batches = [msgpack.unpackb(payload, use_list=False) for payload in payloads]
+        unread = len(raw) - sum(_HEAD.size + len(payload) for payload in payloads)
+        if unread:
+            logger.warning("%s ends in %d bytes of an unfinished command.", journal, unread)
         clean = bool(batches) and batches[-1] == ((_CLEAN_END,),)
         return Recovery(frames[0], batches[:-1] if clean else batches, after_crash=not clean)
 
     def close(self) -> None:
-        """Mark the end of an orderly run and close the file."""
-        self.flush(self.append([(_CLEAN_END,)]))
-        with self._disk:
-            if self._file is not None:
-                os.close(self._file)
-                self._file = None
+        """Mark the end of an orderly run and close the file; after a failure only the latter."""
+        try:
+            if not self.has_failed:
+                self.flush(self.append([(_CLEAN_END,)]))
+        finally:
+            with self._disk:
+                self._close_file()
+
+    def _close_file(self) -> None:
+        if self._file is not None:
+            descriptor, self._file = self._file, None
+            os.close(descriptor)
 
     def _write_out(self) -> None:
-        if self._failed is not None or self._file is None:
-            raise JournalError("The journal cannot be written.") from self._failed
+        self.check()
+        if self._file is None:
+            raise JournalError("The journal is closed.")
         with self._lock:
             data, upto = b"".join(self._buffer), self._appended
             self._buffer.clear()
