@@ -1,16 +1,36 @@
 """The calls that ask a terminal about symbols, prices and what a trade would cost."""
 
+import math
 from collections.abc import Callable
+
+import numpy as np
 
 from . import constants as mt5
 from . import rows
 from .catalogue import CONTRACTS
-from .contracts import CURRENCY_INDEX
 from .engine import Engine
 from .history import Bars, select_rates, select_ticks
+from .link import CODE_INVALID_PARAMS, LinkError
 from .rows import Row
 from .selection import in_group
 from .state import AccountState
+from .trading_day import known_tick, trading_day
+
+_MARKET_TYPES = (mt5.ORDER_TYPE_BUY, mt5.ORDER_TYPE_SELL)
+_BUYS = (
+    mt5.ORDER_TYPE_BUY,
+    mt5.ORDER_TYPE_BUY_LIMIT,
+    mt5.ORDER_TYPE_BUY_STOP,
+    mt5.ORDER_TYPE_BUY_STOP_LIMIT,
+)
+_SELLS = (
+    mt5.ORDER_TYPE_SELL,
+    mt5.ORDER_TYPE_SELL_LIMIT,
+    mt5.ORDER_TYPE_SELL_STOP,
+    mt5.ORDER_TYPE_SELL_STOP_LIMIT,
+)
+_ORDER_TYPES = (*_BUYS, *_SELLS)
+_NO_POSITIONS = np.zeros(0, dtype=np.intp)
 
 
 class Quotations:
@@ -28,12 +48,21 @@ class Quotations:
     def order_calc_margin(
         self, login: int, action: int, symbol: str, volume: float, price: float
     ) -> float | None:
+        """Return what a position of any order type takes, or a waiting order reserves.
+
+        What it says of a position opened from flat is what the account's margin is then.
+        """
         state = self._state_of(login)
         number, index = state.row, state.naming.symbol(symbol)
-        if index is None or action not in (mt5.ORDER_TYPE_BUY, mt5.ORDER_TYPE_SELL):
+        if index is None:
             return None
-        per_lot = self._engine.valuation.margin_per_lot(number, index, action, price)
-        return round(per_lot * volume, int(self._books.accounts["currency_digits"][number]))
+        _check_question(action in _ORDER_TYPES, volume, price)
+        valuation, side = self._engine.valuation, _side(action)
+        if action not in _MARKET_TYPES:
+            return valuation.pending_margin(number, index, side, price, volume)
+        per_lot = valuation.margin_per_lot(number, index, side, price)
+        margin = valuation.margin(_NO_POSITIONS, (index, side, volume, per_lot))
+        return round(margin, int(self._books.accounts["currency_digits"][number]))
 
     def order_calc_profit(
         self,
@@ -46,16 +75,10 @@ class Quotations:
     ) -> float | None:
         state = self._state_of(login)
         number, index = state.row, state.naming.symbol(symbol)
-        if index is None or action not in (mt5.ORDER_TYPE_BUY, mt5.ORDER_TYPE_SELL):
+        if index is None:
             return None
-        contract, accounts = CONTRACTS[index], self._books.accounts
-        sign = 1.0 if action == mt5.ORDER_TYPE_BUY else -1.0
-        profit = self._engine.valuation.conversion.converted(
-            (price_close - price_open) * sign * contract.unit_value * volume,
-            CURRENCY_INDEX[contract.quote],
-            int(accounts["currency"][number]),
-        )
-        return round(profit, int(accounts["currency_digits"][number]))
+        _check_question(action in _MARKET_TYPES, volume, price_open, price_close)
+        return self._engine.valuation.profit(number, index, action, volume, price_open, price_close)
 
     def symbol_info(self, login: int, symbol: str) -> Row | None:
         state = self._state_of(login)
@@ -65,7 +88,10 @@ class Quotations:
     def symbol_tick(self, login: int, symbol: str) -> Row | None:
         state = self._state_of(login)
         index = state.naming.symbol(symbol)
-        return None if index is None else rows.tick_row(state, index)
+        if index is None:
+            return None
+        history = self._engine.history.symbols[index]
+        return rows.tick_row(state, index, known_tick(history, int(state.tick_msc[index])))
 
     def market_book(self, login: int, symbol: str) -> list[Row] | None:
         """Return the levels of a symbol's book, the highest price first."""
@@ -131,6 +157,23 @@ class Quotations:
             index,
             self._engine.valuation.conversion,
             trade_mode=self._engine.opening.trade_mode(index),
-            day_range=self._engine.history.symbols[index].day_range(),
+            day=trading_day(
+                CONTRACTS[index],
+                self._engine.history.symbols[index],
+                float(state.bid[index]),
+                float(state.ask[index]),
+                int(state.tick_msc[index]),
+            ),
             selected=(login, index) not in self._hidden,
         )
+
+
+def _side(order_type: int) -> int:
+    return mt5.ORDER_TYPE_BUY if order_type in _BUYS else mt5.ORDER_TYPE_SELL
+
+
+def _check_question(knows_action: bool, volume: float, *prices: float) -> None:
+    """Refuse what the terminal calculates nothing for, with its own error."""
+    sane = all(0 < number < math.inf for number in (volume, *prices))
+    if not knows_action or not sane:
+        raise LinkError(CODE_INVALID_PARAMS, "Terminal: Invalid params")

@@ -9,9 +9,11 @@ from .catalogue import CONTRACTS
 from .contracts import CURRENCIES, CURRENCY_INDEX, Contract
 from .conversion import Conversion, pair_index
 from .depth import LEVELS, levels
+from .history import Bars
 from .naming import Naming
 from .state import AccountState
 from .tables import Table
+from .trading_day import TradingDay
 
 Row = tuple[Any, ...]
 COMPANY = "TradeGuard Simulated Markets"
@@ -89,11 +91,15 @@ def _order_row(order: Mapping[str, Any], naming: Naming) -> Row:
             order["comment"], "")  # fmt: skip
 
 
-def tick_row(state: AccountState, symbol: int) -> Row:
+def tick_row(state: AccountState, symbol: int, known: Bars) -> Row:
+    """Return a Tick row; ``known`` is the last tick in the history, as an array of one or none."""
     time_msc = int(state.tick_msc[symbol])
-    flags = mt5.TICK_FLAG_BID | mt5.TICK_FLAG_ASK
-    return (time_msc // 1000, float(state.bid[symbol]), float(state.ask[symbol]), 0.0, 0, time_msc,
-            flags, 0.0)  # fmt: skip
+    last, volume, lots, flags = 0.0, 0, 0.0, mt5.TICK_FLAG_BID | mt5.TICK_FLAG_ASK
+    if len(known):
+        last, volume = float(known["last"][0]), int(known["volume"][0])
+        lots, flags = float(known["volume_real"][0]), int(known["flags"][0])
+    return (time_msc // 1000, float(state.bid[symbol]), float(state.ask[symbol]), last, volume,
+            time_msc, flags, lots)  # fmt: skip
 
 
 def book_rows(state: AccountState, symbol: int) -> list[Row]:
@@ -113,27 +119,30 @@ def symbol_row(
     conversion: Conversion,
     *,
     trade_mode: int,
-    day_range: tuple[float, float, float, float],
+    day: TradingDay,
     selected: bool,
 ) -> Row:
-    """Return a SymbolInfo row; ``day_range`` is the day's bid high and low, ask high and low."""
-    contract = CONTRACTS[symbol]
+    """Return a SymbolInfo row as the account's terminal shows it."""
+    contract, session = CONTRACTS[symbol], day.session
     bid, ask = float(state.bid[symbol]), float(state.ask[symbol])
-    bid_high, bid_low, ask_high, ask_low = day_range
     gain, loss = tick_values(contract, conversion, int(state.account["currency"][0]))
     return (
-        False, contract.chart_mode, selected, selected, 0, 0, 0, 0, 0, 0,
-        int(state.tick_msc[symbol]) // 1000, contract.digits, round((ask - bid) / contract.point),
-        True, LEVELS if contract.depth_lots else 0, contract.calc_mode, trade_mode, 0,
-        contract.expires_at, contract.stops_level, contract.freeze_level, contract.execution,
-        contract.swap_mode, contract.swap_rollover3days, contract.margin_hedged_use_leg,
-        contract.expiration_flags, contract.filling_flags, contract.order_flags,
-        contract.gtc_mode, 0, 0,
-        bid, bid_high, bid_low, ask, ask_high, ask_low, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0,
+        False, contract.chart_mode, selected, selected, session.deals, session.buy_orders,
+        session.sell_orders, int(day.last_volume), int(day.volume_range[0]),
+        int(day.volume_range[1]), int(state.tick_msc[symbol]) // 1000, contract.digits,
+        round((ask - bid) / contract.point), True, LEVELS if contract.depth_lots else 0,
+        contract.calc_mode, trade_mode, 0, contract.expires_at, contract.stops_level,
+        contract.freeze_level, contract.execution, contract.swap_mode,
+        contract.swap_rollover3days, contract.margin_hedged_use_leg, contract.expiration_flags,
+        contract.filling_flags, contract.order_flags, contract.gtc_mode, 0, 0,
+        bid, *day.bid, ask, *day.ask, day.last, *day.last_range,
+        day.last_volume, *day.volume_range, 0.0,
         contract.point, gain, gain, loss, contract.tick_size, contract.contract_size, 0.0, 0.0,
         0.0, contract.volume_min, contract.volume_max, contract.volume_step, contract.volume_limit,
-        contract.swap_long, contract.swap_short, contract.margin_initial, 0.0, 0.0, 0.0, 0.0, 0.0,
-        0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, contract.margin_hedged, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0,
+        contract.swap_long, contract.swap_short, contract.margin_initial, 0.0,
+        session.volume, session.turnover, 0.0, session.buy_orders_volume,
+        session.sell_orders_volume, day.opened_at, day.closed_before_at, session.average_price,
+        0.0, 0.0, 0.0, contract.margin_hedged, day.change_percent, 0.0, 0.0, 0.0, 0.0, 0.0,
         0.0, 0.0, 0.0, 0.0, "", "", contract.base, contract.quote, contract.margin_currency, "",
         contract.description, contract.exchange, "", contract.isin, state.naming.listed(symbol),
         "", contract.path,
