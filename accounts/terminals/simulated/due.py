@@ -1,4 +1,4 @@
-"""What time brings by itself: orders that expire, and stops that end with the day."""
+"""What time brings by itself: orders whose turn has come or that expire, stops for a day."""
 
 import numpy as np
 import numpy.typing as npt
@@ -6,6 +6,7 @@ import numpy.typing as npt
 from . import constants as mt5
 from .books import Books
 from .catalogue import CONTRACTS
+from .fulfilment import Fulfilment
 from .hours import DAY
 from .ledger import Ledger
 
@@ -18,19 +19,34 @@ _STOPS_DAILY = np.array([contract.gtc_mode == mt5.SYMBOL_ORDERS_DAILY for contra
 class DueOrders:
     """Carries out what has become due since the last step."""
 
-    def __init__(self, books: Books, ledger: Ledger) -> None:
+    def __init__(self, books: Books, ledger: Ledger, fulfilment: Fulfilment) -> None:
         self._books = books
         self._ledger = ledger
+        self._fulfilment = fulfilment
 
     def are_due(self, now_msc: int) -> bool:
-        return bool(self._expired(now_msc) or self._stopped_overnight(now_msc))
+        return bool(
+            self._expired(now_msc) or self._stopped_overnight(now_msc) or self._accepted(now_msc)
+        )
 
     def run_due(self, now_msc: int) -> None:
-        """Expire orders, and drop what holds for one day only, by the broker's clock."""
+        """Expire orders, drop stops that hold for a day, and carry out what was accepted."""
         for ticket in self._expired(now_msc):
             self._ledger.finish_order(ticket, mt5.ORDER_STATE_EXPIRED)
         for ticket in self._stopped_overnight(now_msc):
             self._ledger.move_stops(ticket, 0.0, 0.0)
+        for ticket in self._accepted(now_msc):
+            self._fulfilment.carry_out(ticket)
+
+    def _accepted(self, now_msc: int) -> list[int]:
+        """Return the market orders whose execution is due, the first due first."""
+        orders = self._books.orders
+        if not len(orders):
+            return []
+        due_msc = orders["due_msc"]
+        due = np.flatnonzero((due_msc > 0) & (due_msc <= now_msc))
+        tickets: list[int] = orders["ticket"][due[np.argsort(due_msc[due], kind="stable")]].tolist()
+        return tickets
 
     def _expired(self, now_msc: int) -> list[int]:
         orders = self._books.orders

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from . import constants as mt5
-from .contracts import Contract
+from .contracts import ORDER_SL_FLAG, ORDER_TP_FLAG, Contract
 
 
 class Refusal(Exception):  # noqa: N818 (an ordinary answer of the server, not an error)
@@ -69,6 +69,10 @@ def floor_to_step(volume_lots: float, step_lots: float) -> float:
     return float(Decimal(str(volume_lots)) // step * step)
 
 
+def add_lots(volume_lots: float, more_lots: float) -> float:
+    return float(Decimal(str(volume_lots)) + Decimal(str(more_lots)))
+
+
 def subtract_lots(volume_lots: float, taken_lots: float) -> float:
     return float(Decimal(str(volume_lots)) - Decimal(str(taken_lots)))
 
@@ -79,22 +83,27 @@ def check_volume(contract: Contract, volume_lots: float) -> None:
         raise Refusal(mt5.TRADE_RETCODE_INVALID_VOLUME, "Invalid volume")
 
 
-def check_filling(contract: Contract, filling: int) -> None:
-    """Refuse a filling mode that the symbol does not offer (10030)."""
-    flags = {mt5.ORDER_FILLING_FOK: 1, mt5.ORDER_FILLING_IOC: 2}
-    if not contract.filling_flags & flags.get(filling, 0):
-        raise Refusal(mt5.TRADE_RETCODE_INVALID_FILL, "Unsupported filling mode")
+def on_tick(contract: Contract, price: float) -> bool:
+    """Tell whether a price, rounded to the symbol's digits, is a whole number of its ticks."""
+    return is_multiple(round(price, contract.digits), contract.tick_size)
 
 
-def check_stops(
-    contract: Contract, position_type: int, closing_price: float, sl: float, tp: float
-) -> None:
-    """Refuse stops on the wrong side of the closing price or inside the stops level (10016)."""
-    sign = 1.0 if position_type == mt5.POSITION_TYPE_BUY else -1.0
+def points_between(contract: Contract, upper: float, lower: float) -> int:
+    return round((upper - lower) / contract.point)
+
+
+def check_stops(contract: Contract, side: int, price: float, sl: float, tp: float) -> None:
+    """Refuse stops on the wrong side of a price or inside the stops level around it (10016).
+
+    ``price`` is where the position would be closed now, or a waiting order's own. A stop that the
+    symbol does not offer is as invalid as one between its ticks.
+    """
+    sign = 1.0 if side == mt5.POSITION_TYPE_BUY else -1.0
     nearest = max(contract.stops_level, 1)
-    for level, side in ((sl, sign), (tp, -sign)):
-        if not math.isfinite(level) or level < 0:
-            raise Refusal(mt5.TRADE_RETCODE_INVALID_STOPS, "Invalid stops")
-        distance_points = round((closing_price - level) * side / contract.point)
-        if level and distance_points < nearest:
+    for level, direction, flag in ((sl, sign, ORDER_SL_FLAG), (tp, -sign, ORDER_TP_FLAG)):
+        valid = math.isfinite(level) and level >= 0
+        if valid and level:
+            valid = bool(contract.order_flags & flag) and on_tick(contract, level)
+            valid &= round((price - level) * direction / contract.point) >= nearest
+        if not valid:
             raise Refusal(mt5.TRADE_RETCODE_INVALID_STOPS, "Invalid stops")

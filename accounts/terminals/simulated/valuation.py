@@ -1,5 +1,7 @@
 """Marking to market: what open positions are worth at the current quotes."""
 
+from copy import copy
+
 import numpy as np
 import numpy.typing as npt
 
@@ -32,6 +34,12 @@ class Valuation:
         self.ask: Floats = np.zeros(len(CONTRACTS))
         self.closing: Floats = np.zeros(len(CONTRACTS) * 2)
         self.conversion = Conversion()
+
+    def over(self, books: Books) -> "Valuation":
+        """Return a valuation of other books at these very quotes, which it shares."""
+        other = copy(self)
+        other._books = books
+        return other
 
     def quote(self, symbol: int, bid: float, ask: float) -> None:
         self.bid[symbol] = self.closing[symbol * 2] = bid

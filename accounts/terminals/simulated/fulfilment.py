@@ -1,0 +1,104 @@
+"""Orders in the books meeting the market: when their price or their turn has come."""
+
+from typing import Any
+
+from . import constants as mt5
+from .admission import Admission
+from .books import Books
+from .catalogue import CONTRACTS
+from .holdings import opened_lots
+from .ledger import Ledger
+from .matches import Match, found
+from .order_terms import LIMIT_TYPES, OrderTerms
+from .requests import Refusal
+from .valuation import Valuation
+
+
+class Fulfilment:
+    """Carries out orders that waited. One that cannot be carried out any more says why."""
+
+    def __init__(
+        self, books: Books, valuation: Valuation, ledger: Ledger, admission: Admission
+    ) -> None:
+        self._books = books
+        self._valuation = valuation
+        self._ledger = ledger
+        self._admission = admission
+
+    def carry_out(self, ticket: int) -> None:
+        """Fill an order as far as the book allows; what its filling mode keeps waits on.
+
+        An order that the account can no longer carry is REJECTED, its comment saying why.
+        """
+        row = self._books.order_row(ticket)
+        if row is None:
+            return
+        order = self._books.orders.row(row)
+        terms = OrderTerms.of(order)
+        try:
+            self._check(order, terms)
+        except Refusal as refusal:
+            comment = f"[{refusal.comment}]"
+            self._ledger.finish_order(ticket, mt5.ORDER_STATE_REJECTED, comment=comment)
+            return
+        match = self._match(order, terms)
+        if match.left_lots and order["filling"] == mt5.ORDER_FILLING_FOK:
+            self._ledger.finish_order(ticket, mt5.ORDER_STATE_CANCELED, comment="[No volume]")
+            return
+        position = self._ledger.position_id(terms)
+        for price, lots in match.deals:
+            self._ledger.fill(terms, lots, price)
+        if match.deals:
+            more: dict[str, Any] = {"position": position, "price_current": match.price}
+            if not order["price_open"]:
+                more["price_open"] = match.price
+        else:
+            more = {}
+        self._conclude(order, match, more)
+
+    def _conclude(self, order: dict[str, Any], match: Match, more: dict[str, Any]) -> None:
+        ticket, left = order["ticket"], match.left_lots
+        if not left:
+            state = mt5.ORDER_STATE_FILLED
+        elif order["filling"] in (mt5.ORDER_FILLING_RETURN, mt5.ORDER_FILLING_BOC):
+            if match.deals:
+                self._keep(order, left)
+            return
+        else:
+            state = mt5.ORDER_STATE_PARTIAL if match.deals else mt5.ORDER_STATE_CANCELED
+        self._ledger.finish_order(ticket, state, volume_left=left, **more)
+
+    def _keep(self, order: dict[str, Any], left: float) -> None:
+        digits = int(self._books.accounts["currency_digits"][order["account"]])
+        margin = round(order["margin"] * left / order["volume_current"], digits)
+        self._ledger.change_order(order["ticket"], {
+            "state": mt5.ORDER_STATE_PARTIAL, "volume_current": left, "margin": margin,
+        })  # fmt: skip
+        self._valuation.settle(order["account"])
+
+    def _check(self, order: dict[str, Any], terms: OrderTerms) -> None:
+        """Check again what may have changed since the order was accepted."""
+        account, symbol, lots = terms.account, terms.symbol, order["volume_current"]
+        admission = self._admission
+        admission.check_market(symbol)
+        if terms.position:
+            row = admission.position_row(account, terms.position)
+            if lots > float(self._books.positions["volume"][row]):
+                raise Refusal(mt5.TRADE_RETCODE_INVALID_CLOSE_VOLUME, "Invalid close volume")
+            return
+        if opened_lots(self._books, account, symbol, terms.side, lots):
+            admission.check_trade_mode(symbol, terms.side)
+            if self._ledger.target_row(terms) is None:
+                admission.check_position_limit(account, symbol, counting_orders=False)
+        price = float(
+            (self._valuation.ask if terms.side == mt5.ORDER_TYPE_BUY else self._valuation.bid)[
+                symbol
+            ]
+        )
+        admission.check_money(account, symbol, terms.side, lots, price, order["margin"])
+
+    def _match(self, order: dict[str, Any], terms: OrderTerms) -> Match:
+        symbol = terms.symbol
+        quote = float(self._valuation.bid[symbol]), float(self._valuation.ask[symbol])
+        limit = order["price_open"] if order["type"] in LIMIT_TYPES else 0.0
+        return found(CONTRACTS[symbol], terms.side, quote, order["volume_current"], limit=limit)
