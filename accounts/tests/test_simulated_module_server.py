@@ -11,7 +11,7 @@ from accounts.terminals.simulated import constants as mt5
 from accounts.terminals.simulated import tuples
 from accounts.terminals.simulated.client import RemoteBroker
 from accounts.terminals.simulated.faults import FaultKind
-from accounts.terminals.simulated.history import RATES_DTYPE, TICKS_DTYPE
+from accounts.terminals.simulated.timeframes import RATES_DTYPE, TICKS_DTYPE
 from accounts.terminals.simulated.link import BrokerLink
 from accounts.terminals.simulated.module import SimulatedMetaTrader5
 from accounts.terminals.simulated.process import ADDRESS_FILE, BrokerService
@@ -195,9 +195,21 @@ def test_algorithmic_trading_off_sends_nothing(
     terminal: SimulatedMetaTrader5, server: TradeServer
 ) -> None:
     server.set_algo_trading(1001, False)
+    refused = terminal.Buy("EURUSD", 0.1)
+    assert refused is not None
+    assert refused.retcode == mt5.TRADE_RETCODE_CLIENT_DISABLES_AT
+    server.set_algo_trading(1001, True)
+    server.set_python_api(1001, False)
     assert terminal.Buy("EURUSD", 0.1) is None
     assert terminal.last_error() == (-8, "Auto-Trading using Python API disabled in Terminal")
-    server.set_algo_trading(1001, True)
+    info = terminal.terminal_info()
+    assert info is not None
+    assert (info.trade_allowed, info.tradeapi_disabled) == (True, True)
+    server.set_python_api(1001, True)
+    server.set_expert_trading(1001, False)
+    refused = terminal.Buy("EURUSD", 0.1)
+    assert refused is not None
+    assert refused.retcode == mt5.TRADE_RETCODE_SERVER_DISABLES_AT
     assert terminal.positions_get() == ()
 
 

@@ -18,9 +18,9 @@ from accounts.terminals.readings import Outcome
 from accounts.terminals.simulated import constants as mt5
 from accounts.terminals.simulated.client import RemoteBroker
 from accounts.terminals.simulated.faults import FaultKind
-from accounts.terminals.simulated.history import RATES_DTYPE
 from accounts.terminals.simulated.link import LinkError, LinkTimeout
 from accounts.terminals.simulated.process import BrokerService, HomeInUse, HomeLock
+from accounts.terminals.simulated.timeframes import RATES_DTYPE
 from accounts.terminals.simulated.wire import WireError, decode, encode, introduce
 from accounts.tests.simulated_desk import PASSWORD, SERVER, Desk
 
@@ -71,7 +71,8 @@ def test_it_answers_a_client_as_it_answers_in_process(desk: Desk, broker: Remote
     assert rates.dtype == RATES_DTYPE
     batch = broker.read_batch([1001, 1002], [0, 0])
     assert batch.accounts["equity"].tolist() == [desk.account(1001)["equity"], 10_000.0]
-    assert (batch.symbols, batch.servers) == (desk.server.read_batch([], []).symbols, (SERVER,))
+    here = desk.server.read_batch([1001, 1002], [0, 0])
+    assert (batch.symbols, batch.servers) == (here.symbols, (SERVER,))
 
 
 def test_it_carries_errors_across(broker: RemoteBroker) -> None:

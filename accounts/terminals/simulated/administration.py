@@ -1,10 +1,8 @@
-"""The broker's back office: accounts, money, prices by hand, and faults."""
+"""The broker's back office: accounts, money, and prices by hand."""
 
-import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from . import constants as mt5
@@ -13,10 +11,9 @@ from .calls import AccountTerms
 from .catalogue import CONTRACT_INDEX, CONTRACTS
 from .contracts import ACCOUNT_CURRENCIES, CURRENCY_INDEX, currency_digits
 from .engine import Engine
-from .faults import Fault, FaultKind, Faults
 from .naming import Naming
+from .rights import password_digest
 from .robots import RobotSpec
-from .state import AccountState, present_state
 
 _TRANSFER_TYPES = (
     mt5.DEAL_TYPE_BALANCE,
@@ -24,22 +21,17 @@ _TRANSFER_TYPES = (
     mt5.DEAL_TYPE_CORRECTION,
     mt5.DEAL_TYPE_BONUS,
 )
+_REASONS_BY_HAND = (mt5.ORDER_REASON_CLIENT, mt5.ORDER_REASON_MOBILE, mt5.ORDER_REASON_WEB)
 _SWITCHES = ("algo_trading", "python_api", "trade_allowed", "trade_expert", "enabled")
 LARGEST_LOGIN = 2**53
-
-
-def password_digest(login: int, password: str) -> bytes:
-    """Return what the books keep of a password; the login salts it, so equal ones differ."""
-    return hashlib.blake2b(password.encode(), key=str(login).encode(), digest_size=32).digest()
 
 
 class Administration:
     """Carries out the administration calls. Not thread-safe: the trade server holds the lock."""
 
-    def __init__(self, engine: Engine, faults: Faults) -> None:
+    def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._books = engine.books
-        self._faults = faults
         self.robots_version = 0
 
     def create_server(self, name: str, prefix: str, suffix: str) -> bool:
@@ -82,6 +74,11 @@ class Administration:
             raise ValueError(f"there is no open position {ticket}")
         self._engine.ledger.charge_swap(row, amount)
 
+    def trade_by_hand(self, login: int, request: Mapping[str, Any], reason: int) -> tuple[Any, ...]:
+        if reason not in _REASONS_BY_HAND:
+            raise ValueError(f"{reason} is no reason of an order that a person sends")
+        return self._engine.desk.send(self.number(login), request, reason)
+
     def set_prices(self, symbol: str, bid: float, ask: float) -> None:
         index = _symbol(symbol)
         digits = CONTRACTS[index].digits
@@ -101,41 +98,21 @@ class Administration:
         digest = password_digest(login, password)
         self._books.write(CHANGED_ACCOUNT, self.number(login), {"password": digest})
 
-    def set_market_open(self, symbol: str, is_open: bool) -> None:
-        change = self._engine.opening.closed
-        (change.discard if is_open else change.add)(_symbol(symbol))
+    def set_market_open(self, symbol: str, is_open: bool | None) -> None:
+        self._engine.opening.set_open(_symbol(symbol), is_open)
+        self._engine.record_opening()
+
+    def set_quotes(self, symbol: str, on: bool) -> None:
+        self._engine.opening.set_quotes(_symbol(symbol), on)
+        self._engine.record_opening()
 
     def set_trade_mode(self, symbol: str, mode: int) -> None:
         self._engine.opening.trade_modes[_symbol(symbol)] = mode
+        self._engine.record_opening()
 
     def set_robot(self, login: int, spec: Mapping[str, Any] | None) -> None:
         self._books.write(CHANGED_ACCOUNT, self.number(login), {"robot": robot_text(spec)})
         self.robots_version += 1
-
-    def set_fault(
-        self,
-        login: int,
-        kind: str,
-        seconds: float | None,
-        once: bool,
-        peer: int | None,
-        hang_seconds: float,
-    ) -> None:
-        number = self.number(login)
-        fault = Fault(FaultKind(kind), once=once, peer=peer, hang_seconds=hang_seconds)
-        if seconds is not None:
-            fault.until = self._engine.clock() + seconds
-        if fault.kind is FaultKind.CUT_FROM_BROKER:
-            fault.frozen = replace(self.present_state(number), connected=False)
-        if fault.kind is FaultKind.WRONG_ACCOUNT:
-            fault.peer = self._peer(login, peer)
-        self._faults.put(login, fault)
-
-    def clear_fault(self, login: int) -> None:
-        self._faults.clear(login)
-
-    def clear_faults(self) -> None:
-        self._faults.clear_all()
 
     def server_time(self) -> float:
         self._engine.touch()
@@ -151,19 +128,6 @@ class Administration:
             raise ValueError(f"there is no account {login}")
         return number
 
-    def present_state(self, number: int) -> AccountState:
-        engine = self._engine
-        return present_state(engine.books, engine.valuation, engine.tick_msc, number)
-
-    def _peer(self, login: int, peer: int | None) -> int:
-        if peer is not None:
-            self.number(peer)
-            return peer
-        others = [other for other in self._books.account_of if other != login]
-        if not others:
-            raise ValueError("there is no other account whose data could be answered")
-        return others[0]
-
     def _summary(self, login: int, row: int) -> dict[str, Any]:
         account = self._books.accounts.row(row)
         return {
@@ -173,6 +137,7 @@ class Administration:
             "currency": list(CURRENCY_INDEX)[account["currency"]],
             "balance": account["balance"],
             "equity": self._books.equity(row),
+            "margin_call": bool(account["margin_call"]),
             "robot": json.loads(account["robot"]) if account["robot"] else None,
         }
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ..readings import ReadingBatch
 from . import constants as mt5
-from .faults import DEFAULT_HANG_SECONDS, FaultKind
+from .faults import DEFAULT_HANG_SECONDS, FaultKind, FaultSpec
 
 Logins = Sequence[int] | npt.NDArray[np.int64]
 
@@ -65,7 +65,7 @@ class BrokerCalls(ABC):
         return bool(self.call("create_account", int(login), password, server, name, plain))
 
     def accounts(self) -> list[dict[str, Any]]:
-        """Return login, server, name, currency, balance, equity and robot of every account."""
+        """Return login, server, name, currency, balance, equity, margin_call and robot of all."""
         return list(self.call("accounts"))
 
     def deposit(self, login: int, amount: float, comment: str = "Deposit") -> int:
@@ -98,9 +98,27 @@ class BrokerCalls(ABC):
     def release_prices(self, symbol: str) -> None:
         self.call("release_prices", symbol)
 
+    def trade_by_hand(
+        self, login: int, request: Mapping[str, Any], reason: int = mt5.ORDER_REASON_CLIENT
+    ) -> tuple[Any, ...]:
+        """Send an order as a person would; return an OrderSendResult row.
+
+        Switches that bar programs do not bar a person, and no fault comes in between. Raises
+        ValueError for a ``reason`` that is not CLIENT, MOBILE or WEB.
+        """
+        return tuple(self.call("trade_by_hand", login, dict(request), reason))
+
     def set_algo_trading(self, login: int, on: bool) -> None:
-        """Press the terminal's "Algo Trading" button."""
+        """Press the terminal's "Algo Trading" button: off, orders of programs answer 10027."""
         self.call("set_account", login, "algo_trading", on)
+
+    def set_python_api(self, login: int, on: bool) -> None:
+        """Set the terminal's option for the Python API: off, order_send fails with -8."""
+        self.call("set_account", login, "python_api", on)
+
+    def set_expert_trading(self, login: int, allowed: bool) -> None:
+        """Let the broker take orders of programs, or refuse them with 10026."""
+        self.call("set_account", login, "trade_expert", allowed)
 
     def set_trade_allowed(self, login: int, allowed: bool) -> None:
         self.call("set_account", login, "trade_allowed", allowed)
@@ -112,8 +130,13 @@ class BrokerCalls(ABC):
     def change_password(self, login: int, password: str) -> None:
         self.call("change_password", login, password)
 
-    def set_market_open(self, symbol: str, is_open: bool) -> None:
+    def set_market_open(self, symbol: str, is_open: bool | None) -> None:
+        """Open or close a symbol whatever its hours say; None lets them decide again."""
         self.call("set_market_open", symbol, is_open)
+
+    def set_quotes(self, symbol: str, on: bool) -> None:
+        """Take a symbol's quotes away (10021), or give them back."""
+        self.call("set_quotes", symbol, on)
 
     def set_trade_mode(self, symbol: str, mode: int) -> None:
         """Set what may be traded of a symbol (SYMBOL_TRADE_MODE_*)."""
@@ -132,15 +155,50 @@ class BrokerCalls(ABC):
         once: bool = False,
         peer: int | None = None,
         hang_seconds: float = DEFAULT_HANG_SECONDS,
-    ) -> None:
-        """Let something go wrong for one account until it is cleared, or for some seconds.
+    ) -> int:
+        """Let one thing go wrong for an account, until it is cleared or for some seconds.
 
-        ``once`` ends TORN after one reading and REJECT after one order; ``peer`` is the login
-        whose data WRONG_ACCOUNT answers; ``hang_seconds`` is how long HANG blocks a call.
+        It takes the place of the account's other faults. ``once`` ends it after one call, TORN
+        after one reading; ``peer`` is the login whose data WRONG_ACCOUNT answers; ``hang_seconds``
+        is how long HANG blocks a call. Returns the fault's number.
         """
-        self.call("set_fault", login, str(kind), seconds, once, peer, hang_seconds)
+        return int(self.call("set_fault", login, str(kind), seconds, once, peer, hang_seconds))
+
+    def add_fault(self, login: int | None, kind: FaultKind, **details: Any) -> int:
+        """Let one more thing go wrong, with the details of a `FaultSpec`; None is all accounts.
+
+        Returns the fault's number; raises ValueError for details that make no sense.
+        """
+        return int(self.call("add_fault", login, {**details, "kind": str(kind)}))
+
+    def script_faults(self, login: int, specs: Sequence[FaultSpec]) -> list[int]:
+        """Put these faults, in order, in the place of those that an account has."""
+        plain = [{**asdict(spec), "kind": str(spec.kind)} for spec in specs]
+        return list(self.call("script_faults", login, plain))
+
+    def random_faults(
+        self,
+        seed: int,
+        probabilities: Mapping[FaultKind, float],
+        logins: Sequence[int] | None = None,
+        **details: Any,
+    ) -> list[int]:
+        """Add a fault of each kind that strikes each call with its probability.
+
+        The same seed and calls give the same faults; each account draws from a stream of its own.
+        ``details`` of a `FaultSpec` go to the kinds that they belong to. None is all accounts.
+        """
+        plain = {str(kind): float(chance) for kind, chance in probabilities.items()}
+        chosen = None if logins is None else list(logins)
+        return list(self.call("random_faults", seed, plain, chosen, details))
+
+    def faults(self) -> list[dict[str, Any]]:
+        """Return the faults that are set: each one's `FaultSpec`, number, login and how often it
+        struck; a login of None is all accounts."""
+        return list(self.call("faults"))
 
     def clear_fault(self, login: int) -> None:
+        """Free an account of all its faults; a crashed terminal still waits for a login."""
         self.call("clear_fault", login)
 
     def clear_faults(self) -> None:

@@ -1,20 +1,29 @@
 """A client of the broker process, for many threads at once."""
 
 import json
+import secrets
 import socket
 import threading
 from pathlib import Path
 from typing import Any
 
 from .calls import BrokerCalls
-from .link import CODE_NO_CONNECTION, LinkError, LinkTimeout
+from .link import (
+    CODE_CALL_FAILED,
+    CODE_NO_CONNECTION,
+    CODE_RECEIVE_FAILED,
+    LinkError,
+    LinkTimeout,
+    TerminalLink,
+)
 from .wire import introduce, receive, send
 
-CODE_RECEIVE_FAILED = -10002
 
+class BrokerError(LinkError):
+    """The broker failed at a call for a reason of its own; it may have carried it out."""
 
-class BrokerError(Exception):
-    """The broker failed at a call for a reason of its own."""
+    def __init__(self, reason: str) -> None:
+        super().__init__(CODE_CALL_FAILED, f"Terminal: Call failed ({reason})")
 
 
 class RemoteBroker(BrokerCalls):
@@ -23,7 +32,8 @@ class RemoteBroker(BrokerCalls):
     Each call in flight has a connection of its own, so a hung one delays nobody. After a restart
     of the broker the next call finds its new address. No call is ever repeated: when a connection
     breaks in the middle of one (LinkError -10002) or the time is up (LinkTimeout), the broker may
-    have carried it out.
+    have carried it out. Sessions belong to the client that logged in; `terminal` gives out lines
+    with sessions of their own.
     """
 
     def __init__(
@@ -36,13 +46,21 @@ class RemoteBroker(BrokerCalls):
         self._address_file = Path(address_file)
         self._timeout_seconds = timeout_seconds
         self._connect_seconds = connect_seconds
+        self._name = _new_name()
         self._idle: list[socket.socket] = []
         self._lock = threading.Lock()
 
     def call(self, method: str, *arguments: Any) -> Any:
+        return self.call_as(self._name, method, *arguments)
+
+    def terminal(self) -> TerminalLink:
+        return TerminalLink(self.call_as, _new_name())
+
+    def call_as(self, terminal: str, method: str, *arguments: Any) -> Any:
+        """Ask the broker as one of its terminals."""
         connection = self._connection()
         try:
-            send(connection, (method, arguments))
+            send(connection, (terminal, method, arguments))
             answer = receive(connection)
         except TimeoutError as error:
             connection.close()
@@ -96,6 +114,11 @@ class RemoteBroker(BrokerCalls):
             raise LinkError(CODE_NO_CONNECTION, "No IPC connection") from error
         connection.settimeout(self._timeout_seconds)
         return connection
+
+
+def _new_name() -> str:
+    # A name that is taken, or that outlives the broker, would carry another terminal's rights.
+    return secrets.token_hex(8)
 
 
 def _is_alive(connection: socket.socket) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from .journal import JournalError
 from .link import LinkError
 from .server import TradeServer
 from .wire import WireError, admit, receive, send
@@ -130,6 +131,8 @@ class BrokerService:
             client.settimeout(None)
             while not self._stopping.is_set():
                 send(client, self._answer(receive(client)))
+        except JournalError:
+            logger.debug("A connection ended with the books.")
         except OSError as error:
             if not isinstance(error, WireError):
                 logger.debug("A connection ended: %s", error)
@@ -140,12 +143,18 @@ class BrokerService:
 
     def _answer(self, request: Any) -> Mapping[str, Any]:
         try:
-            method, arguments = request
-            result = self._server.call(method, *arguments)
+            terminal, method, arguments = request
+            result = self._server.call_as(str(terminal), method, *arguments)
         except LinkError as error:
             return {"link_error": (error.code, error.text)}
         except (ValueError, TypeError, KeyError) as error:
             return {"value_error": str(error)}
+        except JournalError:
+            # No answer: the connection breaks, and nobody takes the order for accepted.
+            logger.exception("The books cannot be kept any more.")
+            self.failed = True
+            self._stopping.set()
+            raise
         except Exception as error:
             logger.exception("A call failed.")
             return {"failure": f"{type(error).__name__}: {error}"}

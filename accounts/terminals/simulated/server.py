@@ -9,34 +9,39 @@ from typing import Any
 from accounts.core.zones import broker_zone
 
 from .administration import Administration
+from .batch_desk import BatchDesk
 from .calls import BrokerCalls
+from .disturbances import CALM, Disturbance, Faults
 from .engine import Engine
 from .exports import BarExport
-from .faults import FaultKind, Faults
+from .faults import ALL_CALLS, QUOTATION_CALLS, TERMINAL_CALLS
+from .interference import Interference, no_connection
 from .journal import Journal
-from .link import CODE_INVALID_PARAMS, LinkError
+from .link import CODE_INVALID_PARAMS, BrokerCrash, LinkError, TerminalLink
 from .market import Market
 from .quotations import Quotations
+from .rights import Rights
 from .robots import Robots
-from .terminals import Terminals
+from .terminals import Terminals, Visit
 
 DEFAULT_ZONE = "America/New_York+7h"
-# Calls that name an account first and go through its terminal, where a fault may wait.
-_TERMINAL_CALLS = (
-    "authorise", "terminal_info", "account_info", "positions", "orders", "history_deals",
-    "history_orders", "order_send", "order_check",
-)  # fmt: skip
-_QUOTATION_CALLS = (
-    "order_calc_margin", "order_calc_profit", "symbol_info", "symbol_tick", "symbols",
-    "symbol_select", "market_book", "rates", "ticks",
-)  # fmt: skip
 _MANY_ACCOUNT_CALLS = ("authorise_many", "read_batch")
 _ADMINISTRATION_CALLS = (
-    "create_server", "create_account", "accounts", "transfer", "charge_swap", "set_prices",
-    "release_prices", "set_account", "change_password", "set_market_open", "set_trade_mode",
+    "create_server", "create_account", "accounts", "transfer", "charge_swap", "trade_by_hand", "set_prices",
+    "release_prices", "set_account", "change_password", "set_market_open", "set_quotes",
+    "set_trade_mode",
     "set_robot",
-    "set_fault", "clear_fault", "clear_faults", "server_time", "fingerprint",
+    "server_time", "fingerprint",
 )  # fmt: skip
+_FAULT_CALLS = (
+    "set_fault", "add_fault", "script_faults", "random_faults", "faults", "clear_fault",
+    "clear_faults",
+)  # fmt: skip
+
+
+def raise_crash() -> None:
+    """Let a crash of the broker be seen by its caller alone, in a process that it shares."""
+    raise BrokerCrash
 
 
 class TradeServer(BrokerCalls):
@@ -47,6 +52,10 @@ class TradeServer(BrokerCalls):
     `step` is called; with ``feed=False`` they move only through `set_prices`. With ``home`` the
     books are journaled there and survive. With ``always_open`` symbols trade day and night, for
     a demonstration on a weekend.
+
+    Terminals are told apart by name: `terminal` gives out lines with sessions of their own, `call`
+    is the line of whoever holds the server. Faults wait with ``sleep`` and end the broker with
+    ``crash``.
     """
 
     def __init__(
@@ -60,9 +69,11 @@ class TradeServer(BrokerCalls):
         feed: bool = True,
         home: Path | None = None,
         always_open: bool = False,
+        sleep: Callable[[float], None] = time.sleep,
+        crash: Callable[[], None] = raise_crash,
     ) -> None:
         self._lock = threading.RLock()
-        self._faults = Faults(clock)
+        self._terminals_made = 0
         self._engine = Engine(
             clock,
             broker_zone(zone_name),
@@ -70,19 +81,35 @@ class TradeServer(BrokerCalls):
             Journal(home / "journal") if home is not None else None,
             always_open=always_open,
         )
-        self._office = Administration(self._engine, self._faults)
-        self._terminals = Terminals(self._engine, self._faults, self._office)
+        self._office = Administration(self._engine)
+        self._faults = Faults(self._engine)
+        self._rights = Rights(self._engine.books)
+        self._interference = Interference(self._rights, clock, sleep, crash)
+        self._terminals = Terminals(self._engine, self._rights)
+        batch = BatchDesk(
+            self._engine, self._faults, self._rights, self._terminals, self._interference
+        )
         self._robots = Robots(self._engine, seed, speed)
         quotations = Quotations(self._engine, self._terminals.state)
         self._methods: dict[str, Callable[..., Any]] = {
-            **{name: getattr(self._terminals, name) for name in _TERMINAL_CALLS},
-            **{name: getattr(self._terminals, name) for name in _MANY_ACCOUNT_CALLS},
-            **{name: getattr(quotations, name) for name in (*_QUOTATION_CALLS, "version")},
+            **{name: getattr(self._terminals, name) for name in TERMINAL_CALLS},
+            **{name: getattr(batch, name) for name in _MANY_ACCOUNT_CALLS},
+            **{name: getattr(quotations, name) for name in (*QUOTATION_CALLS, "version")},
             **{name: getattr(self._office, name) for name in _ADMINISTRATION_CALLS},
+            **{name: getattr(self._faults, name) for name in _FAULT_CALLS},
         }
 
     def call(self, method: str, *arguments: Any) -> Any:
-        """Answer one call. What it wrote is on the disk when it returns.
+        return self.call_as("", method, *arguments)
+
+    def terminal(self) -> TerminalLink:
+        """Return the line of one more terminal."""
+        with self._lock:
+            self._terminals_made += 1
+            return TerminalLink(self.call_as, f"terminal {self._terminals_made}")
+
+    def call_as(self, terminal: str, method: str, *arguments: Any) -> Any:
+        """Answer one call of a terminal. What it wrote is on the disk when it returns.
 
         Raises LinkError for what a terminal cannot answer, ValueError for wrong arguments of an
         administration call.
@@ -90,9 +117,12 @@ class TradeServer(BrokerCalls):
         answer = self._methods.get(method)
         if answer is None:
             raise LinkError(CODE_INVALID_PARAMS, f"Terminal: Invalid params ({method})")
-        if method in _TERMINAL_CALLS or method in _QUOTATION_CALLS:
-            self._wait_while_hung(arguments[0])
+        disturbance = self._disturbance(terminal, method, arguments)
+        # Outside the lock: a hung or slow terminal holds up nobody else.
+        if disturbance:
+            self._interference.before(disturbance, terminal, arguments[0])
         with self._lock:
+            self._terminals.visit = Visit(terminal, disturbance)
             if method in _ADMINISTRATION_CALLS:
                 self._engine.touch()
             try:
@@ -100,6 +130,8 @@ class TradeServer(BrokerCalls):
             finally:
                 written = self._engine.commit()
         self._engine.durable(written)
+        if disturbance:
+            self._interference.after(disturbance, terminal, arguments[0])
         return result
 
     def step(self) -> None:
@@ -110,12 +142,18 @@ class TradeServer(BrokerCalls):
 
     def close(self) -> None:
         """Release whoever hangs and close the books in order."""
-        self._faults.clear_all()
         with self._lock:
+            self._faults.clear_faults()
             self._engine.close()
 
-    def _wait_while_hung(self, login: int) -> None:
-        # Outside the lock: a hung terminal holds up nobody else.
-        fault = self._faults.of(login)
-        if fault is not None and fault.kind is FaultKind.HANG:
-            fault.hang(self._engine.clock())
+    def _disturbance(self, terminal: str, method: str, arguments: tuple[Any, ...]) -> Disturbance:
+        """Return the faults that strike a call; raise LinkError when its terminal is gone."""
+        if method not in ALL_CALLS:
+            return CALM
+        login = arguments[0]
+        if method != "authorise" and self._rights.has_crashed(terminal, login):
+            raise no_connection()
+        if not self._faults:
+            return CALM
+        with self._lock:
+            return self._faults.meet(login, (method,))

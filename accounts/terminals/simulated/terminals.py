@@ -1,111 +1,83 @@
 """The calls of the terminals: what each one answers for the account that it is logged in to.
 
-Faults come in between here, for single calls and for the batch read alike.
+Faults that change an answer come in between here; those that lose or delay it, on its way.
 """
 
-import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from ..readings import Outcome, ReadingBatch
 from . import constants as mt5
 from . import rows
-from .administration import Administration, password_digest
-from .batch import Answer, BatchReader, Integers
-from .books import CHANGED_ACCOUNT
+from .disturbances import CALM, Disturbance
 from .engine import Engine
-from .faults import Fault, FaultKind, Faults, no_connection
-from .link import (
-    CODE_ALGO_TRADING_OFF,
-    CODE_AUTHORIZATION_FAILED,
-    CODE_CALL_FAILED,
-    CODE_NO_CONNECTION,
-    CODE_TIMEOUT,
-    LinkError,
-    LinkTimeout,
-)
+from .faults import FaultKind
+from .link import CODE_ALGO_TRADING_OFF, LinkError, LinkTimeout
+from .rights import Rights, refused
 from .rows import Row
 from .selection import in_group
-from .state import AccountState, emptied, torn
+from .state import AccountState, emptied, present_state, torn
 
-SUCCESS = 1
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One call: which terminal it comes through, and which faults strike it."""
+
+    terminal: str
+    disturbance: Disturbance = CALM
 
 
 class Terminals:
-    """One terminal per account. Not thread-safe: the trade server holds the lock."""
+    """One terminal per account and caller. Not thread-safe: the trade server holds the lock.
 
-    def __init__(self, engine: Engine, faults: Faults, office: Administration) -> None:
+    ``visit`` is the call that is being answered.
+    """
+
+    def __init__(self, engine: Engine, rights: Rights) -> None:
         self._engine = engine
         self._books = engine.books
-        self._faults = faults
-        self._office = office
-        self._reader = BatchReader(engine.books, engine.valuation, engine.tick_msc)
+        self._rights = rights
+        self.visit = Visit("")
 
     def authorise(self, login: int, password: str, server: str | None) -> None:
-        fault = self._fault(login)
-        if fault is not None and fault.kind is FaultKind.CUT_FROM_BROKER:
+        if self._has(FaultKind.CUT_FROM_BROKER):
             raise LinkTimeout
-        number = self._books.account_of.get(login)
-        if number is None or not self._may_log_in(number, server):
-            raise _refused()
-        accounts = self._books.accounts
-        given = password_digest(login, password)
-        is_master = hmac.compare_digest(given, accounts["password"][number])
-        investor_password = accounts["investor_password"][number]
-        is_investor = not is_master and hmac.compare_digest(given, investor_password)
-        if not is_master and not is_investor:
-            raise _refused()
-        if bool(accounts["investor"][number]) != is_investor:
-            self._books.write(CHANGED_ACCOUNT, number, {"investor": is_investor})
-
-    def authorise_many(self, credentials: Sequence[tuple[int, str, str]]) -> list[int]:
-        codes = []
-        for login, password, server in credentials:
-            try:
-                fault = self._faults.of(login)
-                if fault is not None and fault.kind is FaultKind.HANG:
-                    raise LinkTimeout
-                self.authorise(login, password, server)
-                codes.append(SUCCESS)
-            except LinkError as error:
-                codes.append(error.code)
-        return codes
+        self._rights.authorise(self.visit.terminal, login, password, server)
 
     def terminal_info(self, login: int) -> Row:
         return rows.terminal_row(self.state(login))
 
     def account_info(self, login: int) -> Row | None:
-        if self._answers_none(login):
+        if self._has(FaultKind.NONE):
             return None
         state = self.state(login)
-        if self._is(login, FaultKind.TORN) and not len(self._office_positions(login)):
+        if self._has(FaultKind.TORN) and not len(state.positions["ticket"]):
             state = torn(state, self._engine.valuation)
         return rows.account_row(state, self._books)
 
     def positions(
         self, login: int, symbol: str | None, group: str | None, ticket: int | None
     ) -> list[Row] | None:
-        if self._answers_none(login):
+        if self._has(FaultKind.NONE):
             return None
         state = self.state(login)
-        fault = self._faults.of(login)
-        if fault is not None and fault.kind is FaultKind.EMPTY:
-            return []
-        if fault is not None and fault.kind is FaultKind.TORN:
+        if self._has(FaultKind.EMPTY):
+            state = emptied(state)
+        if self._has(FaultKind.TORN):
             state = torn(state, self._engine.valuation)
-            self._faults.use_up(login, fault)
         return _chosen(rows.position_rows(state), 16, symbol, group, ticket)
 
     def orders(
         self, login: int, symbol: str | None, group: str | None, ticket: int | None
     ) -> list[Row] | None:
-        if self._answers_none(login):
+        if self._has(FaultKind.NONE):
             return None
-        if self._is(login, FaultKind.EMPTY):
-            return []
-        return _chosen(rows.order_rows(self.state(login)), 21, symbol, group, ticket)
+        state = self.state(login)
+        if self._has(FaultKind.EMPTY):
+            state = emptied(state)
+        return _chosen(rows.order_rows(state), 21, symbol, group, ticket)
 
     def history_deals(
         self,
@@ -116,7 +88,7 @@ class Terminals:
         order: int | None,
         position: int | None,
     ) -> list[Row] | None:
-        if self._answers_none(login):
+        if self._has(FaultKind.NONE):
             return None
         state = self.state(login)
         deals = self._books.deals
@@ -139,7 +111,7 @@ class Terminals:
         ticket: int | None,
         position: int | None,
     ) -> list[Row] | None:
-        if self._answers_none(login):
+        if self._has(FaultKind.NONE):
             return None
         state = self.state(login)
         orders = self._books.order_history
@@ -157,120 +129,58 @@ class Terminals:
         return found if group is None else [row for row in found if in_group(row[21], group)]
 
     def order_send(self, login: int, request: Mapping[str, Any]) -> Row | None:
-        number = self.state(login).row
-        fault = self._faults.of(login)
-        if not self._books.accounts["algo_trading"][number]:
+        state = self.state(login)
+        account, desk = state.row, self._engine.desk
+        if not self._books.accounts["python_api"][account]:
             raise LinkError(
                 CODE_ALGO_TRADING_OFF, "Auto-Trading using Python API disabled in Terminal"
             )
-        if fault is not None and fault.kind is FaultKind.CUT_FROM_BROKER:
-            return self._engine.desk.refuse(
-                number, request, mt5.TRADE_RETCODE_CONNECTION, "No connection"
-            )
-        if fault is not None and fault.kind is FaultKind.REJECT:
-            self._faults.use_up(login, fault)
-            return self._engine.desk.refuse(
-                number, request, mt5.TRADE_RETCODE_REJECT, "Request rejected"
-            )
-        if self._books.accounts["investor"][number]:
-            return self._engine.desk.refuse(
-                number, request, mt5.TRADE_RETCODE_TRADE_DISABLED, "Trade disabled"
-            )
+        barred, comment = self._barred(state)
+        if not barred and self._has(FaultKind.CUT_FROM_BROKER):
+            barred, comment = mt5.TRADE_RETCODE_CONNECTION, "No connection"
+        if barred:
+            return desk.refuse(account, request, barred, comment)
+        execution = self.visit.disturbance.execution(request)
         self._engine.touch()
-        return self._engine.desk.send(number, request, mt5.ORDER_REASON_EXPERT)
+        return desk.send(account, request, mt5.ORDER_REASON_EXPERT, execution)
 
     def order_check(self, login: int, request: Mapping[str, Any]) -> Row:
-        number = self.state(login).row
-        accounts, barred = self._books.accounts, 0
-        if not accounts["algo_trading"][number]:
-            barred = mt5.TRADE_RETCODE_CLIENT_DISABLES_AT
-        elif accounts["investor"][number]:
-            barred = mt5.TRADE_RETCODE_TRADE_DISABLED
-        return self._engine.desk.check(number, request, barred)
-
-    def read_batch(self, logins: Integers, deal_cursors: Integers) -> dict[str, Any]:
-        batch = self._batch(logins, deal_cursors)
-        return {name: getattr(batch, name) for name in ReadingBatch.__slots__}
-
-    def _batch(self, logins: Integers, cursors: Integers) -> ReadingBatch:
-        if len(logins) != len(cursors):
-            raise ValueError("a batch needs one cursor for each login")
-        special = self._special_answers(logins)
-        return self._reader.read(self._engine.clock(), logins, cursors, special)
-
-    def _special_answers(self, logins: Integers) -> dict[int, Answer]:
-        """Return the answers of the accounts that cannot be read like the others."""
-        special: dict[int, Answer] = {}
-        faulty = set(self._faults.logins())
-        account_of, enabled = self._books.account_of, self._books.accounts["enabled"]
-        seen: set[int] = set()
-        for place, login in enumerate(logins.tolist()):
-            number = account_of.get(login)
-            if login in faulty:
-                special[place] = self._faulty_answer(login)
-            elif number is None or not enabled[number]:
-                special[place] = Answer(Outcome.REFUSED, CODE_AUTHORIZATION_FAILED)
-            elif login in seen:
-                state = self._office.present_state(number)
-                special[place] = Answer(Outcome.ANSWERED, SUCCESS, state)
-            seen.add(login)
-        return special
-
-    def _faulty_answer(self, login: int) -> Answer:
-        fault = self._faults.of(login)
-        kind = fault.kind if fault is not None else None
-        if kind is FaultKind.DISCONNECT_TERMINAL:
-            return Answer(Outcome.NO_TERMINAL, CODE_NO_CONNECTION)
-        if kind is FaultKind.HANG:
-            return Answer(Outcome.SILENT, CODE_TIMEOUT)
-        if kind is FaultKind.NONE:
-            return Answer(Outcome.NONE, CODE_CALL_FAILED)
-        try:
-            state = self.state(login)
-        except LinkError as error:
-            return Answer(Outcome.REFUSED, error.code)
-        if kind is FaultKind.EMPTY:
-            state = emptied(state)
-        if kind is FaultKind.TORN and fault is not None:
-            state = torn(state, self._engine.valuation)
-            self._faults.use_up(login, fault)
-        return Answer(Outcome.ANSWERED, SUCCESS, state)
+        state = self.state(login)
+        barred, _ = self._barred(state)
+        return self._engine.desk.check(state.row, request, barred)
 
     def state(self, login: int) -> AccountState:
         """Return what the terminal of a login knows now; raise LinkError when it is silent."""
-        fault = self._fault(login)
-        if fault is not None and fault.frozen is not None:
-            return fault.frozen
-        answering = fault.peer if fault is not None and fault.peer is not None else login
+        disturbance = self.visit.disturbance
+        if disturbance.frozen is not None:
+            return self._as_seen(disturbance.frozen)
+        answering = login if disturbance.peer is None else disturbance.peer
         number = self._books.account_of.get(answering)
         if number is None or not self._books.accounts["enabled"][number]:
-            raise _refused()
-        return self._office.present_state(number)
+            raise refused()
+        engine = self._engine
+        return self._as_seen(present_state(engine.books, engine.valuation, engine.tick_msc, number))
 
-    def _fault(self, login: int) -> Fault | None:
-        fault = self._faults.of(login)
-        if fault is not None and fault.kind is FaultKind.DISCONNECT_TERMINAL:
-            raise no_connection()
-        return fault
+    def _as_seen(self, state: AccountState) -> AccountState:
+        """Return a state with the rights that this terminal has, not those of another one."""
+        may_only_watch = self._rights.may_only_watch(self.visit.terminal, state.row)
+        if bool(state.account["investor"][0]) == may_only_watch:
+            return state
+        return replace(state, account={**state.account, "investor": np.array([may_only_watch])})
 
-    def _answers_none(self, login: int) -> bool:
-        return self._is(login, FaultKind.NONE)
+    def _barred(self, state: AccountState) -> tuple[int, str]:
+        """Return why this terminal may send no orders, as retcode and comment; 0 when it may."""
+        accounts, account = self._books.accounts, state.row
+        if not accounts["algo_trading"][account]:
+            return mt5.TRADE_RETCODE_CLIENT_DISABLES_AT, "AutoTrading disabled by client"
+        if not accounts["trade_expert"][account]:
+            return mt5.TRADE_RETCODE_SERVER_DISABLES_AT, "AutoTrading disabled by server"
+        if self._rights.may_only_watch(self.visit.terminal, account):
+            return mt5.TRADE_RETCODE_TRADE_DISABLED, "Trade disabled"
+        return 0, ""
 
-    def _is(self, login: int, kind: FaultKind) -> bool:
-        fault = self._faults.of(login)
-        return fault is not None and fault.kind is kind
-
-    def _office_positions(self, login: int) -> Any:
-        return self._books.rows_of(self._books.account_of[login])
-
-    def _may_log_in(self, number: int, server: str | None) -> bool:
-        accounts = self._books.accounts
-        name = self._books.servers[int(accounts["server"][number])]
-        return bool(accounts["enabled"][number]) and server in (None, "", name)
-
-
-def _refused() -> LinkError:
-    return LinkError(CODE_AUTHORIZATION_FAILED, "Terminal: Authorization failed")
+    def _has(self, kind: FaultKind) -> bool:
+        return self.visit.disturbance.of(kind) is not None
 
 
 def _chosen(
