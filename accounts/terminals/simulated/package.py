@@ -8,6 +8,7 @@ Run a program that knows nothing of the simulation against a running broker::
 import argparse
 import runpy
 import sys
+import weakref
 from pathlib import Path
 from types import ModuleType
 
@@ -27,6 +28,18 @@ _FUNCTIONS = tuple(
 )
 
 
+class _OwnLine(SimulatedMetaTrader5):
+    """A terminal whose line to the broker nobody else uses."""
+
+    def __init__(self, link: RemoteBroker) -> None:
+        super().__init__(link)
+        self._line = link
+
+    def _close(self) -> None:
+        super()._close()
+        self._line.close()
+
+
 def connect(broker: BrokerLink | Path | str, *, timeout_seconds: float = 60.0) -> ModuleType:
     """Return a module with the surface of the MetaTrader5 package, in front of a broker.
 
@@ -34,14 +47,11 @@ def connect(broker: BrokerLink | Path | str, *, timeout_seconds: float = 60.0) -
     address file in it). As with the package, a module is one terminal: it has one session, one
     last_error(), and is for one thread. Every call of `connect` makes another one.
     """
-    link = _remote(Path(broker), timeout_seconds) if isinstance(broker, str | Path) else broker
-    terminal = SimulatedMetaTrader5(link)
-    module = ModuleType(PACKAGE_NAME, SimulatedMetaTrader5.__doc__)
-    contents = {name: getattr(terminal, name) for name in (*_FUNCTIONS, "_RawOrder")}
-    contents |= {kind.__name__: kind for kind in _result_tuples()}
-    contents |= constants.CONSTANTS
-    contents |= {name: getattr(terminal, name) for name in ("__version__", "__author__")}
-    vars(module).update(contents)
+    if not isinstance(broker, str | Path):
+        return _module(SimulatedMetaTrader5(broker))
+    link = _remote(Path(broker), timeout_seconds)
+    module = _module(_OwnLine(link))
+    weakref.finalize(module, link.close)
     return module
 
 
@@ -69,6 +79,16 @@ def main(arguments: list[str] | None = None) -> None:
     sys.argv = [str(options.program), *options.arguments]
     sys.path.insert(0, str(options.program.resolve().parent))
     runpy.run_path(str(options.program), run_name="__main__")
+
+
+def _module(terminal: SimulatedMetaTrader5) -> ModuleType:
+    module = ModuleType(PACKAGE_NAME, SimulatedMetaTrader5.__doc__)
+    contents = {name: getattr(terminal, name) for name in (*_FUNCTIONS, "_RawOrder")}
+    contents |= {kind.__name__: kind for kind in _result_tuples()}
+    contents |= constants.CONSTANTS
+    contents |= {name: getattr(terminal, name) for name in ("__version__", "__author__")}
+    vars(module).update(contents)
+    return module
 
 
 def _remote(path: Path, timeout_seconds: float) -> RemoteBroker:
