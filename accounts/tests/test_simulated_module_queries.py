@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from accounts.terminals.simulated import constants as mt5
-from accounts.terminals.simulated.history import RATES_DTYPE, TICKS_DTYPE
+from accounts.terminals.simulated.timeframes import RATES_DTYPE, TICKS_DTYPE
 from accounts.terminals.simulated.module import SimulatedMetaTrader5
 from accounts.terminals.simulated.tuples import BookInfo, SymbolInfo, TradeOrder, TradePosition
 from accounts.tests.recording_link import (

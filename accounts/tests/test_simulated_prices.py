@@ -1,166 +1,189 @@
-"""Prices of the simulated broker: exports, replay, random walk, bars and ticks."""
+"""The simulated broker's walking market: seeds, sessions, gaps, news, crosses, prices by hand."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from accounts.terminals.simulated import constants as mt5
 from accounts.terminals.simulated.catalogue import CONTRACT_INDEX, CONTRACTS
-from accounts.terminals.simulated.exports import ExportError, read_bars, read_folder
-from accounts.terminals.simulated.feeds import RandomWalk, Replay
-from accounts.terminals.simulated.history import SymbolHistory
+from accounts.terminals.simulated.feeds import Moment, Quote
+from accounts.terminals.simulated.hours import DAY
 from accounts.terminals.simulated.market import Market
+from accounts.terminals.simulated.walk import RandomWalk, WalkParameters
 from accounts.tests.simulated_desk import Desk
 
-HEADER = "<DATE>\t<TIME>\t<OPEN>\t<HIGH>\t<LOW>\t<CLOSE>\t<TICKVOL>\t<VOL>\t<SPREAD>"
-UP = "2025.11.03\t00:00:00\t1.1\t1.3\t1.0\t1.2\t9\t0\t10"
-DOWN = "2025.11.03\t00:01:00\t1.2\t1.4\t1.0\t1.1\t9\t0\t20"
-REAL_BARS = Path(__file__).parents[2].parent / "shared" / "data" / "bars"
-EURUSD = CONTRACT_INDEX["EURUSD"]
+EURUSD, XAUUSD, GOLD = (CONTRACT_INDEX[name] for name in ("EURUSD", "XAUUSD", "GOLD"))
+NOON = 1_795_003_200  # a Wednesday
+QUIET = WalkParameters(news_per_day=0.0)
 
 
-def _export(folder: Path, *lines: str, name: str = "EURUSD_M1_202511030000_202511142359.csv",
-            encoding: str = "utf-8") -> Path:  # fmt: skip
-    path = folder / name
-    path.write_bytes("\r\n".join((*lines, "")).encode(encoding))
-    return path
+def _open(_share: float) -> Moment:
+    return Moment(NOON, [True] * len(CONTRACTS))
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
-def test_it_reads_an_export(tmp_path: Path, encoding: str) -> None:
-    export = read_bars(_export(tmp_path, HEADER, UP, DOWN, encoding=encoding))
-    assert export.symbol == "EURUSD"
-    assert export.bars["time"].tolist() == [1_762_128_000, 1_762_128_060]
-    assert export.bars["spread"].tolist() == [10, 20]
-    assert export.bars[0]["close"] == 1.2
+def _closed(_share: float) -> Moment:
+    return Moment(NOON, [False] * len(CONTRACTS))
 
 
-@pytest.mark.parametrize(
-    ("lines", "line", "reason"),
-    [
-        ((UP,), 1, "first line"),
-        ((HEADER,), 1, "no bar"),
-        ((HEADER, UP, "2025.11.03\t00:01:00\t1.1"), 3, "9 columns"),
-        ((HEADER, UP.replace("1.3", "x")), 2, "cannot be read"),
-        ((HEADER, UP.replace("1.3", "nan")), 2, "does not hold"),
-        ((HEADER, UP.replace("1.3", "inf")), 2, "does not hold"),
-        ((HEADER, UP.replace("1.3", "1.15")), 2, "does not hold"),
-        ((HEADER, UP.replace("2025.11.03", "03.11.2025")), 2, "cannot be read"),
-        ((HEADER, DOWN, UP), 3, "not later"),
-    ],
-)
-def test_it_says_what_is_wrong_with_an_export(
-    tmp_path: Path, lines: tuple[str, ...], line: int, reason: str
-) -> None:
-    with pytest.raises(ExportError, match=reason) as wrong:
-        read_bars(_export(tmp_path, *lines))
-    assert wrong.value.line == line
-    assert "EURUSD_M1" in str(wrong.value)
+def _at(wall_seconds: int) -> Moment:
+    return Moment(wall_seconds, [True] * len(CONTRACTS))
 
 
-def test_it_refuses_other_files(tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match="name"):
-        read_bars(_export(tmp_path, HEADER, UP, name="bars.csv"))
-    binary = tmp_path / "GBPUSD_M1.csv"
-    binary.write_bytes(b"\x89PNG\xff\xfe\x00")
-    with pytest.raises(ExportError, match="text"):
-        read_bars(binary)
-    with pytest.raises(ExportError, match=r"^nowhere: there is no folder"):
-        read_folder(tmp_path / "nowhere")
+def _path(walk: RandomWalk, steps: int, seconds: float = 1.0) -> list[list[Quote]]:
+    return [round_.quotes for _ in range(steps) for round_ in walk.advance(seconds, _open)]
 
 
-def test_it_plays_a_bar_as_the_tester_does(tmp_path: Path) -> None:
-    export = read_bars(_export(tmp_path, HEADER, UP, DOWN))
-    replay = Replay({"EURUSD": export}, speed=60.0, start_fraction=0.0)
-    assert replay.first_quotes() == [(EURUSD, 1.1, 1.1001)]
-
-    ticks = [tick for quotes in replay.advance(1.75) for tick in quotes]
-
-    assert [bid for _, bid, _ in ticks] == [1.0, 1.3, 1.2, 1.2, 1.4, 1.0, 1.1]
-    assert [round((ask - bid) / 0.00001) for _, bid, ask in ticks] == [10] * 3 + [20] * 4
-
-
-def test_it_begins_again_where_it_ended(tmp_path: Path) -> None:
-    export = read_bars(_export(tmp_path, HEADER, UP, DOWN.replace("\t1.1\t9", "\t1.2\t9")))
-    replay = Replay({"EURUSD": export}, speed=60.0, start_fraction=0.0)
-    bids = [tick[1] for quotes in replay.advance(1.75 + 2.0) for tick in quotes]
-    factor = 1.2 / 1.1
-    assert bids[6] == 1.2
-    assert bids[7] == pytest.approx(1.2)
-    assert bids[8] == pytest.approx(1.0 * factor, abs=1e-5)
-
-    later = [tick[1] for quotes in replay.advance(2.0) for tick in quotes]
-    assert later[-1] == pytest.approx(1.2 * factor * factor, abs=1e-5)
-
-
-def test_it_goes_on_from_a_saved_place(tmp_path: Path) -> None:
-    export = read_bars(_export(tmp_path, HEADER, UP, DOWN))
-    first, second = (Replay({"EURUSD": export}, speed=60.0) for _ in range(2))
-    first.advance(0.8)
-    second.resume(first.state(), [])
-    assert first.advance(3.0) == second.advance(3.0)
-
-
-def test_it_starts_a_replay_from_the_prices_of_the_books(tmp_path: Path) -> None:
-    export = read_bars(_export(tmp_path, HEADER, UP, DOWN))
-    replay = Replay({"EURUSD": export}, speed=60.0, start_fraction=0.0)
-    replay.resume(None, [[2.2, 2.2001]])
-    assert replay.advance(0.25)[0][0][1] == pytest.approx(2.0)
-
-
-def test_it_skips_what_came_up_in_a_long_pause(tmp_path: Path) -> None:
-    export = read_bars(_export(tmp_path, HEADER, UP, DOWN))
-    replay = Replay({"EURUSD": export}, speed=60.0, start_fraction=0.0)
-    rounds = replay.advance(10_000.0)
-    assert len(rounds) <= 240
-    assert replay.advance(0.25)
-
-
-@pytest.mark.skipif(not REAL_BARS.is_dir(), reason="the real bar exports are not here")
-def test_it_replays_real_exports() -> None:
-    exports = read_folder(REAL_BARS)
-    assert {name: len(export.bars) for name, export in exports.items()} == {
-        "EURUSD": 14385, "GBPUSD": 14386, "USDCAD": 14381
-    }  # fmt: skip
-    desk = Desk(feed=True, exports=exports, speed=60.0)
-    login = desk.open_account()
-    before = desk.server.call("symbol_tick", login, "EURUSD")
-    desk.clock.now += 10.0
-    desk.server.step()
-    after = desk.server.call("symbol_tick", login, "EURUSD")
-    assert before[1] != after[1]
-    assert after[1] == pytest.approx(1.15, rel=0.02)
-    bars = desk.server.call("rates", login, "EURUSD", mt5.TIMEFRAME_M1, None, None, 1, 2_000)
-    assert len(bars) == 2_000
-    assert (np.diff(bars["time"]) == 60).all()
+def _start() -> list[Sequence[float]]:
+    return [[contract.start_bid, contract.start_bid] for contract in CONTRACTS]
 
 
 def test_it_walks_the_same_way_for_the_same_seed() -> None:
-    walks = [RandomWalk([0, 3], seed) for seed in (5, 5, 6)]
-    paths = [[walk.advance(0.5) for _ in range(50)] for walk in walks]
+    paths = [_path(RandomWalk([0, 3], seed), 50, 0.5) for seed in (5, 5, 6)]
     assert paths[0] == paths[1] != paths[2]
-    for quotes in (round_ for path in paths for step in path for round_ in step):
-        for symbol, bid, ask in quotes:
-            spread = round((ask - bid) / CONTRACTS[symbol].point)
-            assert 0 <= spread - CONTRACTS[symbol].spread_points <= 2
+
+
+def test_it_walks_the_same_way_whoever_walks_beside_it() -> None:
+    alone = _path(RandomWalk([3], 5), 300)
+    in_company = _path(RandomWalk([0, 1, 3, 20], 5), 300)
+    assert [quotes[0] for quotes in alone] == [quotes[2] for quotes in in_company]
 
 
 def test_it_walks_with_the_volatility_of_the_symbol() -> None:
     walk = RandomWalk([EURUSD], 1, speed=60.0)
-    bids = np.array([walk.advance(1.0)[0][0][1] for _ in range(4_000)])
-    annual = np.std(np.diff(np.log(bids))) * np.sqrt(252 * 1440)
-    assert annual == pytest.approx(CONTRACTS[EURUSD].annual_volatility, rel=0.1)
+    bids = np.array([quotes[0].bid for quotes in _path(walk, 20_000)])
+    minutes_a_year = 52.18 * (5 * 1436 + (7 * 1440 - 5 * 1436) * 0.25)
+    annual = np.std(np.diff(np.log(bids))) * np.sqrt(minutes_a_year)
+    assert annual == pytest.approx(CONTRACTS[EURUSD].annual_volatility, rel=0.15)
 
 
-def test_it_keeps_a_cross_at_the_ratio_of_its_legs() -> None:
+def test_it_quotes_on_ticks_with_a_spread() -> None:
+    walk = RandomWalk(range(len(CONTRACTS)), 1, speed=60.0, parameters=QUIET)
+    for quotes in _path(walk, 200):
+        for quote in quotes:
+            contract = CONTRACTS[quote.symbol]
+            for price in (quote.bid, quote.ask):
+                ticks = price / contract.tick_size
+                assert ticks == pytest.approx(round(ticks), abs=1e-6)
+                assert price == round(price, contract.digits)
+            extra = (quote.ask - quote.bid) / contract.point - contract.spread_points
+            assert -1e-6 <= extra <= max(2.0, contract.tick_size / contract.point) + 1e-6
+
+
+def test_it_goes_on_from_a_saved_state_as_if_nothing_had_been() -> None:
+    first, second = (RandomWalk([0, 16, 20], 5, speed=60.0) for _ in range(2))
+    quotes = _start()
+    for _ in range(400):
+        for quote in first.advance(1.0, _open)[0].quotes:
+            quotes[quote.symbol] = [quote.bid, quote.ask]
+    first.advance(30.0, _closed)
+    second.resume(first.state(), quotes)
+    assert _path(first, 300) == _path(second, 300)
+
+
+@pytest.mark.parametrize("state", [None, [["1", "2"], None], [0, [0.1], [], []]])
+def test_it_starts_at_the_prices_of_the_books_from_any_other_state(state: object) -> None:
+    walk = RandomWalk([0, 3], 5)
+    quotes = _start()
+    quotes[0] = [2.5, 2.5001]
+    walk.resume(state, quotes)
+    assert walk.advance(0.1, _open)[0].quotes[0].bid == pytest.approx(2.5, rel=1e-3)
+
+
+def test_it_is_silent_while_closed_and_opens_with_a_gap() -> None:
+    gaps, moves = [], []
+    for seed in range(40):
+        walk, other = (RandomWalk([EURUSD], seed, parameters=QUIET) for _ in range(2))
+        (before,) = walk.advance(1.0, _open)
+        assert walk.advance(2.0 * DAY, _closed) == []
+        (after,) = walk.advance(1.0, _open)
+        gaps.append(np.log(after.quotes[0].bid / before.quotes[0].bid))
+        moves.append(np.log(_path(other, 2)[1][0].bid / before.quotes[0].bid))
+    two_days = CONTRACTS[EURUSD].annual_volatility / np.sqrt(52.18 * 5.5) * np.sqrt(2 * 0.25)
+    # A good part of two days' quarter: prices are pulled home a little over that time.
+    assert 0.5 * two_days < np.std(gaps) < 1.2 * two_days
+    assert np.std(moves) < np.std(gaps) / 50
+
+
+def test_it_passes_a_long_pause_in_few_rounds() -> None:
     market = Market(1, speed=60.0)
-    quotes = [[contract.start_bid, contract.start_bid] for contract in CONTRACTS]
+    rounds = market.advance(30.0 * DAY, _start(), _open)
+    assert len(rounds) <= 240
+    assert [round_.at for round_ in rounds] == sorted({round_.at for round_ in rounds})
+    for quote in rounds[-1].quotes:
+        assert 0.2 < quote.bid / CONTRACTS[quote.symbol].start_bid < 5.0
+
+
+def test_it_has_news_that_jump_and_widen_the_spread_for_a_while() -> None:
+    often = WalkParameters(news_per_day=24.0)
+    walk = RandomWalk([EURUSD], 3, speed=60.0, parameters=often)
+    spreads = [round((q.ask - q.bid) * 1e5) for (q,) in _path(walk, 3_000)]
+    usual = CONTRACTS[EURUSD].spread_points
+    events = [n for n in range(1, 3_000) if spreads[n] >= usual * 5.5 > spreads[n - 1]]
+    assert 25 <= len(events) <= 75  # 50 hours with an event each
+    lonely = [n for n in events if not any(n < other < n + 45 for other in events) and n < 2_900]
+    for event in lonely:
+        fading = spreads[event : event + 40]
+        assert fading[5] < fading[0]  # a half-life later
+        assert fading[-1] <= usual + 2
+    assert lonely
+
+
+def test_it_widens_the_spread_around_the_rollover() -> None:
+    def spread(wall_seconds: int) -> int:
+        walk = RandomWalk([EURUSD], 1, parameters=QUIET)
+        (round_,) = walk.advance(1.0, lambda _share: _at(wall_seconds))
+        return round((round_.quotes[0].ask - round_.quotes[0].bid) * 1e5)
+
+    midnight, usual = NOON - 12 * 3600, CONTRACTS[EURUSD].spread_points
+    assert spread(midnight - 600) <= usual + 2
+    assert spread(midnight - 599) >= usual * 4
+    assert spread(midnight) >= usual * 4
+    assert spread(midnight + 599) >= usual * 4
+    assert spread(midnight + 600) <= usual + 2
+
+
+def test_it_trades_on_exchanges_and_nowhere_else() -> None:
+    walk = RandomWalk(range(len(CONTRACTS)), 1, speed=60.0)
+    trades: dict[str, list[Quote]] = {}
+    for quotes in _path(walk, 300):
+        for quote in quotes:
+            if quote.volume:
+                trades.setdefault(CONTRACTS[quote.symbol].name, []).append(quote)
+    assert set(trades) == {"MSFT", "NQH30"}
+    assert 120 < len(trades["MSFT"]) < 240
+    for quote in trades["MSFT"]:
+        assert quote.last == (quote.ask if quote.side == 32 else quote.bid)
+        assert quote.volume >= 1
+
+
+@pytest.mark.parametrize("cross", ["EURGBP", "AUDNZD", "EURJPY", "GBPJPY", "EURCHF"])
+def test_it_keeps_a_cross_with_its_legs(cross: str) -> None:
+    market = Market(1, speed=60.0)
+    quotes = _start()
     for _ in range(200):
-        for tick in market.advance(1.0, quotes)[0]:
-            quotes[tick[0]] = [tick[1], tick[2]]
+        for quote in market.advance(1.0, quotes, _open)[0].quotes:
+            quotes[quote.symbol] = [quote.bid, quote.ask]
     mids = {contract.name: sum(quotes[index]) / 2 for index, contract in enumerate(CONTRACTS)}
-    assert mids["EURGBP"] == pytest.approx(mids["EURUSD"] / mids["GBPUSD"], abs=2e-5)
+    base, other = cross[:3], cross[3:]
+    expected = _dollars(mids, base) / _dollars(mids, other)
+    assert mids[cross] == pytest.approx(expected, abs=CONTRACTS[CONTRACT_INDEX[cross]].point * 2)
+
+
+def _dollars(mids: dict[str, float], currency: str) -> float:
+    direct = mids.get(f"{currency}USD")
+    return direct if direct is not None else 1.0 / mids[f"USD{currency}"]
+
+
+def test_it_gives_symbols_that_share_a_price_the_same_quotes() -> None:
+    market = Market(1, speed=60.0)
+    quotes = {quote.symbol: quote for quote in market.advance(1.0, _start(), _open)[0].quotes}
+    assert quotes[GOLD][1:3] == quotes[XAUUSD][1:3]
+
+    desk = Desk()
+    login = desk.open_account()
+    desk.server.set_prices("GOLD", 4_000.0, 4_000.5)
+    assert desk.server.call("symbol_tick", login, "XAUUSD")[1:3] == (4_000.0, 4_000.5)
 
 
 def test_it_leaves_a_price_alone_that_was_set_by_hand() -> None:
@@ -179,6 +202,23 @@ def test_it_leaves_a_price_alone_that_was_set_by_hand() -> None:
     assert released[1] == pytest.approx(1.5, rel=0.01)
 
 
+def test_it_remembers_over_a_restart_what_was_set_by_hand(tmp_path: Path) -> None:
+    desk = Desk(feed=True, home=tmp_path)
+    desk.open_account()
+    desk.server.set_prices("EURUSD", 1.5, 1.5001)
+    desk.server.set_market_open("GBPUSD", False)
+    desk.server.set_quotes("USDCHF", False)
+    desk.server.close()
+
+    again = Desk(feed=True, home=tmp_path)
+    again.clock.now += 5
+    again.server.step()
+    assert again.server.call("symbol_tick", 1001, "EURUSD")[1] == 1.5
+    assert again.buy(1001, 0.01, "EURUSD")
+    assert again.market(1001, 0, 0.01, "GBPUSD")[0] == 10018
+    assert again.market(1001, 0, 0.01, "USDCHF")[0] == 10021
+
+
 @pytest.mark.parametrize(("bid", "ask"), [(0.0, 1.0), (1.1, 1.0), (-1.0, 1.0)])
 def test_it_takes_no_nonsense_for_a_price(bid: float, ask: float) -> None:
     with pytest.raises(ValueError, match="no quote"):
@@ -191,67 +231,3 @@ def test_it_writes_times_in_the_brokers_zone() -> None:
     desk.server.set_prices("EURUSD", 1.1, 1.1)
     assert desk.server.call("symbol_tick", login, "EURUSD")[0] == desk.clock.now + 2 * 3600
     assert desk.server.server_time() == desk.clock.now + 2 * 3600
-
-
-def test_it_builds_bars_from_its_ticks() -> None:
-    history = SymbolHistory(0.00001)
-    for second, bid in [(0, 1.10), (20, 1.12), (59, 1.09), (60, 1.11), (3_600, 1.2)]:
-        history.tick((1_795_003_200 + second) * 1000, bid, bid + 0.0002)
-
-    minutes = history.bars(mt5.TIMEFRAME_M1)
-    hours = history.bars(mt5.TIMEFRAME_H1)
-
-    assert minutes is not None
-    assert hours is not None
-    assert minutes["close"].tolist() == [1.09, 1.11, 1.2]
-    assert minutes[0].tolist() == (1_795_003_200, 1.10, 1.12, 1.09, 1.09, 3, 20, 0)
-    assert hours["time"].tolist() == [1_795_003_200, 1_795_006_800]
-    assert hours[0].tolist() == (1_795_003_200, 1.10, 1.12, 1.09, 1.11, 4, 20, 0)
-    assert history.bars(7) is None
-    assert all(
-        len(bars) >= 1
-        for frame in (5, 15, 30, mt5.TIMEFRAME_H4, mt5.TIMEFRAME_D1, mt5.TIMEFRAME_W1,
-                      mt5.TIMEFRAME_MN1)
-        if (bars := history.bars(frame)) is not None
-    )  # fmt: skip
-
-
-def test_it_begins_weeks_on_sunday_and_months_on_the_first() -> None:
-    history = SymbolHistory(0.00001)
-    for day in (18, 21, 22, 31):  # 18 November 2026 is a Wednesday
-        history.tick((1_795_003_200 + (day - 18) * 86_400) * 1000, 1.1, 1.1)
-    weeks, months = history.bars(mt5.TIMEFRAME_W1), history.bars(mt5.TIMEFRAME_MN1)
-    assert weeks is not None
-    assert months is not None
-    assert weeks["time"].astype("datetime64[s]").astype(str).tolist() == [
-        "2026-11-15T00:00:00", "2026-11-22T00:00:00", "2026-11-29T00:00:00"
-    ]  # fmt: skip
-    assert months["time"].astype("datetime64[s]").astype(str).tolist() == [
-        "2026-11-01T00:00:00", "2026-12-01T00:00:00"
-    ]  # fmt: skip
-
-
-def test_it_answers_rates_and_ticks_as_asked() -> None:
-    desk = Desk(feed=True, speed=60.0)
-    login = desk.open_account()
-    for _ in range(300):
-        desk.clock.now += 1.0
-        desk.server.step()
-
-    def rates(*which: int | None) -> list[int]:
-        answer = desk.server.call("rates", login, "EURUSD", mt5.TIMEFRAME_M1, *which)
-        return list(answer["time"].tolist())
-
-    everything = rates(None, None, 0, 100_000)
-    assert len(everything) > 4_000
-    assert everything == sorted(set(everything))
-    assert rates(None, None, 0, 3) == everything[-3:]
-    assert rates(None, None, 2, 3) == everything[-5:-2]
-    assert rates(everything[5], everything[9], None, None) == everything[5:10]
-    assert rates(everything[9] + 30, None, None, 2) == everything[8:10]
-    assert desk.server.call("rates", login, "XAUUSD", 1, None, None, 0, 5) is None
-
-    ticks = desk.server.call("ticks", login, "EURUSD", 0, None, 5, mt5.COPY_TICKS_ALL)
-    assert len(ticks) == 5
-    assert ticks["time_msc"].tolist() == sorted(ticks["time_msc"].tolist())
-    assert len(desk.server.call("ticks", login, "EURUSD", 0, 2**31, None, 2)) == 0

@@ -8,15 +8,16 @@ import numpy as np
 
 from accounts.core.zones import to_broker_epoch
 
+from . import constants as mt5
 from .books import PRICES, Books, Record
 from .catalogue import CONTRACTS
 from .due import DueOrders
-from .feeds import Round
+from .feeds import Moment, Quote
 from .history import PriceHistory
 from .journal import Journal
 from .ledger import Ledger
 from .liquidation import Liquidation
-from .market import Market
+from .market import Market, sharing
 from .matching import OrderDesk
 from .opening import Opening
 from .swaps import Rollover
@@ -24,7 +25,7 @@ from .triggers import Triggers
 from .upgrades import packed, unpacked, upgraded
 from .valuation import Valuation
 
-CLOSED_BAR = "B"
+CLOSED_BAR, OPENING = "B", "M"
 _SECONDS_BETWEEN_PRICE_RECORDS = 1.0
 ROTATE_AT_BYTES = 32 * 1024 * 1024
 
@@ -93,10 +94,14 @@ class Engine:
             self.touch()
             self._due_orders.run_due(self.now_msc())
         if seconds > 0 and self._market is not None:
-            rounds = self._market.advance(seconds, self.books.quotes)
-            for number, quotes in enumerate(rounds, start=1):
-                at = self._stepped_at + seconds * number / len(rounds)
-                self._moment = max(self._moment, at)
+            began = self._stepped_at
+
+            def moment_at(share: float) -> Moment:
+                wall_seconds = self._broker_msc(began + seconds * share) // 1000
+                return Moment(wall_seconds, self.opening.quoted(wall_seconds))
+
+            for share, quotes in self._market.advance(seconds, self.books.quotes, moment_at):
+                self._moment = max(self._moment, began + seconds * share)
                 self._take(quotes)
         self._stepped_at = now
         self.touch()
@@ -107,14 +112,21 @@ class Engine:
         return self.commit()
 
     def quote(self, symbol: int, bid: float, ask: float) -> None:
-        """Set a price by hand and keep the feed off this symbol until `release`."""
+        """Set a price by hand and keep the feed off this symbol until `release`.
+
+        Symbols that share one price get it together. On an exchange it is a trade at the bid.
+        """
         self.touch()
-        self.pinned.add(symbol)
-        self._take([(symbol, bid, ask)], by_hand=True)
+        symbols = sharing(symbol)
+        if not self.pinned.issuperset(symbols):
+            self.pinned.update(symbols)
+            self.record_opening()
+        self._take([_by_hand(each, bid, ask) for each in symbols], by_hand=True)
         self.record_prices()
 
     def release(self, symbol: int) -> None:
-        self.pinned.discard(symbol)
+        self.pinned.difference_update(sharing(symbol))
+        self.record_opening()
         if self._market is not None:
             self._market.resume(self._market.state(), self.books.quotes)
 
@@ -122,6 +134,10 @@ class Engine:
         state = self._market.state() if self._market else None
         self.books.write(PRICES, self.books.quotes, state)
         self._prices_recorded_at = self.clock()
+
+    def record_opening(self) -> None:
+        """Let the journal know what was opened, closed or priced by hand."""
+        self.books.written.append((OPENING, self._by_hand_state()))
 
     def commit(self) -> int:
         """Hand what was written to the journal; return the number to wait for with `durable`.
@@ -157,15 +173,20 @@ class Engine:
             self._journal.rotate(self._snapshot())
             self._journal.close()
 
-    def _take(self, quotes: Round, *, by_hand: bool = False) -> None:
-        time_msc = self.now_msc()
-        for symbol, bid, ask in quotes:
+    def _take(self, quotes: Iterable[Quote], *, by_hand: bool = False) -> None:
+        now_msc = self.now_msc()
+        for symbol, bid, ask, last, volume, side in quotes:
             if symbol in self.pinned and not by_hand:
                 continue
+            known = self.books.quotes[symbol]
+            if not (by_hand or volume) and known[0] == bid and known[1] == ask:
+                continue  # nothing changed: no tick
             self.books.quotes[symbol] = [bid, ask]
             self.valuation.quote(symbol, bid, ask)
+            # In autumn's repeated hour the times of ticks stand still: they never run backwards.
+            time_msc = max(now_msc, int(self.tick_msc[symbol]))
             self.tick_msc[symbol] = time_msc
-            closed = self.history.symbols[symbol].tick(time_msc, bid, ask)
+            closed = self.history.symbols[symbol].tick(time_msc, bid, ask, last, volume, side)
             if closed is not None:
                 self.books.written.append((CLOSED_BAR, symbol, closed))
         self.valuation.convert()
@@ -178,16 +199,29 @@ class Engine:
             if self._recovered:
                 self._market.resume(self._market_state, self.books.quotes)
             else:
-                for symbol, bid, ask in self._market.first_quotes():
-                    self.books.quotes[symbol] = [bid, ask]
-            if self.history.is_empty():
-                self._market.seed_history(self.history, self.books.quotes, self.now_msc() // 1000)
-        for symbol, (bid, ask) in enumerate(self.books.quotes):
+                for quote in self._market.first_quotes():
+                    self.books.quotes[quote.symbol] = [quote.bid, quote.ask]
+            self._market.seed_history(self.history, self.books.quotes, self.now_msc() // 1000)
+        for symbol, contract in enumerate(CONTRACTS):
+            bid, ask = (round(price, contract.digits) for price in self.books.quotes[symbol])
+            self.books.quotes[symbol] = [bid, ask]
             self.valuation.quote(symbol, bid, ask)
-            self.tick_msc[symbol] = self.now_msc()
+            self._start_ticks(symbol, bid, ask)
         self.valuation.convert()
         self.valuation.settle_all()
         self._triggers.mark_orders()
+
+    def _start_ticks(self, symbol: int, bid: float, ask: float) -> None:
+        """Let a symbol's first tick be of now, or of the last bar when it is not in session."""
+        history, now_msc = self.history.symbols[symbol], self.now_msc()
+        known_msc = history.known_until * 1000
+        if self._market is None or not known_msc:
+            self.tick_msc[symbol] = now_msc
+        elif self.opening.is_open(symbol):
+            self.tick_msc[symbol] = max(now_msc, known_msc)
+            history.resume(int(self.tick_msc[symbol]), bid, ask)
+        else:
+            self.tick_msc[symbol] = min(now_msc, known_msc - 1)
 
     def _recover(self) -> bool:
         """Read the journal back; return whether there was anything in it."""
@@ -208,15 +242,34 @@ class Engine:
             if record[0] == CLOSED_BAR:
                 self.history.symbols[record[1]].restore(record[2])
                 continue
+            if record[0] == OPENING:
+                self._resume_by_hand(record[1])
+                continue
             self.books.apply(record)
             if record[0] == PRICES:
                 self._market_state = record[2]
 
     def _snapshot(self) -> bytes:
         state = self._market.state() if self._market else self._market_state
-        return packed(self.books.dump(), self.history.dump(), state)
+        opening = self._by_hand_state()
+        return packed(self.books.dump(), self.history.dump(), state, opening)
 
     def _load(self, image: Mapping[str, Any]) -> None:
         self.books.load(image["books"])
         self.history.load(image["history"])
         self._market_state = image["market"]
+        if image.get("opening") is not None:
+            self._resume_by_hand(image["opening"])
+
+    def _by_hand_state(self) -> Any:
+        return [self.opening.state(), sorted(self.pinned)]
+
+    def _resume_by_hand(self, state: Any) -> None:
+        self.opening.resume(state[0])
+        self.pinned = set(state[1])
+
+
+def _by_hand(symbol: int, bid: float, ask: float) -> Quote:
+    if CONTRACTS[symbol].chart_mode == mt5.SYMBOL_CHART_MODE_LAST:
+        return Quote(symbol, bid, ask, bid, 1, mt5.TICK_FLAG_SELL)
+    return Quote(symbol, bid, ask)

@@ -1,4 +1,4 @@
-"""Bar exports of MetaTrader 5: a tab-separated file of one-minute bars."""
+"""Exports of MetaTrader 5: tab-separated files of one-minute bars or of ticks."""
 
 import math
 import re
@@ -8,6 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+
+from . import constants as mt5
+from .catalogue import CONTRACT_INDEX, CONTRACTS
+from .timeframes import RATES_DTYPE, Bars, bar_times
 
 BAR_DTYPE = np.dtype(
     [
@@ -20,13 +24,28 @@ BAR_DTYPE = np.dtype(
         ("spread", "<i4"),  # points
     ]
 )
-HEADER = ("<DATE>", "<TIME>", "<OPEN>", "<HIGH>", "<LOW>", "<CLOSE>", "<TICKVOL>", "<VOL>",
+TICK_DTYPE = np.dtype(
+    [
+        ("time_msc", "<i8"),  # the broker's wall clock written as a UTC epoch
+        ("bid", "<f8"),
+        ("ask", "<f8"),
+        ("last", "<f8"),  # 0 when there was no trade yet
+        ("volume", "<i8"),  # lots of the trade that this tick is of, else 0
+        ("side", "<i4"),  # TICK_FLAG_BUY, TICK_FLAG_SELL or 0
+    ]
+)
+BAR_HEADER = ("<DATE>", "<TIME>", "<OPEN>", "<HIGH>", "<LOW>", "<CLOSE>", "<TICKVOL>", "<VOL>",
           "<SPREAD>")  # fmt: skip
-_FILE_NAME = re.compile(r"(?P<symbol>[A-Za-z]{6})[^_]*_M1(_\d+_\d+)?\.csv", re.IGNORECASE)
+TICK_HEADER = ("<DATE>", "<TIME>", "<BID>", "<ASK>", "<LAST>", "<VOLUME>", "<FLAGS>")
+_FILE_NAME = re.compile(
+    r"(?P<symbol>[^_]+(_[A-Za-z]+)??)(?P<minutes>_M1)?(?P<span>_\d+_\d+)?\.csv", re.IGNORECASE
+)
+_TICK_TIME = re.compile(r"(\d\d):(\d\d):(\d\d)(?:\.(\d{3}))?")
+_SIDES = mt5.TICK_FLAG_BUY | mt5.TICK_FLAG_SELL
 
 
 class ExportError(Exception):
-    """A file that is not a bar export: which file, which line (0: none), what is wrong with it."""
+    """A file that is not an export: which file, which line (0: none), what is wrong with it."""
 
     def __init__(self, path: Path, line: int, reason: str) -> None:
         place = f"{path.name}, line {line}" if line else path.name
@@ -43,43 +62,85 @@ class BarExport:
     symbol: str
     bars: npt.NDArray[np.void]
 
+    def minute_bars(self) -> Bars:
+        """Return the bars as RATES_DTYPE."""
+        rates = np.zeros(len(self.bars), dtype=RATES_DTYPE)
+        for name in BAR_DTYPE.names or ():
+            rates[name] = self.bars[name]
+        return rates
 
-def read_bars(path: Path) -> BarExport:
-    """Read a bar export; its symbol is taken from the name, as the terminal writes it.
+
+@dataclass(frozen=True, slots=True)
+class TickExport:
+    """The ticks of one symbol, oldest first, every side filled in (TICK_DTYPE)."""
+
+    symbol: str
+    point: float
+    ticks: npt.NDArray[np.void]
+
+    def minute_bars(self) -> Bars:
+        """Return the one-minute bars of the bids as RATES_DTYPE."""
+        ticks = self.ticks
+        keys = bar_times(ticks["time_msc"] // 1000, mt5.TIMEFRAME_M1)
+        starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
+        rates = np.zeros(len(starts), dtype=RATES_DTYPE)
+        rates["time"], rates["open"] = keys[starts], ticks["bid"][starts]
+        rates["close"] = ticks["bid"][np.append(starts[1:], len(ticks)) - 1]
+        rates["high"] = np.maximum.reduceat(ticks["bid"], starts)
+        rates["low"] = np.minimum.reduceat(ticks["bid"], starts)
+        rates["tick_volume"] = np.diff(np.append(starts, len(ticks)))
+        least = np.minimum.reduceat(ticks["ask"] - ticks["bid"], starts)
+        rates["spread"] = np.rint(least / self.point)
+        return rates
+
+
+Export = BarExport | TickExport
+
+
+def read_export(path: Path) -> Export:
+    """Read an export of bars or ticks; its name tells which, as the terminal writes it.
 
     Raises ExportError for anything that is not such a file.
     """
     named = _FILE_NAME.fullmatch(path.name)
-    if named is None:
+    if named is None or not (named["minutes"] or named["span"]):
         raise ExportError(
-            path, 1, "the name should be like EURUSD_M1_202511030000_202511142359.csv"
-        )
+            path, 1, "the name should be like EURUSD_M1_202511030000_202511142359.csv (bars) "
+            "or EURUSD_202511030000_202511142359.csv (ticks)"
+        )  # fmt: skip
+    symbol = contract_name(named["symbol"])
     lines = _text(path).splitlines()
-    if not lines or tuple(lines[0].split("\t")) != HEADER:
-        raise ExportError(path, 1, f"the first line should be {' '.join(HEADER)}, tab-separated")
-    rows = []
-    previous = 0
-    for number, line in enumerate(lines[1:], start=2):
-        if not line.strip():
-            continue
-        bar = _bar(path, number, line)
-        if bar[0] <= previous:
-            raise ExportError(path, number, "this bar is not later than the one before it")
-        previous = bar[0]
-        rows.append(bar)
-    if not rows:
-        raise ExportError(path, len(lines), "there is no bar in the file")
-    return BarExport(named["symbol"].upper(), np.array(rows, dtype=BAR_DTYPE))
+    if named["minutes"]:
+        return BarExport(symbol, _bars(path, lines))
+    ticks = _ticks(path, lines)
+    digits = max(len(cell.partition(".")[2]) for cell in lines[1].split("\t")[2:4])
+    contract = CONTRACTS[CONTRACT_INDEX[symbol]] if symbol in CONTRACT_INDEX else None
+    return TickExport(symbol, contract.point if contract else 10.0**-digits, ticks)
 
 
-def read_folder(folder: Path) -> dict[str, BarExport]:
+def contract_name(listed: str) -> str:
+    """Return the contract that a file's symbol belongs to: EURUSD for EURUSD.r or EURUSDm.
+
+    A suffix doesn't begin with a capital or a digit. An unknown name stays as it is.
+    """
+    exact = listed.upper()
+    if exact in CONTRACT_INDEX:
+        return exact
+    for name in sorted(CONTRACT_INDEX, key=len, reverse=True):
+        rest = listed[len(name) :]
+        if listed.startswith(name) and not (rest[0].isupper() or rest[0].isdigit()):
+            return name
+    return listed
+
+
+def read_folder(folder: Path) -> dict[str, Export]:
     """Read every ``*.csv`` of a folder; raises ExportError also when there is none."""
     paths = sorted(folder.glob("*.csv")) if folder.is_dir() else []
     if not paths:
         raise ExportError(folder, 0, "there is no folder with bar exports (*.csv) here")
-    exports: dict[str, BarExport] = {}
+    exports: dict[str, Export] = {}
     for path in paths:
-        export = read_bars(path)
+        export = read_export(path)
         if export.symbol in exports:
             raise ExportError(path, 1, f"there is another file for {export.symbol} beside it")
         exports[export.symbol] = export
@@ -98,10 +159,32 @@ def _text(path: Path) -> str:
         raise ExportError(path, 1, "this is not a text file") from error
 
 
+def _bars(path: Path, lines: list[str]) -> npt.NDArray[np.void]:
+    _check_header(path, lines, BAR_HEADER)
+    rows = []
+    previous = 0
+    for number, line in enumerate(lines[1:], start=2):
+        if not line.strip():
+            continue
+        bar = _bar(path, number, line)
+        if bar[0] <= previous:
+            raise ExportError(path, number, "this bar is not later than the one before it")
+        previous = bar[0]
+        rows.append(bar)
+    if not rows:
+        raise ExportError(path, len(lines), "there is no bar in the file")
+    return np.array(rows, dtype=BAR_DTYPE)
+
+
+def _check_header(path: Path, lines: list[str], header: tuple[str, ...]) -> None:
+    if not lines or tuple(lines[0].split("\t")) != header:
+        raise ExportError(path, 1, f"the first line should be {' '.join(header)}, tab-separated")
+
+
 def _bar(path: Path, number: int, line: str) -> tuple[int, float, float, float, float, int, int]:
     cells = line.split("\t")
-    if len(cells) != len(HEADER):
-        raise ExportError(path, number, f"{len(HEADER)} columns expected, found {len(cells)}")
+    if len(cells) != len(BAR_HEADER):
+        raise ExportError(path, number, f"{len(BAR_HEADER)} columns expected, found {len(cells)}")
     try:
         moment = datetime.strptime(f"{cells[0]} {cells[1]} +0000", "%Y.%m.%d %H:%M:%S %z")
         opened, high, low, close = (float(cell) for cell in cells[2:6])
@@ -112,3 +195,55 @@ def _bar(path: Path, number: int, line: str) -> tuple[int, float, float, float, 
     if not 0 < low <= body_low <= body_high <= high < math.inf or spread < 0:
         raise ExportError(path, number, "low ≤ open, close ≤ high does not hold")
     return int(moment.timestamp()), opened, high, low, close, tick_volume, spread
+
+
+def _ticks(path: Path, lines: list[str]) -> npt.NDArray[np.void]:
+    _check_header(path, lines, TICK_HEADER)
+    rows = []
+    days: dict[str, int] = {}
+    time_msc, bid, ask, last = 0, 0.0, 0.0, 0.0
+    for number, line in enumerate(lines[1:], start=2):
+        if not line.strip():
+            continue
+        cells = line.split("\t")
+        if len(cells) != len(TICK_HEADER):
+            raise ExportError(
+                path, number, f"{len(TICK_HEADER)} columns expected, found {len(cells)}"
+            )
+        previous = time_msc
+        try:
+            time_msc = _tick_msc(cells[0], cells[1], days)
+            # A side that did not change is empty.
+            bid, ask, last = (
+                float(cell) if cell else known
+                for cell, known in zip(cells[2:5], (bid, ask, last), strict=True)
+            )
+            volume, flags = round(float(cells[5] or 0)), int(cells[6] or 0)
+        except ValueError as error:
+            raise ExportError(path, number, f"a date or number cannot be read ({error})") from error
+        if time_msc < previous:
+            raise ExportError(path, number, "this tick is earlier than the one before it")
+        if not (0 <= bid < math.inf and 0 <= ask < math.inf and 0 <= last < math.inf):
+            raise ExportError(path, number, "a price is negative or no number")
+        if bid and ask and bid > ask:
+            raise ExportError(path, number, "bid ≤ ask does not hold")
+        if bid and ask:
+            traded = max(1, volume) if flags & mt5.TICK_FLAG_LAST and last else 0
+            rows.append((time_msc, bid, ask, last, traded, flags & _SIDES))
+    if not rows:
+        raise ExportError(path, len(lines), "there is no tick with a bid and an ask in the file")
+    return np.array(rows, dtype=TICK_DTYPE)
+
+
+def _tick_msc(day: str, time: str, days: dict[str, int]) -> int:
+    """Return a tick's time; ``days`` remembers the days that were read."""
+    if day not in days:
+        midnight = datetime.strptime(f"{day} +0000", "%Y.%m.%d %z")
+        days[day] = int(midnight.timestamp()) * 1000
+    parts = _TICK_TIME.fullmatch(time)
+    if parts is None:
+        raise ValueError(f"{time} is no time")
+    hours, minutes, seconds = int(parts[1]), int(parts[2]), int(parts[3])
+    if hours > 23 or minutes > 59 or seconds > 59:
+        raise ValueError(f"{time} is no time")
+    return days[day] + ((hours * 60 + minutes) * 60 + seconds) * 1000 + int(parts[4] or 0)

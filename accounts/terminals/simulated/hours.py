@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 DAY = 86_400
 WEEK = 7 * DAY
 HOUR = 3_600
@@ -41,6 +44,22 @@ class WeeklyHours:
             if moment < end:
                 return server_seconds + max(0, start - moment)
         return server_seconds - moment + WEEK + self.sessions[0][0]
+
+    @property
+    def open_seconds(self) -> int:
+        """How many seconds of a week are in session."""
+        return sum(end - start for start, end in self.sessions)
+
+    def touched(self, times: npt.NDArray[np.int64], seconds: int) -> npt.NDArray[np.bool_]:
+        """Tell for each period that begins at ``times`` whether any of it is in session.
+
+        A period lasts ``seconds`` and doesn't reach over Sunday 00:00.
+        """
+        moments = (times + _EPOCH_DAY_OF_WEEK * DAY) % WEEK
+        touched = np.zeros(len(times), dtype=np.bool_)
+        for start, end in self.sessions:
+            touched |= (moments < end) & (moments + seconds > start)
+        return touched
 
     def closes_at(self, server_seconds: int) -> int:
         """Return the end of the session that a moment lies in, or the moment itself when closed.

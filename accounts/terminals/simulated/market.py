@@ -1,12 +1,15 @@
-"""The market: all symbols' quotes from their feeds, and the crosses that follow from them."""
+"""The market: all symbols' quotes from their feeds, and those that follow from other quotes."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .catalogue import CONTRACT_INDEX, CONTRACTS
-from .exports import BarExport
-from .feeds import Quotes, RandomWalk, Replay, Round
-from .history import KEPT_BARS, PriceHistory
+from .exports import Export
+from .feeds import MomentAt, Quote, Quotes, Round, quote
+from .history import PriceHistory
+from .past import Past, derived_past, seeded_past
+from .replay import Replay
+from .walk import DEFAULTS, RandomWalk, WalkParameters
 
 # A cross that walked by itself would drift away from the pairs that it is made of.
 _RATIOS = {"EURGBP": ("EURUSD", "GBPUSD"), "AUDNZD": ("AUDUSD", "NZDUSD")}
@@ -15,59 +18,92 @@ _PRODUCTS = {
     "GBPJPY": ("GBPUSD", "USDJPY"),
     "EURCHF": ("EURUSD", "USDCHF"),
 }
+_WIDEST_CROSS = 20.0
+
+
+def sharing(symbol: int) -> list[int]:
+    """Return the symbols that have one price with a symbol, itself among them."""
+    contract = CONTRACTS[symbol]
+    source = contract.price_of or contract.name
+    return [index for index, other in enumerate(CONTRACTS)
+            if source in (other.name, other.price_of)]  # fmt: skip
 
 
 class Market:
-    """Replayed symbols, walking symbols and derived crosses, moving together.
+    """Replayed symbols, walking symbols, derived crosses and shared prices, moving together.
 
-    ``speed`` is market seconds per second. Symbols without an export walk.
+    ``speed`` is market seconds per second. Symbols without an export walk. Only symbols in session
+    get quotes.
     """
 
     def __init__(
-        self, seed: int, speed: float = 1.0, exports: Mapping[str, BarExport] | None = None
+        self,
+        seed: int,
+        speed: float = 1.0,
+        exports: Mapping[str, Export] | None = None,
+        parameters: WalkParameters = DEFAULTS,
     ) -> None:
+        self._seed = seed
         exports = {name: export for name, export in (exports or {}).items()
                    if name in CONTRACT_INDEX}  # fmt: skip
+        self._replay = Replay(exports, speed) if exports else None
+        replayed = set(self._replay.symbols if self._replay else ())
+        self._shared = {
+            symbol: CONTRACT_INDEX[contract.price_of]
+            for symbol, contract in enumerate(CONTRACTS)
+            if contract.price_of and symbol not in replayed
+        }
         self._crosses = {
-            CONTRACT_INDEX[cross]: tuple(CONTRACT_INDEX[leg] for leg in legs)
+            CONTRACT_INDEX[cross]: (CONTRACT_INDEX[legs[0]], CONTRACT_INDEX[legs[1]])
             for cross, legs in (_RATIOS | _PRODUCTS).items()
             if cross not in exports
         }
-        self._replay = Replay(exports, speed) if exports else None
-        replayed = self._replay.symbols if self._replay else []
-        self._walking = [
-            symbol
-            for symbol in range(len(CONTRACTS))
-            if symbol not in replayed and symbol not in self._crosses
-        ]
-        self._walk = RandomWalk(self._walking, seed, speed)
+        given = replayed | self._shared.keys() | self._crosses.keys()
+        walking = [symbol for symbol in range(len(CONTRACTS)) if symbol not in given]
+        self._walk = RandomWalk(walking, seed, speed, parameters)
 
-    def first_quotes(self) -> Round:
+    def first_quotes(self) -> list[Quote]:
         """Return where the prices of a new market begin, as far as the contracts don't say."""
         quotes = self._replay.first_quotes() if self._replay else []
-        latest = {symbol: [bid, ask] for symbol, bid, ask in quotes}
-        known = [latest.get(symbol, [contract.start_bid, contract.start_bid])
-                 for symbol, contract in enumerate(CONTRACTS)]  # fmt: skip
-        return quotes + self._derived(known, set(self._crosses))
+        known: list[Sequence[float]] = [
+            [contract.start_bid, contract.start_bid + contract.spread_points * contract.point]
+            for contract in CONTRACTS
+        ]
+        return self._completed(quotes, known, [True] * len(CONTRACTS), is_start=True)
 
-    def advance(self, seconds: float, quotes: Quotes) -> list[Round]:
-        """Let time pass from the given quotes; return the rounds of new quotes, oldest first."""
-        replayed = self._replay.advance(seconds) if self._replay else []
-        walked = self._walk.advance(seconds) if self._walking else []
-        rounds = replayed or [[]]
-        if walked:
-            rounds = [*rounds[:-1], rounds[-1] + walked[0]]
+    def advance(self, seconds: float, quotes: Quotes, moment_at: MomentAt) -> list[Round]:
+        """Let time pass from the given quotes; return the rounds of new quotes, oldest first.
+
+        ``moment_at`` tells the broker's clock and the open symbols for a share of that time.
+        """
+        rounds = self._walk.advance(seconds, moment_at)
+        if self._replay:
+            rounds = _merged(self._replay.advance(seconds, moment_at), rounds)
         latest: list[Sequence[float]] = list(quotes)
-        return [self._completed(ticks, latest) for ticks in rounds if ticks]
+        return [
+            Round(at, self._completed(fresh, latest, moment_at(at).quoted)) for at, fresh in rounds
+        ]
 
     def seed_history(self, history: PriceHistory, quotes: Quotes, end: int) -> None:
         """Give every symbol the bars of the time before ``end`` (the broker's clock)."""
-        for symbol, symbol_history in enumerate(history.symbols):
+        pasts: dict[int, Past] = {}
+        for symbol in (*self._walk.symbols, *(self._replay.symbols if self._replay else ())):
+            played = None
             if self._replay and symbol in self._replay.symbols:
-                bars = self._replay.history(symbol, end, KEPT_BARS)
-            else:
-                bars = self._walk.history(symbol, quotes[symbol][0], end, KEPT_BARS)
-            symbol_history.seed(bars)
+                played = self._replay.played(symbol)
+            pasts[symbol] = seeded_past(
+                CONTRACTS[symbol], self._seed, quotes[symbol][0], end, played
+            )
+        for symbol, source in self._shared.items():
+            pasts[symbol] = pasts[source]
+        for symbol, legs in self._crosses.items():
+            contract = CONTRACTS[symbol]
+            both = [pasts[leg] for leg in legs]
+            is_ratio = contract.name in _RATIOS
+            pasts[symbol] = derived_past(contract, self._seed, both, is_ratio=is_ratio)
+        for symbol, past in pasts.items():
+            if not len(history.symbols[symbol].closed):
+                history.symbols[symbol].seed(past)
 
     def state(self) -> Any:
         return [self._walk.state(), self._replay.state() if self._replay else None]
@@ -79,21 +115,56 @@ class Market:
         if self._replay:
             self._replay.resume(replay, quotes)
 
-    def _completed(self, ticks: Round, latest: list[Sequence[float]]) -> Round:
-        for symbol, bid, ask in ticks:
-            latest[symbol] = (bid, ask)
-        moved = {symbol for symbol, _, _ in ticks}
-        touched = {cross for cross, legs in self._crosses.items() if moved.intersection(legs)}
-        return ticks + self._derived(latest, touched)
+    def _completed(
+        self,
+        fresh: list[Quote],
+        latest: list[Sequence[float]],
+        quoted: Sequence[bool],
+        *,
+        is_start: bool = False,
+    ) -> list[Quote]:
+        """Return quotes with those that follow from them, and remember them all in ``latest``."""
+        moved = set()
+        for each in fresh:
+            moved.add(each.symbol)
+            latest[each.symbol] = (each.bid, each.ask)
+        derived = [
+            self._cross(cross, latest)
+            for cross, legs in self._crosses.items()
+            if quoted[cross] and (is_start or not moved.isdisjoint(legs))
+        ]
+        derived += [
+            Quote(symbol, *latest[source])
+            for symbol, source in self._shared.items()
+            if quoted[symbol] and (is_start or source in moved)
+        ]
+        for each in derived:
+            latest[each.symbol] = (each.bid, each.ask)
+        return fresh + derived
 
-    def _derived(self, latest: Quotes, crosses: set[int]) -> Round:
-        derived: Round = []
-        for cross in sorted(crosses):
-            first, second = (sum(latest[leg]) / 2 for leg in self._crosses[cross])
-            contract = CONTRACTS[cross]
-            middle = first / second if contract.name in _RATIOS else first * second
-            half = contract.spread_points * contract.point / 2
-            bid = round(middle - half, contract.digits)
-            ask = round(bid + contract.spread_points * contract.point, contract.digits)
-            derived.append((cross, bid, ask))
-        return derived
+    def _cross(self, cross: int, latest: Quotes) -> Quote:
+        contract = CONTRACTS[cross]
+        one, other = self._crosses[cross]
+        first, second = sum(latest[one]) / 2, sum(latest[other]) / 2
+        middle = first / second if contract.name in _RATIOS else first * second
+        # As wide as the wider of its legs is compared with what is usual.
+        wider = min(_WIDEST_CROSS, max(1.0, _widening(one, latest), _widening(other, latest)))
+        spread = contract.spread_points * contract.point * wider
+        return quote(cross, middle - spread / 2, spread)
+
+
+def _widening(symbol: int, latest: Quotes) -> float:
+    contract = CONTRACTS[symbol]
+    bid, ask = latest[symbol]
+    return (ask - bid) / (contract.spread_points * contract.point)
+
+
+def _merged(rounds: list[Round], others: list[Round]) -> list[Round]:
+    """Return rounds of different symbols in order of time; what comes at once is one round."""
+    merged: list[Round] = []
+    for each in sorted((*rounds, *others), key=lambda round_: round_.at):
+        if merged and merged[-1].at == each.at:
+            merged[-1].quotes.extend(each.quotes)
+        else:
+            merged.append(each)
+    return merged

@@ -16,7 +16,6 @@ from accounts.terminals.simulated.arguments import (
     text,
     unsigned_32,
 )
-from accounts.terminals.simulated.history import RATES_DTYPE, TICKS_DTYPE
 from accounts.terminals.simulated.link import LinkError
 from accounts.terminals.simulated.module_session import (
     CALL_FAILED,
@@ -25,6 +24,7 @@ from accounts.terminals.simulated.module_session import (
     Session,
     api,
 )
+from accounts.terminals.simulated.timeframes import RATES_DTYPE, TICKS_DTYPE
 from accounts.terminals.simulated.tuples import BookInfo, SymbolInfo, Tick
 
 TIMEFRAMES: Final = frozenset(

@@ -9,11 +9,11 @@ from . import constants as mt5
 from . import rows
 from .catalogue import CONTRACTS
 from .engine import Engine
-from .history import Bars, select_rates, select_ticks
 from .link import CODE_INVALID_PARAMS, LinkError
 from .rows import Row
 from .selection import in_group
 from .state import AccountState
+from .timeframes import Bars, select_rates, select_ticks
 from .trading_day import known_tick, trading_day
 
 _MARKET_TYPES = (mt5.ORDER_TYPE_BUY, mt5.ORDER_TYPE_SELL)

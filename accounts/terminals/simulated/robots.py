@@ -21,7 +21,7 @@ from .catalogue import CONTRACT_INDEX, CONTRACTS
 from .contracts import CURRENCY_INDEX
 from .conversion import pair_index
 from .engine import Engine
-from .history import MINUTE
+from .hours import MINUTE
 from .requests import floor_to_step
 from .strategies import STRATEGIES, Hands, Held, Strategy, Trend
 

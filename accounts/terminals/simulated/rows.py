@@ -9,10 +9,10 @@ from .catalogue import CONTRACTS
 from .contracts import CURRENCIES, CURRENCY_INDEX, Contract
 from .conversion import Conversion, pair_index
 from .depth import LEVELS, levels
-from .history import Bars
 from .naming import Naming
 from .state import AccountState
 from .tables import Table
+from .timeframes import Bars
 from .trading_day import TradingDay
 
 Row = tuple[Any, ...]

@@ -7,8 +7,9 @@ import numpy as np
 from . import constants as mt5
 from .contracts import Contract
 from .depth import levels
-from .history import Bars, SymbolHistory
+from .history import SymbolHistory
 from .hours import DAY
+from .timeframes import Bars
 
 Range = tuple[float, float]  # the highest and the lowest of the day
 _NO_RANGE: Range = (0.0, 0.0)

@@ -20,9 +20,10 @@ VERSION = 2
 _FIRST_SYMBOLS_LOT_UNITS = 100_000.0  # of all eight symbols of version 1
 
 
-def packed(books: bytes, history: Any, market: Any) -> bytes:
+def packed(books: bytes, history: Any, market: Any, opening: Any) -> bytes:
     """Return a snapshot of today's version."""
-    image = {"version": VERSION, "books": books, "history": history, "market": market}
+    image = {"version": VERSION, "books": books, "history": history, "market": market,
+             "opening": opening}  # fmt: skip
     return bytes(msgpack.packb(image))
 
 
