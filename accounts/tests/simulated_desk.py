@@ -48,6 +48,42 @@ class Desk:
         assert result[0] == mt5.TRADE_RETCODE_DONE, result
         return int(result[2])
 
+    def place(self, login: int, kind: int, lots: float, price: float, symbol: str = "EURUSD",
+              **more: Any) -> Any:  # fmt: skip
+        """Send a pending order; return the whole result."""
+        return self.send(login, **{
+            "action": mt5.TRADE_ACTION_PENDING, "symbol": symbol, "volume": lots, "type": kind,
+            "price": price, "type_filling": mt5.ORDER_FILLING_RETURN, **more,
+        })  # fmt: skip
+
+    def wait_for(self, login: int, kind: int, lots: float, price: float, symbol: str = "EURUSD",
+                 **more: Any) -> int:  # fmt: skip
+        """Place a pending order that must be taken; return its ticket."""
+        result = self.place(login, kind, lots, price, symbol, **more)
+        assert result[0] in (mt5.TRADE_RETCODE_DONE, mt5.TRADE_RETCODE_PLACED), result
+        return int(result[2])
+
+    def modify(self, login: int, ticket: int, price: float, **more: Any) -> Any:
+        return self.send(login, action=mt5.TRADE_ACTION_MODIFY, order=ticket, price=price, **more)
+
+    def remove(self, login: int, ticket: int) -> Any:
+        return self.send(login, action=mt5.TRADE_ACTION_REMOVE, order=ticket)
+
+    def close_by(self, login: int, ticket: int, by: int) -> Any:
+        return self.send(login, action=mt5.TRADE_ACTION_CLOSE_BY, position=ticket, position_by=by)
+
+    def pass_time(self, seconds: float) -> None:
+        self.clock.now += seconds
+        self.server.step()
+
+    def orders(self, login: int) -> list[dict[str, Any]]:
+        rows = self.server.call("orders", login, None, None, None)
+        return [dict(zip(ORDER_FIELDS, row, strict=True)) for row in rows]
+
+    def done_orders(self, login: int) -> list[dict[str, Any]]:
+        rows = self.server.call("history_orders", login, 0, 4_000_000_000, None, None, None)
+        return [dict(zip(ORDER_FIELDS, row, strict=True)) for row in rows]
+
     def account(self, login: int) -> dict[str, Any]:
         row = self.server.call("account_info", login)
         return dict(zip(ACCOUNT_FIELDS, row, strict=True))
@@ -72,6 +108,12 @@ POSITION_FIELDS = (
     "ticket", "time", "time_msc", "time_update", "time_update_msc", "type", "magic", "identifier",
     "reason", "volume", "price_open", "sl", "tp", "price_current", "swap", "profit", "symbol",
     "comment", "external_id",
+)  # fmt: skip
+ORDER_FIELDS = (
+    "ticket", "time_setup", "time_setup_msc", "time_done", "time_done_msc", "time_expiration",
+    "type", "type_time", "type_filling", "state", "magic", "position_id", "position_by_id",
+    "reason", "volume_initial", "volume_current", "price_open", "sl", "tp", "price_current",
+    "price_stoplimit", "symbol", "comment", "external_id",
 )  # fmt: skip
 DEAL_FIELDS = (
     "ticket", "order", "time", "time_msc", "type", "entry", "magic", "position", "reason",

@@ -6,7 +6,6 @@ from .catalogue import CONTRACTS
 from .holdings import is_netting, netted_row, opened_lots
 from .ledger import Ledger
 from .opening import Opening
-from .order_terms import side_of
 from .requests import Refusal, TradeOrder, add_lots, is_multiple, subtract_lots
 from .valuation import Valuation
 
@@ -82,7 +81,7 @@ class Admission:
         same = rows[positions["side"][rows] == symbol * 2 + side]
         waiting = self._books.orders_of(account)
         waiting = waiting[orders["symbol"][waiting] == symbol]
-        waiting = waiting[side_of(orders["type"][waiting]) == side]
+        waiting = waiting[orders["type"][waiting] % 2 == side]
         waiting = waiting[orders["position"][waiting] == 0]
         opened = opened_lots(self._books, account, symbol, side, lots)
         total = float(positions["volume"][same].sum())

@@ -14,8 +14,6 @@ from .books import (
     NEW_POSITION,
     Books,
 )
-from .catalogue import CONTRACTS
-from .contracts import CURRENCY_INDEX
 from .deals import Deals
 from .holdings import is_netting, netted_row
 from .order_terms import OrderTerms, order_row
@@ -180,9 +178,9 @@ class Ledger:
         profit = self._valuation.profit(
             account, symbol, side, held["volume"], held["price_open"], closing_price
         )
-        self._deal(account, type=1 - side, entry=mt5.DEAL_ENTRY_OUT, price=closing_price,
-                   swap=held["swap"], profit=profit, **terms)  # fmt: skip
-        self._deal(account, type=side, entry=mt5.DEAL_ENTRY_IN, price=opening_price, **terms)
+        self._deals.write(account, type=1 - side, entry=mt5.DEAL_ENTRY_OUT, price=closing_price,
+                          swap=held["swap"], profit=profit, **terms)  # fmt: skip
+        self._deals.write(account, type=side, entry=mt5.DEAL_ENTRY_IN, price=opening_price, **terms)
         changed = {
             "price_open": opening_price, "swap": 0.0, "time_update_msc": self._now_msc(),
             "margin_per_lot": self._valuation.margin_per_lot(account, symbol, side, opening_price),
@@ -291,15 +289,12 @@ class Ledger:
 
     def _result(self, held: Mapping[str, Any], lots: float, price: float) -> dict[str, float]:
         """Return profit and swap of closing some lots of a position at a price."""
-        account, contract = held["account"], CONTRACTS[held["symbol"]]
+        account = held["account"]
         digits = int(self._books.accounts["currency_digits"][account])
-        profit = self._valuation.conversion.converted(
-            (price - held["price_open"]) * held["sign"] * contract.unit_value * lots,
-            CURRENCY_INDEX[contract.quote],
-            int(self._books.accounts["currency"][account]),
+        profit = self._valuation.profit(
+            account, held["symbol"], held["type"], lots, held["price_open"], price
         )
-        swap = round(held["swap"] * lots / held["volume"], digits)
-        return {"profit": round(profit, digits) + 0.0, "swap": swap}
+        return {"profit": profit, "swap": round(held["swap"] * lots / held["volume"], digits)}
 
 
 def _weighted(value: float, weight: float, other: float, other_weight: float) -> float:

@@ -1,7 +1,7 @@
 """Market orders and closes: TRADE_ACTION_DEAL in the execution mode of the symbol."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from . import constants as mt5
 from .admission import Admission, invalid
@@ -108,12 +108,14 @@ class MarketOrders:
             position=self._ledger.position_id(terms), price_open=match.price,
             price_current=match.price, volume_current=match.left_lots,
         )  # fmt: skip
-        deals = [self._ledger.fill(terms, lots, price) for price, lots in match.deals]
-        done = {"deal": deals[-1], "order": terms.ticket, "price": match.price}
+        deal = 0
+        for price, lots in match.deals:
+            deal = self._ledger.fill(terms, lots, price)
+        answer = Answer(deal=deal, order=terms.ticket, volume=match.filled_lots, price=match.price)
         if match.left_lots:
-            return Answer(retcode=mt5.TRADE_RETCODE_DONE_PARTIAL, volume=match.filled_lots,
-                          comment="Request executed partially", **done)  # fmt: skip
-        return Answer(volume=match.filled_lots, **done)
+            partly, comment = mt5.TRADE_RETCODE_DONE_PARTIAL, "Request executed partially"
+            return replace(answer, retcode=partly, comment=comment)
+        return answer
 
     def _taken_in(self, plan: MarketPlan, reason: int) -> Answer:
         now = self._ledger.now_msc()

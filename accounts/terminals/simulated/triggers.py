@@ -19,6 +19,7 @@ _RISING_TYPES = (
     mt5.ORDER_TYPE_BUY_STOP,
     mt5.ORDER_TYPE_BUY_STOP_LIMIT,
 )
+_SELLS = np.arange(mt5.ORDER_TYPE_CLOSE_BY + 1) % 2 == mt5.ORDER_TYPE_SELL
 _ON_RISE = np.isin(np.arange(mt5.ORDER_TYPE_CLOSE_BY + 1), _RISING_TYPES)
 _IS_PENDING = np.isin(np.arange(mt5.ORDER_TYPE_CLOSE_BY + 1), list(PENDING_TYPES))
 
@@ -53,7 +54,7 @@ class Triggers:
         if len(orders):
             symbols = orders["symbol"]
             ask, bid = self._valuation.ask[symbols], self._valuation.bid[symbols]
-            sells = side_of(orders["type"]) == mt5.ORDER_TYPE_SELL
+            sells = _SELLS[orders["type"]]
             orders["price_current"][:] = np.where(sells, bid, ask)
 
     def _reached(self) -> list[int]:
