@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import MetaTrader5 as mt5  # noqa: N813 (all programs do)
-from MetaTrader5 import *  # noqa: F403 (many programs do)
+from MetaTrader5 import *  # noqa: F403 (many do, and use the bare names)
 
 
 def as_table(rows: Any) -> dict[str, list[Any]]:
@@ -30,7 +30,7 @@ def trade(symbol: str) -> dict[str, Any]:
         "action": mt5.TRADE_ACTION_DEAL,
         "symbol": symbol,
         "volume": 0.3,
-        "type": ORDER_TYPE_BUY,  # noqa: F405
+        "type": globals()["ORDER_TYPE_BUY"],
         "price": tick.ask,
         "sl": round(tick.ask - 500 * info.point, info.digits),
         "deviation": 20,
@@ -45,7 +45,7 @@ def trade(symbol: str) -> dict[str, Any]:
         {
             **request,
             "volume": 0.1,
-            "type": ORDER_TYPE_SELL,  # noqa: F405
+            "type": globals()["ORDER_TYPE_SELL"],
             "price": tick.bid,
             "sl": 0.0,
             "position": position.ticket,

@@ -6,23 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from accounts.terminals.readings import DEAL_DTYPE, Outcome, ReadingBatch
+from accounts.terminals.readings import Outcome, ReadingBatch
 from accounts.terminals.simulated import constants as mt5
 from accounts.terminals.simulated.faults import FaultKind
 from accounts.terminals.simulated.link import LinkError, LinkTimeout
+from accounts.tests.batch_comparison import assert_equal_to_single_reads
 from accounts.tests.simulated_desk import PASSWORD, SERVER, Desk
-
-_ACCOUNT_NAMES = {
-    "login": "login", "trade_allowed": "trade_allowed", "trade_mode": "trade_mode",
-    "margin_mode": "margin_mode", "leverage": "leverage", "currency_digits": "currency_digits",
-    "balance": "balance", "credit": "credit", "profit": "profit", "equity": "equity",
-    "margin": "margin", "margin_free": "margin_free", "margin_level": "margin_level",
-    "stop_out_mode": "margin_so_mode", "stop_out_call": "margin_so_call",
-    "stop_out_level": "margin_so_so",
-}  # fmt: skip
-_POSITION_NAMES = ("ticket", "type", "volume", "price_open", "price_current", "sl", "tp", "swap",
-                   "profit", "magic", "time_msc", "identifier")  # fmt: skip
-_DEAL_NAMES = tuple(name for name in DEAL_DTYPE.names or () if name not in ("account", "symbol"))
 
 
 @pytest.fixture
@@ -47,34 +36,6 @@ LOGINS = [1003, 1001, 1005, 1002, 1004]
 NO_DEALS_SEEN = [0, 0, 0, 0, 0]
 
 
-def _assert_equal_to_single_reads(desk: Desk, batch: ReadingBatch, place: int, login: int) -> None:
-    account = desk.account(login)
-    row = batch.accounts[place]
-    assert row["outcome"] == Outcome.ANSWERED
-    for name, single_name in _ACCOUNT_NAMES.items():
-        assert row[name] == account[single_name], name
-    assert batch.servers[row["server"]] == account["server"]
-    assert batch.currencies[row["currency"]] == account["currency"]
-    _assert_equal_positions(desk, batch, place, login)
-    deals = batch.deals[batch.deals["account"] == place]
-    single_deals = desk.deals(login)
-    assert len(deals) == len(single_deals)
-    for deal, single in zip(deals, single_deals, strict=True):
-        assert (batch.symbols[deal["symbol"]] if deal["symbol"] >= 0 else "") == single["symbol"]
-        for name in _DEAL_NAMES:
-            assert deal[name] == single[name], name
-
-
-def _assert_equal_positions(desk: Desk, batch: ReadingBatch, place: int, login: int) -> None:
-    positions = batch.positions[batch.positions["account"] == place]
-    single_positions = desk.positions(login)
-    assert len(positions) == len(single_positions) == batch.accounts["position_count"][place]
-    for position, single in zip(positions, single_positions, strict=True):
-        assert batch.symbols[position["symbol"]] == single["symbol"]
-        for name in _POSITION_NAMES:
-            assert position[name] == single[name], name
-
-
 def _gap(desk: Desk, login: int) -> float:
     account, positions = desk.account(login), desk.positions(login)
     floating = sum(position["profit"] + position["swap"] for position in positions)
@@ -92,7 +53,7 @@ def test_it_reads_many_accounts_as_it_reads_each(desk: Desk) -> None:
     batch = desk.server.read_batch(LOGINS, NO_DEALS_SEEN)
 
     for place, login in enumerate(LOGINS):
-        _assert_equal_to_single_reads(desk, batch, place, login)
+        assert_equal_to_single_reads(desk, batch, place, login)
         assert abs(_batch_gap(batch, place)) < 1e-6
     assert batch.taken_at == desk.clock.now
     assert (np.diff(batch.positions["account"]) >= 0).all()
@@ -113,7 +74,7 @@ def test_it_reads_on_after_positions_have_come_and_gone(desk: Desk) -> None:
     batch = desk.server.read_batch(LOGINS, NO_DEALS_SEEN)
 
     for place, login in enumerate(LOGINS):
-        _assert_equal_to_single_reads(desk, batch, place, login)
+        assert_equal_to_single_reads(desk, batch, place, login)
 
 
 def test_it_values_positions_in_account_currency(desk: Desk) -> None:
@@ -144,7 +105,7 @@ def test_it_answers_a_login_twice_and_an_unknown_one(desk: Desk) -> None:
     ]  # fmt: skip
     assert batch.accounts["error_code"].tolist() == [1, -6, 1, -6]
     for place in (0, 2):
-        _assert_equal_to_single_reads(desk, batch, place, 1003)
+        assert_equal_to_single_reads(desk, batch, place, 1003)
     with pytest.raises(LinkError):
         desk.account(1004)
 
@@ -188,7 +149,7 @@ def test_it_loses_the_terminal(desk: Desk) -> None:
 
     desk.server.clear_fault(1003)
     batch = desk.server.read_batch(LOGINS, NO_DEALS_SEEN)
-    _assert_equal_to_single_reads(desk, batch, 0, 1003)
+    assert_equal_to_single_reads(desk, batch, 0, 1003)
 
 
 def _assert_only_one_fails(desk: Desk, outcome: Outcome, code: int) -> None:
@@ -197,7 +158,7 @@ def _assert_only_one_fails(desk: Desk, outcome: Outcome, code: int) -> None:
     assert batch.accounts["error_code"][0] == code
     assert not (batch.positions["account"] == 0).any()
     for place, login in list(enumerate(LOGINS))[1:]:
-        _assert_equal_to_single_reads(desk, batch, place, login)
+        assert_equal_to_single_reads(desk, batch, place, login)
 
 
 def test_it_answers_from_the_cache_while_cut_from_the_broker(desk: Desk) -> None:
@@ -216,7 +177,7 @@ def test_it_answers_from_the_cache_while_cut_from_the_broker(desk: Desk) -> None
     batch = desk.server.read_batch(LOGINS, NO_DEALS_SEEN)
     assert batch.accounts["connected"].tolist() == [False, True, True, True, True]
     for place, login in enumerate(LOGINS):
-        _assert_equal_to_single_reads(desk, batch, place, login)
+        assert_equal_to_single_reads(desk, batch, place, login)
 
     desk.server.clear_fault(1003)
     assert desk.account(1003)["balance"] == before[0]["balance"] + 500.0
@@ -239,7 +200,7 @@ def test_it_answers_no_positions_before_it_has_synchronised(desk: Desk) -> None:
     assert desk.account(1003)["margin"] > 0
     batch = desk.server.read_batch(LOGINS, NO_DEALS_SEEN)
     for place, login in enumerate(LOGINS):
-        _assert_equal_to_single_reads(desk, batch, place, login)
+        assert_equal_to_single_reads(desk, batch, place, login)
 
 
 def test_it_tears_account_and_positions_apart(desk: Desk) -> None:
@@ -249,7 +210,7 @@ def test_it_tears_account_and_positions_apart(desk: Desk) -> None:
     assert abs(_gap(desk, 1003)) > 1
     assert _batch_gap(batch, 0) == pytest.approx(_gap(desk, 1003))
     for place, login in enumerate(LOGINS):
-        _assert_equal_to_single_reads(desk, batch, place, login)
+        assert_equal_to_single_reads(desk, batch, place, login)
 
 
 def test_it_tears_an_account_without_positions_too(desk: Desk) -> None:
@@ -276,7 +237,7 @@ def test_it_answers_another_logins_data(desk: Desk) -> None:
     batch = desk.server.read_batch(LOGINS, NO_DEALS_SEEN)
     assert batch.accounts["login"].tolist() == [1005, 1001, 1005, 1002, 1004]
     for place, login in enumerate(LOGINS):
-        _assert_equal_to_single_reads(desk, batch, place, login)
+        assert_equal_to_single_reads(desk, batch, place, login)
 
 
 def test_it_ends_a_fault_when_its_time_is_over(desk: Desk) -> None:
