@@ -28,9 +28,8 @@ DEFAULT_ZONE = "America/New_York+7h"
 _MANY_ACCOUNT_CALLS = ("authorise_many", "read_batch")
 _ADMINISTRATION_CALLS = (
     "create_server", "create_account", "accounts", "transfer", "charge_swap", "trade_by_hand",
-    "set_prices", "release_prices", "set_account", "change_password", "set_market_open", "set_quotes",
-    "set_trade_mode",
-    "set_robot",
+    "set_prices", "release_prices", "set_account", "change_password", "set_market_open",
+    "set_quotes", "set_trade_mode", "set_robot",
     "server_time", "fingerprint",
 )  # fmt: skip
 _FAULT_CALLS = (
