@@ -2,7 +2,8 @@
 
 A terminal that is cut off goes on answering from its cache; one that has just logged in may show no
 positions yet; account and positions are separate calls, so that they may belong to different
-moments; and a terminal may be logged in to another account than the one expected.
+moments; a terminal may be logged in to another account than the one expected; and one that believes
+to be connected may show what it knew a minute ago.
 """
 
 from enum import IntEnum
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from accounts.sessions.states import Reason
-from accounts.terminals.readings import Outcome, ReadingBatch, Rows
+from accounts.terminals.readings import STALE_AFTER_SECONDS, Outcome, ReadingBatch, Rows
 
 Verdicts = npt.NDArray[np.int8]
 # Balance, credit and profit are each rounded to the currency's digits before they are added up.
@@ -32,6 +33,7 @@ class Verdict(IntEnum):
     POSITIONS_MISMATCH = 8
     TORN = 9
     OTHER_CURRENCY = 10
+    PRICES_BEHIND = 11
 
     @property
     def reason(self) -> Reason:
@@ -50,6 +52,7 @@ _REASONS = {
     Verdict.POSITIONS_MISMATCH: Reason.POSITIONS_MISMATCH,
     Verdict.TORN: Reason.TORN_READING,
     Verdict.OTHER_CURRENCY: Reason.OTHER_CURRENCY,
+    Verdict.PRICES_BEHIND: Reason.PRICES_BEHIND,
 }
 # By Outcome; an outcome that is not known here is as good as no answer.
 _OF_OUTCOME = np.array(
@@ -74,6 +77,7 @@ BREAKS_SESSION[
         Verdict.WRONG_ACCOUNT,
         Verdict.NOT_CONNECTED,
         Verdict.EMPTY_ANSWER,
+        Verdict.PRICES_BEHIND,
     ]
 ] = True
 
@@ -109,6 +113,7 @@ def check(
     mark(~is_expected & (is_known | connected), Verdict.WRONG_ACCOUNT)
     mark(~connected, Verdict.NOT_CONNECTED)
     mark(accounts["currency"] != expected_currencies, Verdict.OTHER_CURRENCY)
+    mark(_is_behind(batch), Verdict.PRICES_BEHIND)
     if not (verdicts == Verdict.ACCEPTED).any():
         return verdicts
     listed = np.bincount(batch.positions["account"], minlength=len(accounts))
@@ -127,6 +132,21 @@ def _outcomes(accounts: Rows) -> Verdicts:
     return np.where(is_known, _OF_OUTCOME[np.where(is_known, outcome, 0)], Verdict.SILENT).astype(
         np.int8
     )
+
+
+def _is_behind(batch: ReadingBatch) -> npt.NDArray[np.bool_]:
+    """Tell which terminals have missed the ticks of more than two seconds on their server.
+
+    A terminal can be stuck and answer from its cache as if it were connected; its age by our clock
+    says nothing then. A market that is quiet for all of the server's terminals is no lag.
+    """
+    accounts, prices = batch.accounts, batch.prices
+    if not len(prices):
+        return np.zeros(len(accounts), dtype=bool)
+    newest = np.zeros(int(max(accounts["server"].max(), prices["server"].max())) + 1, np.int64)
+    np.maximum.at(newest, prices["server"], prices["time_msc"])
+    lag_msc: npt.NDArray[np.int64] = newest[accounts["server"]] - accounts["tick_msc"]
+    return (accounts["server"] >= 0) & (lag_msc > STALE_AFTER_SECONDS * 1000)
 
 
 def _fits_together(batch: ReadingBatch, listed: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from accounts.sessions.merging import empty_batch
 from accounts.sessions.transitions import Moment
 from accounts.terminals.readings import Outcome, ReadingBatch
+from accounts.terminals.simulated.client import BrokerError
 from accounts.terminals.simulated.link import LinkError, LinkTimeout
 
 Integers = npt.NDArray[np.int64]
@@ -107,6 +108,9 @@ def read(source: BatchSource, logins: Integers, cursors: Integers) -> ReadingBat
         batch = source.read_batch(logins, cursors)
     except (LinkTimeout, TimeoutError):
         return _unanswered(len(logins), Outcome.SILENT)
+    except BrokerError as error:
+        logger.error("A batch read failed at the broker: %s", error.text)
+        return _unanswered(len(logins), Outcome.NONE)
     except (LinkError, OSError):
         return _unanswered(len(logins), Outcome.NO_TERMINAL)
     except Exception:

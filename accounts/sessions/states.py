@@ -48,6 +48,7 @@ class Reason(StrEnum):
     TORN_READING = "torn_reading"
     EMPTY_ANSWER = "empty_answer"
     POSITIONS_MISMATCH = "positions_mismatch"
+    PRICES_BEHIND = "prices_behind"
     WRONG_PASSWORD = "wrong_password"  # noqa: S105  # a code, not a secret
     UNKNOWN_SERVER = "unknown_server"
     ALGO_TRADING_OFF = "algo_trading_off"
@@ -83,6 +84,9 @@ _SENTENCES = {
     Reason.TORN_READING: "Balance, equity and positions do not fit together.",
     Reason.EMPTY_ANSWER: "The terminal shows no positions although margin is in use.",
     Reason.POSITIONS_MISMATCH: "The terminal's list of positions is not complete.",
+    Reason.PRICES_BEHIND: (
+        "The terminal's prices stand still while those of its server move on: what it shows is old."
+    ),
     Reason.WRONG_PASSWORD: (
         "The broker refused the login: check account number, password and server."
     ),

@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 
 from accounts.sessions.checks import Verdict, check
-from accounts.terminals.readings import ORDER_DTYPE, Outcome, ReadingBatch
+from accounts.terminals.readings import ORDER_DTYPE, PRICE_DTYPE, Outcome, ReadingBatch
 from accounts.tests.hand_made_batches import batch_of
 
 LOGIN = 1001
+NOON_MSC = 1_795_176_000_000
 
 
 def verdict(
@@ -169,3 +170,26 @@ def test_it_checks_nobody() -> None:
 def test_it_accepts_no_other_currency_than_the_one_entered() -> None:
     assert verdict(with_account(), currency=1) is Verdict.OTHER_CURRENCY
     assert verdict(with_account(connected=False), currency=1) is Verdict.NOT_CONNECTED
+
+
+def with_tick(newest_msc: int, server: int = 0) -> ReadingBatch:
+    """Give a reading whose terminal knows a tick of 12:00:00, and a newest tick of a server."""
+    prices = np.zeros(1, dtype=PRICE_DTYPE)
+    prices["server"], prices["time_msc"] = server, NOON_MSC + newest_msc
+    return replace(with_account(tick_msc=NOON_MSC), prices=prices)
+
+
+@pytest.mark.parametrize(
+    ("newest_msc", "server", "expected"),
+    [
+        (0, 0, Verdict.ACCEPTED),
+        (2_000, 0, Verdict.ACCEPTED),
+        (2_001, 0, Verdict.PRICES_BEHIND),
+        (-60_000, 0, Verdict.ACCEPTED),
+        (60_000, 1, Verdict.ACCEPTED),
+    ],
+)
+def test_it_refuses_a_terminal_whose_prices_stand_still(
+    newest_msc: int, server: int, expected: Verdict
+) -> None:
+    assert verdict(with_tick(newest_msc, server)) is expected

@@ -10,7 +10,7 @@ from types import FrameType
 
 from .exports import ExportError, read_folder
 from .journal import JournalError
-from .process import BrokerService, HomeInUse, HomeLock
+from .process import BrokerService, HomeInUse, HomeLock, end_at_once
 from .server import DEFAULT_ZONE, TradeServer
 
 EXIT_USAGE = 2
@@ -41,6 +41,7 @@ def _serve(options: argparse.Namespace) -> int:
         speed=options.speed,
         home=options.home,
         always_open=options.always_open,
+        crash=end_at_once,
     )
     if options.accounts:
         open_accounts(server, options.accounts)

@@ -21,7 +21,7 @@ from accounts.terminals.simulated.arguments import (
     unsigned_32,
     unsigned_64,
 )
-from accounts.terminals.simulated.link import BrokerLink, LinkError
+from accounts.terminals.simulated.link import BrokerLink, LinkError, own_terminal
 from accounts.terminals.simulated.structure import StructSequence
 from accounts.terminals.simulated.tuples import AccountInfo, TerminalInfo
 
@@ -87,7 +87,7 @@ class Session:
     """The connection to one terminal and the account that it is logged in to."""
 
     def __init__(self, link: BrokerLink) -> None:
-        self._link = link
+        self._link = own_terminal(link)
         self._error = SUCCESS
         self._is_open = False
         self._login: int | None = None
