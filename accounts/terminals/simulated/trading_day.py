@@ -56,12 +56,15 @@ def known_tick(history: SymbolHistory, until_msc: int) -> Bars:
 def trading_day(
     contract: Contract, history: SymbolHistory, bid: float, ask: float, until_msc: int
 ) -> TradingDay:
-    """Return the day that a moment lies in, from the daily bars and the ticks that are kept."""
-    today = until_msc // 1000 // DAY * DAY
-    bars = history.bars(mt5.TIMEFRAME_D1)
-    present, before = bars[bars["time"] == today], bars[bars["time"] < today]
+    """Return the day of a moment, or the last one before it that had prices.
+
+    It comes from the daily bars, which go on over restarts, and from the ticks that are kept.
+    """
+    present, before = _days(history, until_msc)
+    today = int(present["time"][0]) if len(present) else until_msc // 1000 // DAY * DAY
     ticks = history.ticks
-    ticks = ticks[(ticks["time_msc"] >= today * 1000) & (ticks["time_msc"] <= until_msc)]
+    first, end = np.searchsorted(ticks["time_msc"], (today * 1000, until_msc + 1))
+    ticks = ticks[first:end]
     on_last = contract.chart_mode == mt5.SYMBOL_CHART_MODE_LAST
     known = known_tick(history, until_msc)
     last = float(known["last"][0]) if on_last and len(known) else 0.0
@@ -82,6 +85,15 @@ def trading_day(
         change_percent=round((price / closed - 1) * 100, _PERCENT_DIGITS) if closed else 0.0,
         session=_session(contract, present, trades, bid, ask) if on_last else Session(),
     )
+
+
+def _days(history: SymbolHistory, until_msc: int) -> tuple[Bars, Bars]:
+    """Return the last daily bar that a moment knows and the one before it, each one row or none."""
+    bars = history.bars(mt5.TIMEFRAME_D1)
+    if bars is None:
+        return history.closed[:0], history.closed[:0]
+    end = int(np.searchsorted(bars["time"], until_msc // 1000, "right"))
+    return bars[max(0, end - 1) : end], bars[max(0, end - 2) : max(0, end - 1)]
 
 
 def _quote_ranges(
