@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from accounts.terminals.simulated import constants as mt5
+from accounts.terminals.simulated.catalogue import CONTRACT_INDEX, CONTRACTS
 from accounts.terminals.simulated.robots import RobotSpec
 from accounts.terminals.simulated.strategies import STRATEGIES
 from accounts.tests.simulated_desk import Desk
@@ -87,9 +88,42 @@ def test_it_trades_on_while_the_owners_terminal_may_not() -> None:
     assert desk.positions(1001) != []
 
 
+def test_it_trades_gold_indices_and_crypto_within_their_terms() -> None:
+    symbols = ["XAUUSD", "GER40", "US500", "BTCUSD", "EURJPY"]
+    desk = _desk(*({"strategy": "scalper", "symbols": [symbol]} for symbol in symbols))
+    _run(desk, 240)
+    for login, symbol in enumerate(symbols, start=1001):
+        contract = CONTRACTS[CONTRACT_INDEX[symbol]]
+        opened = [deal for deal in desk.deals(login) if deal["symbol"] == symbol]
+        assert opened, symbol
+        for deal in opened:
+            assert deal["volume"] >= contract.volume_min
+            value = deal["volume"] * contract.unit_value * deal["price"]
+            if contract.quote == "USD" and deal["entry"] == mt5.DEAL_ENTRY_IN:
+                assert value <= 100_000.0 * 2.6
+
+
+def test_it_leaves_out_what_is_too_large_for_it() -> None:
+    desk = Desk(feed=True, speed=60.0)
+    robot = {"strategy": "scalper", "symbols": ["ESH30"]}
+    desk.open_account(1001, deposit=10_000.0, robot=robot)  # a lot is worth 337,000
+    _run(desk, 60)
+    assert [deal for deal in desk.deals(1001) if deal["symbol"]] == []
+
+
+def test_it_sends_nothing_while_the_market_is_closed() -> None:
+    desk = _desk({"strategy": "holder", "symbols": ["EURUSD"]})
+    desk.server.set_market_open("EURUSD", False)
+    _run(desk, 60)
+    assert desk.positions(1001) == []
+    desk.server.set_market_open("EURUSD", None)
+    _run(desk, 60)
+    assert len(desk.positions(1001)) == 1
+
+
 @pytest.mark.parametrize(
     "plain",
-    [{}, {"strategy": "oracle"}, {"strategy": "grid", "symbols": ["XAUUSD"]},
+    [{}, {"strategy": "oracle"}, {"strategy": "grid", "symbols": ["XAUEUR"]},
      {"strategy": "grid", "symbols": []}, {"strategy": "grid", "color": "red"}],
 )  # fmt: skip
 def test_it_refuses_a_spec_that_is_none(plain: dict[str, Any]) -> None:

@@ -33,7 +33,7 @@ class Clock:
 
 @pytest.fixture
 def broker() -> TradeServer:
-    return TradeServer(feed=False)
+    return TradeServer(clock=Clock(), feed=False)
 
 
 def can_log_in(broker: TradeServer, account: ConnectedAccount) -> bool:
@@ -71,7 +71,7 @@ def test_it_opens_the_accounts_again_at_a_broker_with_new_books(
     broker: TradeServer, tmp_path: Path
 ) -> None:
     create_desk(home=tmp_path, broker=broker, now=NOW)
-    fresh = TradeServer(feed=False)
+    fresh = TradeServer(clock=Clock(), feed=False)
     create_desk(home=tmp_path, broker=fresh, now=NOW)
     assert all(can_log_in(fresh, account) for account in ConnectedAccount.objects.all())
 
@@ -100,9 +100,10 @@ def test_it_keeps_the_passwords_for_its_owner_alone(broker: TradeServer, tmp_pat
     assert str(read_credentials(tmp_path)[0]) == "maya / the password that you chose"
 
 
-def test_alpha_3_uses_up_its_daily_loss_in_three_minutes_and_the_others_do_not() -> None:
+@pytest.mark.parametrize("seed", [1, 2])
+def test_alpha_3_uses_up_its_daily_loss_in_three_minutes_and_the_others_do_not(seed: int) -> None:
     clock = Clock()
-    broker = TradeServer(clock=clock, speed=60.0)
+    broker = TradeServer(clock=clock, speed=60.0, seed=seed, always_open=True)
     for demo in ACCOUNTS:
         broker.create_account(
             demo.login, "x" * 12, demo.firm.server, demo.name, currency=demo.currency,

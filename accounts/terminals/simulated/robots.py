@@ -18,9 +18,10 @@ import numpy as np
 
 from . import constants as mt5
 from .catalogue import CONTRACT_INDEX, CONTRACTS
-from .contracts import CURRENCY_INDEX
+from .contracts import CURRENCY_INDEX, FILLING_FOK_FLAG
 from .conversion import pair_index
 from .engine import Engine
+from .feeds import to_tick
 from .hours import MINUTE
 from .requests import floor_to_step
 from .strategies import STRATEGIES, Hands, Held, Strategy, Trend
@@ -149,28 +150,40 @@ class Robot(Hands):
         lots = self._lots(symbol, weight)
         if lots <= 0:
             return
+        contract = CONTRACTS[symbol]
         closing = float(self._engine.valuation.closing[symbol * 2 + side])
         sign = 1.0 if side == mt5.ORDER_TYPE_BUY else -1.0
-        self._send({
-            "action": mt5.TRADE_ACTION_DEAL, "symbol": self._listed(symbol), "volume": lots,
-            "type": side, "sl": closing - sign * stop if stop else 0.0,
-            "tp": closing + sign * take if take else 0.0,
+        # Closer than this no stop is accepted.
+        least = (contract.stops_level + 1) * contract.point
+        self._deal(symbol, side, {
+            "volume": lots,
+            "sl": to_tick(contract, closing - sign * max(stop, least)) if stop else 0.0,
+            "tp": to_tick(contract, closing + sign * max(take, least)) if take else 0.0,
         })  # fmt: skip
 
     def close(self, held: Held) -> None:
-        self._send({
-            "action": mt5.TRADE_ACTION_DEAL, "symbol": self._listed(held.symbol),
-            "volume": held.volume, "type": 1 - held.side, "position": held.ticket,
-        })  # fmt: skip
+        self._deal(held.symbol, 1 - held.side, {"volume": held.volume, "position": held.ticket})
 
     def move_stop(self, held: Held, sl: float) -> None:
         row = self._engine.books.position_row(held.ticket)
-        if row is not None:
+        if row is not None and self._engine.opening.is_open(held.symbol):
             self._send({
                 "action": mt5.TRADE_ACTION_SLTP, "symbol": self._listed(held.symbol),
-                "position": held.ticket, "sl": sl,
+                "position": held.ticket, "sl": to_tick(CONTRACTS[held.symbol], sl),
                 "tp": float(self._engine.books.positions["tp"][row]),
             })  # fmt: skip
+
+    def _deal(self, symbol: int, side: int, terms: Mapping[str, Any]) -> None:
+        if not self._engine.opening.is_open(symbol):
+            return
+        valuation, fills_all = self._engine.valuation, mt5.ORDER_FILLING_FOK
+        if not CONTRACTS[symbol].filling_flags & FILLING_FOK_FLAG:
+            fills_all = mt5.ORDER_FILLING_IOC
+        price = (valuation.ask if side == mt5.ORDER_TYPE_BUY else valuation.bid)[symbol]
+        self._send({
+            "action": mt5.TRADE_ACTION_DEAL, "symbol": self._listed(symbol), "type": side,
+            "price": float(price), "type_filling": fills_all, **terms,
+        })  # fmt: skip
 
     def _send(self, request: Mapping[str, Any]) -> None:
         signed = {**request, "magic": self._magic, "comment": self._comment}
@@ -206,7 +219,8 @@ class Robot(Hands):
         rate = float(valuation.conversion.mid[pair_index(CURRENCY_INDEX[contract.quote], currency)])
         lot_value = contract.unit_value * float(valuation.bid[symbol]) * rate
         wanted = self.equity * self._exposure * self._share * weight / lot_value
-        return floor_to_step(min(wanted, contract.volume_max), contract.volume_step)
+        lots = floor_to_step(min(wanted, contract.volume_max), contract.volume_step)
+        return lots if lots >= contract.volume_min else 0.0
 
     def _paid_in(self) -> float:
         deals, seen = self._engine.books.deals, self._deals_seen

@@ -32,10 +32,10 @@ class WalkParameters:
     ``news_per_day``: events per symbol. Each makes the price jump as far as ``news_jump_seconds``
     usually take it, raises the volatility by ``news_volatility`` times and the spread by
     ``news_spread`` times, which fades with ``news_half_life_seconds``.
-    ``rollover_spread`` times wider is the spread for ``rollover_seconds`` of the broker's clock on
-    both sides of its midnight. ``home_half_life_seconds`` draws prices back to where they began,
-    so that a desk can run for weeks in sane prices. ``trade_probability``: how often a step brings
-    a trade on an exchange.
+    ``rollover_spread`` times wider is the spread for ``rollover_seconds`` on both sides of the
+    midnight of the broker's clock. ``home_half_life_seconds`` draws prices back to where they
+    began, so that a desk can run for weeks in sane prices. ``trade_probability``: how often a step
+    brings a trade on an exchange.
     """
 
     gap_variance_fraction: float = 0.25
@@ -200,7 +200,7 @@ class RandomWalk:
 
     def _is_rollover(self, wall_seconds: int) -> bool:
         of_day = wall_seconds % DAY
-        return min(of_day, DAY - of_day) < self._with.rollover_seconds
+        return min(of_day, DAY - of_day) * self._speed < self._with.rollover_seconds
 
     def _draw(self) -> tuple[Floats, Floats]:
         """Return this step's normal and uniform numbers, a row per symbol."""
