@@ -1,0 +1,366 @@
+"""Every kind of fault: what a program sees through the module, and what the batch read says."""
+
+import threading
+from typing import Any
+
+import pytest
+
+from accounts.terminals.readings import Outcome, ReadingBatch
+from accounts.terminals.simulated import constants as mt5
+from accounts.terminals.simulated.faults import FaultKind
+from accounts.terminals.simulated.link import BrokerCrash
+from accounts.terminals.simulated.module import SimulatedMetaTrader5
+from accounts.tests.simulated_desk import PASSWORD, SERVER, Desk
+
+LOGIN, OTHER = 1001, 1002
+TIMEOUT = (-10005, "IPC timeout")
+SEND_FAILED = (-10001, "IPC send failed")
+RECEIVE_FAILED = (-10002, "IPC recv failed")
+NO_CONNECTION = (-10004, "No IPC connection")
+CALL_FAILED = (-1, "Terminal: Call failed")
+BUY: dict[str, Any] = {
+    "action": mt5.TRADE_ACTION_DEAL, "symbol": "EURUSD", "volume": 0.2,
+    "type": mt5.ORDER_TYPE_BUY, "type_filling": mt5.ORDER_FILLING_IOC, "comment": "provider 17",
+}  # fmt: skip
+
+
+class FaultyDesk(Desk):
+    """Two accounts, a program at a terminal of each, and a sleep that only takes notes."""
+
+    def __init__(self) -> None:
+        self.slept: list[float] = []
+        super().__init__(sleep=self.slept.append)
+        self.open_account(LOGIN)
+        self.open_account(OTHER)
+        self.server.set_prices("EURUSD", 1.0861, 1.08614)
+        self.program = self.program_of(LOGIN)
+        self.neighbour = self.program_of(OTHER)
+
+    def program_of(self, login: int, password: str = PASSWORD) -> SimulatedMetaTrader5:
+        program = SimulatedMetaTrader5(self.server)
+        assert program.initialize("x", login=login, password=password, server=SERVER)
+        return program
+
+    def batch(self) -> ReadingBatch:
+        return self.server.read_batch([LOGIN, OTHER], [0, 0])
+
+    def outcome(self) -> tuple[int, int]:
+        """Return outcome and error code of the faulty account; the other one always answers."""
+        accounts = self.batch().accounts
+        assert accounts["outcome"][1] == Outcome.ANSWERED
+        return int(accounts["outcome"][0]), int(accounts["error_code"][0])
+
+
+@pytest.fixture
+def desk() -> FaultyDesk:
+    return FaultyDesk()
+
+
+@pytest.mark.parametrize(
+    ("kind", "details", "error", "outcome"),
+    [
+        (FaultKind.DISCONNECT_TERMINAL, {}, NO_CONNECTION, (Outcome.NO_TERMINAL, -10004)),
+        (FaultKind.DISCONNECT_TERMINAL, {"code": -10001}, SEND_FAILED,
+         (Outcome.NO_TERMINAL, -10001)),
+        (FaultKind.CRASH_TERMINAL, {"moment": "before"}, SEND_FAILED,
+         (Outcome.NO_TERMINAL, -10001)),
+        (FaultKind.CRASH_TERMINAL, {"moment": "after"}, RECEIVE_FAILED,
+         (Outcome.NO_TERMINAL, -10002)),
+        (FaultKind.HANG, {"hang_seconds": 0.0}, TIMEOUT, (Outcome.SILENT, -10005)),
+        (FaultKind.NONE, {}, CALL_FAILED, (Outcome.NONE, -1)),
+        (FaultKind.TIMEOUT_BEFORE, {"calls": ("positions", "account_info")}, TIMEOUT,
+         (Outcome.SILENT, -10005)),
+        (FaultKind.TIMEOUT_AFTER, {"calls": ("positions", "account_info")}, TIMEOUT,
+         (Outcome.SILENT, -10005)),
+    ],
+)  # fmt: skip
+def test_it_keeps_a_reading_back(
+    desk: FaultyDesk,
+    kind: FaultKind,
+    details: dict[str, Any],
+    error: tuple[int, str],
+    outcome: tuple[int, int],
+) -> None:
+    desk.server.add_fault(LOGIN, kind, **details)
+    assert desk.program.positions_get() is None
+    assert desk.program.last_error() == error
+    assert desk.outcome() == outcome
+    assert desk.neighbour.positions_get() == ()
+    desk.server.clear_fault(LOGIN)
+    desk.server.authorise_many([(LOGIN, PASSWORD, SERVER)])
+    assert desk.program.initialize("x", login=LOGIN, password=PASSWORD, server=SERVER)
+    assert desk.program.positions_get() == ()
+    assert desk.outcome() == (Outcome.ANSWERED, 1)
+
+
+def test_a_crashed_terminal_stays_away_until_it_is_started_again(desk: FaultyDesk) -> None:
+    desk.server.add_fault(LOGIN, FaultKind.CRASH_TERMINAL, times=1, calls=("account_info",))
+    second = desk.program_of(LOGIN)
+    assert desk.program.account_info() is None
+    assert desk.program.last_error() == RECEIVE_FAILED
+    for call in (desk.program.account_info, desk.program.positions_get, desk.program.symbols_total):
+        assert call() is None
+        assert desk.program.last_error() == NO_CONNECTION
+    assert desk.program.order_send(**BUY) is None
+    # It is this terminal that died, not the account's others.
+    assert second.account_info() is not None
+    assert desk.outcome() == (Outcome.ANSWERED, 1)
+    assert desk.program.initialize("x", login=LOGIN, password=PASSWORD, server=SERVER)
+    assert desk.program.positions_get() == ()
+
+
+@pytest.mark.parametrize(("moment", "positions"), [("before", 0), ("after", 1)])
+def test_a_terminal_crashes_before_or_after_an_order(
+    desk: FaultyDesk, moment: str, positions: int
+) -> None:
+    desk.server.add_fault(
+        LOGIN, FaultKind.CRASH_TERMINAL, moment=moment, calls=("order_send",), times=1
+    )
+    assert desk.program.order_send(**BUY) is None
+    assert len(desk.positions(LOGIN)) == positions
+
+
+@pytest.mark.parametrize(("moment", "positions"), [("before", 0), ("after", 1)])
+def test_a_crash_of_the_broker_breaks_the_line(
+    desk: FaultyDesk, moment: str, positions: int
+) -> None:
+    desk.server.add_fault(LOGIN, FaultKind.CRASH_BROKER, moment=moment, times=1)
+    assert desk.program.order_send(**BUY) is None
+    assert desk.program.last_error() == RECEIVE_FAILED
+    assert len(desk.positions(LOGIN)) == positions
+    assert desk.outcome() == (Outcome.ANSWERED, 1)
+    desk.server.add_fault(LOGIN, FaultKind.CRASH_BROKER, calls=("positions",))
+    with pytest.raises(BrokerCrash):
+        desk.batch()
+
+
+@pytest.mark.parametrize(
+    ("kind", "executed"), [(FaultKind.TIMEOUT_BEFORE, 0), (FaultKind.TIMEOUT_AFTER, 1)]
+)
+def test_an_order_times_out_before_or_after_its_execution(
+    desk: FaultyDesk, kind: FaultKind, executed: int
+) -> None:
+    desk.server.add_fault(LOGIN, kind, times=1)
+    assert desk.program.order_check(**BUY).retcode == 0
+    assert desk.outcome() == (Outcome.ANSWERED, 1)
+    assert desk.program.order_send(**BUY) is None
+    assert desk.program.last_error() == TIMEOUT
+    assert len(desk.program.positions_get()) == executed
+    assert len(desk.batch().positions) == executed
+    assert desk.program.order_send(**BUY).retcode == mt5.TRADE_RETCODE_DONE
+
+
+def test_a_late_order_is_executed_though_nobody_asks(desk: FaultyDesk) -> None:
+    desk.server.add_fault(LOGIN, FaultKind.LATE, delay_seconds=3.0, times=1)
+    assert desk.program.order_send(**BUY) is None
+    assert desk.program.last_error() == TIMEOUT
+    for seconds, positions in ((2.9, 0), (0.1, 1)):
+        desk.clock.now += seconds
+        desk.server.step()
+        assert len(desk.program.positions_get()) == positions
+    assert len(desk.batch().positions) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "retcode"),
+    [(FaultKind.REJECT, mt5.TRADE_RETCODE_REJECT), (FaultKind.REQUOTE, mt5.TRADE_RETCODE_REQUOTE)],
+)
+def test_the_broker_refuses_an_order(desk: FaultyDesk, kind: FaultKind, retcode: int) -> None:
+    desk.server.add_fault(LOGIN, kind, times=1)
+    assert desk.program.order_check(**BUY).retcode == 0
+    desk.server.set_prices("EURUSD", 1.09, 1.09004)
+    refused = desk.program.order_send(**BUY)
+    assert (refused.retcode, refused.deal) == (retcode, 0)
+    assert (refused.bid, refused.ask) == (1.09, 1.09004)
+    assert desk.program.positions_get() == ()
+    assert desk.outcome() == (Outcome.ANSWERED, 1)
+    assert desk.program.order_send(**BUY).retcode == mt5.TRADE_RETCODE_DONE
+
+
+def test_a_part_of_an_order_is_filled(desk: FaultyDesk) -> None:
+    desk.server.add_fault(LOGIN, FaultKind.PARTIAL_FILL, fraction=0.25)
+    filled = desk.program.order_send(**BUY)
+    assert (filled.retcode, filled.volume) == (mt5.TRADE_RETCODE_DONE_PARTIAL, 0.05)
+    assert [position.volume for position in desk.program.positions_get()] == [0.05]
+    assert desk.batch().positions["volume"].tolist() == [0.05]
+
+
+@pytest.mark.parametrize(("points", "price"), [(10, 1.08624), (-4, 1.0861), (0, 1.08614)])
+def test_an_order_slips(desk: FaultyDesk, points: int, price: float) -> None:
+    desk.server.add_fault(LOGIN, FaultKind.SLIPPAGE, points=points)
+    filled = desk.program.order_send(**BUY)
+    assert filled.retcode == mt5.TRADE_RETCODE_DONE
+    assert desk.program.positions_get()[0].price_open == price
+    assert desk.batch().positions["price_open"].tolist() == [price]
+
+
+def test_slippage_is_drawn_from_its_range(desk: FaultyDesk) -> None:
+    desk.server.add_fault(LOGIN, FaultKind.SLIPPAGE, points=-2, points_to=2, seed=4)
+    for _ in range(60):
+        desk.program.order_send(**{**BUY, "volume": 0.01})
+    prices = {position.price_open for position in desk.program.positions_get()}
+    assert prices == {1.08612, 1.08613, 1.08614, 1.08615, 1.08616}
+
+
+@pytest.mark.parametrize(
+    ("details", "comment"),
+    [
+        ({}, ""),
+        ({"rewrite": "truncate", "length": 8}, "provider"),
+        ({"rewrite": "replace", "text": "[web]"}, "[web]"),
+    ],
+)
+def test_the_broker_rewrites_a_comment(
+    desk: FaultyDesk, details: dict[str, Any], comment: str
+) -> None:
+    desk.server.add_fault(LOGIN, FaultKind.COMMENT_REWRITTEN, **details)
+    desk.program.order_send(**{**BUY, "magic": 77})
+    (position,) = desk.program.positions_get()
+    assert (position.comment, position.magic) == (comment, 77)
+    assert desk.deals(LOGIN)[-1]["comment"] == comment
+    assert desk.program.history_orders_get(ticket=position.ticket)[0].comment == comment
+
+
+@pytest.mark.parametrize(
+    ("kind", "is_connected"), [(FaultKind.CACHED, True), (FaultKind.CUT_FROM_BROKER, False)]
+)
+def test_a_terminal_answers_from_its_cache(
+    desk: FaultyDesk, kind: FaultKind, is_connected: bool
+) -> None:
+    ticket = desk.buy(LOGIN, 0.2)
+    before = (desk.program.account_info(), desk.program.positions_get(),
+              desk.program.symbol_info_tick("EURUSD"), desk.deals(LOGIN))  # fmt: skip
+    old = desk.batch().accounts
+    desk.server.add_fault(LOGIN, kind, seconds=30)
+    desk.clock.now += 20
+    desk.server.set_prices("EURUSD", 1.09, 1.09004)
+    desk.server.deposit(LOGIN, 500.0)
+
+    assert desk.program.terminal_info().connected is is_connected
+    now = (desk.program.account_info(), desk.program.positions_get(),
+           desk.program.symbol_info_tick("EURUSD"), desk.deals(LOGIN))  # fmt: skip
+    assert now == before
+    new = desk.batch().accounts
+    assert bool(new["connected"][0]) is is_connected
+    assert new[["equity", "tick_msc"]][0] == old[["equity", "tick_msc"]][0]
+    assert new["tick_msc"][1] == old["tick_msc"][1] + 20_000
+    close = {**BUY, "type": mt5.ORDER_TYPE_SELL, "position": ticket}
+    sent = desk.program.order_send(**close)
+    expected = mt5.TRADE_RETCODE_DONE if is_connected else mt5.TRADE_RETCODE_CONNECTION
+    assert sent.retcode == expected
+
+    desk.clock.now += 10
+    assert desk.program.account_info().balance > 10_400
+    assert desk.batch().accounts["connected"][0]
+
+
+def test_a_cache_that_comes_and_goes_shows_what_was_seen_last(desk: FaultyDesk) -> None:
+    desk.server.add_fault(LOGIN, FaultKind.CACHED, skip=1, times=2, calls=("account_info",))
+    desk.server.deposit(LOGIN, 100.0)
+    balances = []
+    for _ in range(4):
+        balances.append(desk.program.account_info().balance)
+        desk.server.deposit(LOGIN, 1.0)
+    assert balances == [10_100.0, 10_100.0, 10_100.0, 10_103.0]
+
+
+@pytest.mark.parametrize(
+    ("details", "least", "most"),
+    [
+        ({"median_seconds": 0.3}, 0.3, 0.3),
+        ({"distribution": "uniform", "least_seconds": 0.2, "most_seconds": 0.4}, 0.2, 0.4),
+        ({"distribution": "lognormal", "median_seconds": 0.3, "sigma": 1.0, "most_seconds": 0.7},
+         0.0, 0.7),
+    ],
+)  # fmt: skip
+def test_an_answer_takes_its_time(
+    desk: FaultyDesk, details: dict[str, Any], least: float, most: float
+) -> None:
+    desk.server.add_fault(LOGIN, FaultKind.LATENCY, seed=7, **details)
+    for _ in range(200):
+        assert desk.program.positions_get() == ()
+    assert len(desk.slept) == 200
+    assert least <= min(desk.slept) <= max(desk.slept) <= most
+    if least < most:
+        assert len(set(desk.slept)) > 100
+        assert sum(desk.slept) / 200 == pytest.approx(0.33, abs=0.06)
+    assert desk.neighbour.positions_get() == ()
+    assert len(desk.slept) == 200
+
+
+@pytest.mark.parametrize(
+    ("seconds", "outcome"),
+    [(0.1, (Outcome.ANSWERED, 1)), (0.101, (Outcome.SILENT, -10005))],
+)
+def test_the_batch_does_not_wait_for_a_slow_terminal(
+    desk: FaultyDesk, seconds: float, outcome: tuple[int, int]
+) -> None:
+    desk.server.add_fault(LOGIN, FaultKind.LATENCY, median_seconds=seconds)
+    assert desk.outcome() == outcome
+    expected = [1 if outcome[0] == Outcome.ANSWERED else -10005, 1]
+    credentials = [(LOGIN, PASSWORD, SERVER), (OTHER, PASSWORD, SERVER)]
+    assert desk.server.authorise_many(credentials) == expected
+    assert desk.slept == []
+
+
+def test_a_slow_call_holds_up_nobody_else() -> None:
+    entered, leave = threading.Event(), threading.Event()
+
+    def sleep(_seconds: float) -> None:
+        entered.set()
+        assert leave.wait(10)
+
+    desk = Desk(sleep=sleep)
+    desk.open_account(LOGIN)
+    desk.open_account(OTHER)
+    desk.server.add_fault(LOGIN, FaultKind.LATENCY, median_seconds=9.0)
+    answers: list[Any] = []
+    slow = threading.Thread(target=lambda: answers.append(desk.account(LOGIN)))
+    slow.start()
+    assert entered.wait(10)
+    assert desk.buy(OTHER, 0.1)
+    desk.server.step()
+    assert answers == []
+    leave.set()
+    slow.join(10)
+    assert answers[0]["login"] == LOGIN
+
+
+def test_positions_and_orders_are_not_there_yet(desk: FaultyDesk) -> None:
+    desk.buy(LOGIN, 0.2)
+    waiting = {**BUY, "action": mt5.TRADE_ACTION_PENDING, "type": mt5.ORDER_TYPE_BUY_LIMIT,
+               "price": 1.05, "type_filling": mt5.ORDER_FILLING_RETURN}  # fmt: skip
+    assert desk.program.order_send(**waiting).retcode == mt5.TRADE_RETCODE_DONE
+    desk.server.add_fault(LOGIN, FaultKind.EMPTY)
+    assert (desk.program.positions_get(), desk.program.orders_get()) == ((), ())
+    assert desk.program.account_info().margin > 0
+    batch = desk.batch()
+    assert (len(batch.positions), len(batch.orders)) == (0, 0)
+    assert batch.accounts["margin"][0] > 0
+
+
+@pytest.mark.parametrize("lots", [0.0, 0.2])
+def test_account_and_positions_are_of_different_moments(desk: FaultyDesk, lots: float) -> None:
+    if lots:
+        desk.buy(LOGIN, lots)
+    desk.server.add_fault(LOGIN, FaultKind.TORN, times=2)
+
+    def gap() -> float:
+        account = desk.program.account_info()
+        floating = sum(each.profit + each.swap for each in desk.program.positions_get())
+        return abs(float(account.profit) - float(floating))
+
+    def batch_gap() -> float:
+        batch = desk.batch()
+        return abs(float(batch.accounts["profit"][0] - batch.positions["profit"].sum()))
+
+    assert min(gap(), batch_gap()) > 1
+    assert max(gap(), batch_gap()) < 0.01
+
+
+def test_another_terminal_answers(desk: FaultyDesk) -> None:
+    desk.buy(OTHER, 0.2)
+    desk.server.add_fault(LOGIN, FaultKind.WRONG_ACCOUNT)
+    assert desk.program.account_info().login == OTHER
+    assert len(desk.program.positions_get()) == 1
+    assert desk.batch().accounts["login"].tolist() == [OTHER, OTHER]
