@@ -43,6 +43,8 @@ _DEAL_FIELDS = {
     "fee": 14,
 }
 _DEAL_SYMBOL = 15
+# MetaTrader's magic numbers have a bit more than ours, which goes to the sign.
+_KEPT_AS = {"magic": np.uint64}
 
 
 def deals_between(
@@ -62,7 +64,8 @@ def deals_between(
     )
     deals = np.zeros(len(answer), dtype=DEAL_DTYPE)
     for name, place in _DEAL_FIELDS.items():
-        deals[name] = [row[place] for row in answer]
+        values = np.array([row[place] for row in answer], dtype=_KEPT_AS.get(name))
+        deals[name] = values
     deals["symbol"] = [symbols.get(row[_DEAL_SYMBOL], -1) for row in answer]
     return deals[np.argsort(deals["ticket"], kind="stable")]
 

@@ -9,7 +9,7 @@ from .opening import Opening
 from .requests import Refusal, TradeOrder, add_lots, is_multiple, subtract_lots
 from .valuation import Valuation
 
-_LARGEST_MAGIC = 2**63 - 1  # MetaTrader takes one bit more, the books are signed
+_LARGEST_TICKET = 2**63 - 1
 
 
 class Admission:
@@ -24,8 +24,10 @@ class Admission:
         self._opening = opening
 
     def check_account(self, account: int, request: TradeOrder) -> None:
-        if not 0 <= request.magic <= _LARGEST_MAGIC:
+        if max(request.order, request.position, request.position_by) > _LARGEST_TICKET:
             raise invalid()
+        if not mt5.ORDER_TIME_GTC <= request.type_time <= mt5.ORDER_TIME_SPECIFIED_DAY:
+            raise Refusal(mt5.TRADE_RETCODE_INVALID_EXPIRATION, "Invalid expiration")
         if not self._books.accounts["trade_allowed"][account]:
             raise Refusal(mt5.TRADE_RETCODE_TRADE_DISABLED, "Trade disabled")
 

@@ -8,6 +8,7 @@ from . import constants as mt5
 from .catalogue import CONTRACTS
 from .requests import TradeOrder
 
+_LARGEST_DEVIATION = 2**31 - 1  # points: more is as much as any price
 PENDING_TYPES = range(mt5.ORDER_TYPE_BUY_LIMIT, mt5.ORDER_TYPE_CLOSE_BY)
 LIMIT_TYPES = (mt5.ORDER_TYPE_BUY_LIMIT, mt5.ORDER_TYPE_SELL_LIMIT)
 STOP_LIMIT_TYPES = (mt5.ORDER_TYPE_BUY_STOP_LIMIT, mt5.ORDER_TYPE_SELL_STOP_LIMIT)
@@ -60,5 +61,5 @@ def order_row(
         "volume_current": request.volume, "price_open": round(request.price, digits),
         "price_stoplimit": 0.0, "sl": round(request.sl, digits), "tp": round(request.tp, digits),
         "price_current": 0.0, "comment": request.comment, "due_msc": 0, "margin": 0.0,
-        "deviation": request.deviation, **more,
+        "deviation": min(request.deviation, _LARGEST_DEVIATION), **more,
     }  # fmt: skip

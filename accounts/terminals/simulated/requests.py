@@ -9,6 +9,8 @@ from typing import Any
 from . import constants as mt5
 from .contracts import ORDER_SL_FLAG, ORDER_TP_FLAG, Contract
 
+_MOST_STEPS = 1e15
+
 
 class Refusal(Exception):  # noqa: N818 (an ordinary answer of the server, not an error)
     """The server's answer to a request that it does not carry out."""
@@ -58,8 +60,8 @@ _KINDS: dict[str, Callable[[Any], Any]] = {
 
 def is_multiple(volume_lots: float, step_lots: float) -> bool:
     """Tell whether a volume is a whole number of steps, in decimal arithmetic."""
-    if not math.isfinite(volume_lots):
-        return False
+    if not abs(volume_lots) < step_lots * _MOST_STEPS:
+        return False  # no number, or beyond the digits of a double
     return Decimal(str(volume_lots)) % Decimal(str(step_lots)) == 0
 
 
@@ -104,6 +106,6 @@ def check_stops(contract: Contract, side: int, price: float, sl: float, tp: floa
         valid = math.isfinite(level) and level >= 0
         if valid and level:
             valid = bool(contract.order_flags & flag) and on_tick(contract, level)
-            valid &= round((price - level) * direction / contract.point) >= nearest
+            valid = valid and round((price - level) * direction / contract.point) >= nearest
         if not valid:
             raise Refusal(mt5.TRADE_RETCODE_INVALID_STOPS, "Invalid stops")
