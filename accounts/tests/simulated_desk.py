@@ -35,8 +35,8 @@ class Desk:
 
     def market(self, login: int, side: int, lots: float, symbol: str = "EURUSD",
                **more: Any) -> Any:  # fmt: skip
-        return self.send(login, action=mt5.TRADE_ACTION_DEAL, symbol=symbol, volume=lots, type=side,
-                         type_filling=mt5.ORDER_FILLING_FOK, **more)  # fmt: skip
+        request = {"action": mt5.TRADE_ACTION_DEAL, "symbol": symbol, "volume": lots, "type": side}
+        return self.send(login, **{**request, "type_filling": mt5.ORDER_FILLING_FOK, **more})
 
     def buy(self, login: int, lots: float, symbol: str = "EURUSD", **more: Any) -> int:
         result = self.market(login, mt5.ORDER_TYPE_BUY, lots, symbol, **more)

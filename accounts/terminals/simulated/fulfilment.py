@@ -6,10 +6,11 @@ from . import constants as mt5
 from .admission import Admission
 from .books import Books
 from .catalogue import CONTRACTS
+from .execution import Execution
 from .holdings import opened_lots
 from .ledger import Ledger
-from .matches import Match, found
-from .order_terms import LIMIT_TYPES, OrderTerms
+from .matches import Match, check_price, found
+from .order_terms import LIMIT_TYPES, PENDING_TYPES, OrderTerms
 from .requests import Refusal
 from .valuation import Valuation
 
@@ -48,12 +49,11 @@ class Fulfilment:
         position = self._ledger.position_id(terms)
         for price, lots in match.deals:
             self._ledger.fill(terms, lots, price)
+        more: dict[str, Any] = {}
         if match.deals:
-            more: dict[str, Any] = {"position": position, "price_current": match.price}
-            if not order["price_open"]:
+            more = {"position": position, "price_current": match.price}
+            if order["type"] not in PENDING_TYPES:
                 more["price_open"] = match.price
-        else:
-            more = {}
         self._conclude(order, match, more)
 
     def _conclude(self, order: dict[str, Any], match: Match, more: dict[str, Any]) -> None:
@@ -73,6 +73,7 @@ class Fulfilment:
         margin = round(order["margin"] * left / order["volume_current"], digits)
         self._ledger.change_order(order["ticket"], {
             "state": mt5.ORDER_STATE_PARTIAL, "volume_current": left, "margin": margin,
+            "fill_fraction": 1.0,
         })  # fmt: skip
         self._valuation.settle(order["account"])
 
@@ -81,6 +82,10 @@ class Fulfilment:
         account, symbol, lots = terms.account, terms.symbol, order["volume_current"]
         admission = self._admission
         admission.check_market(symbol)
+        quote = self._quote(symbol)
+        if order["type"] not in PENDING_TYPES:
+            price, deviation_points = order["price_open"], order["deviation"]
+            check_price(CONTRACTS[symbol], terms.side, quote, price, deviation_points)
         if terms.position:
             row = admission.position_row(account, terms.position)
             if lots > float(self._books.positions["volume"][row]):
@@ -90,15 +95,18 @@ class Fulfilment:
             admission.check_trade_mode(symbol, terms.side)
             if self._ledger.target_row(terms) is None:
                 admission.check_position_limit(account, symbol, counting_orders=False)
-        price = float(
-            (self._valuation.ask if terms.side == mt5.ORDER_TYPE_BUY else self._valuation.bid)[
-                symbol
-            ]
-        )
+        price = quote[1] if terms.side == mt5.ORDER_TYPE_BUY else quote[0]
         admission.check_money(account, symbol, terms.side, lots, price, order["margin"])
 
     def _match(self, order: dict[str, Any], terms: OrderTerms) -> Match:
-        symbol = terms.symbol
-        quote = float(self._valuation.bid[symbol]), float(self._valuation.ask[symbol])
+        execution = Execution(
+            slippage_points=order["slippage_points"], fill_fraction=order["fill_fraction"]
+        )
         limit = order["price_open"] if order["type"] in LIMIT_TYPES else 0.0
-        return found(CONTRACTS[symbol], terms.side, quote, order["volume_current"], limit=limit)
+        return found(
+            CONTRACTS[terms.symbol], terms.side, self._quote(terms.symbol),
+            order["volume_current"], limit=limit, execution=execution,
+        )  # fmt: skip
+
+    def _quote(self, symbol: int) -> tuple[float, float]:
+        return float(self._valuation.bid[symbol]), float(self._valuation.ask[symbol])

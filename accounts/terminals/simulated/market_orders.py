@@ -1,6 +1,5 @@
 """Market orders and closes: TRADE_ACTION_DEAL in the execution mode of the symbol."""
 
-import math
 from dataclasses import dataclass, replace
 
 from . import constants as mt5
@@ -13,26 +12,24 @@ from .contracts import ORDER_MARKET_FLAG
 from .execution import Execution
 from .holdings import opened_lots
 from .ledger import Ledger
-from .matches import Match, check_filling, found, is_exchange
+from .matches import Match, check_filling, check_price, found, is_exchange
 from .order_terms import OrderTerms
 from .requests import Refusal, TradeOrder, check_stops
 from .valuation import Valuation
-
-_PRICE_ASKED = (mt5.SYMBOL_TRADE_EXECUTION_INSTANT, mt5.SYMBOL_TRADE_EXECUTION_REQUEST)
 
 
 @dataclass(frozen=True, slots=True)
 class MarketPlan:
     """A market order that has passed every check, and what it would meet in the book.
 
-    Without a match it is accepted now and carried out ``delay_msc`` later, at the next step.
+    Without a match it is accepted now and carried out when its delay is over, at the next step.
     """
 
     account: int
     symbol: int
     request: TradeOrder
     match: Match | None
-    delay_msc: int = 0
+    execution: Execution
 
 
 class MarketOrders:
@@ -78,18 +75,20 @@ class MarketOrders:
         else:
             self._closing.check_close(account, row, request)
         check_filling(contract, request.type, request.type_filling)
-        self._check_price(symbol, request, execution.slippage_points)
+        check_price(
+            contract, request.type, self._quote(symbol), request.price, request.deviation,
+            execution.slippage_points,
+        )  # fmt: skip
         if execution.retcode:
             raise Refusal(execution.retcode, execution.retcode_comment)
-        delay_msc = round(execution.delay_seconds * 1000)
-        if delay_msc > 0 or is_exchange(contract):
-            return MarketPlan(account, symbol, request, None, delay_msc)
+        if execution.delay_seconds > 0 or is_exchange(contract):
+            return MarketPlan(account, symbol, request, None, execution)
         match = found(
             contract, request.type, self._quote(symbol), request.volume, execution=execution
         )
         if not match.deals or (match.left_lots and request.type_filling == mt5.ORDER_FILLING_FOK):
             raise Refusal(mt5.TRADE_RETCODE_REJECT, "Not enough volume at the price")
-        return MarketPlan(account, symbol, request, match)
+        return MarketPlan(account, symbol, request, match, execution)
 
     def carry_out(self, plan: MarketPlan, reason: int) -> Answer:
         """Book a plan; an order that is taken in for later is answered with 10008."""
@@ -118,14 +117,15 @@ class MarketOrders:
         return answer
 
     def _taken_in(self, plan: MarketPlan, reason: int) -> Answer:
-        now = self._ledger.now_msc()
+        request, execution = plan.request, plan.execution
         bid, ask = self._quote(plan.symbol)
-        quote = ask if plan.request.type == mt5.ORDER_TYPE_BUY else bid
         order = self._ledger.add_order(
-            plan.account, plan.symbol, plan.request, reason=reason, due_msc=now + plan.delay_msc,
-            price_open=0.0, price_current=quote,
+            plan.account, plan.symbol, request, reason=reason,
+            due_msc=self._ledger.now_msc() + round(execution.delay_seconds * 1000),
+            price_current=ask if request.type == mt5.ORDER_TYPE_BUY else bid,
+            slippage_points=execution.slippage_points, fill_fraction=execution.fill_fraction,
         )  # fmt: skip
-        return Answer(retcode=mt5.TRADE_RETCODE_PLACED, order=order, volume=plan.request.volume,
+        return Answer(retcode=mt5.TRADE_RETCODE_PLACED, order=order, volume=request.volume,
                       comment="Request placed")  # fmt: skip
 
     def _check_opening(self, account: int, symbol: int, request: TradeOrder) -> None:
@@ -143,21 +143,6 @@ class MarketOrders:
         bid, ask = self._quote(symbol)
         price = ask if side == mt5.ORDER_TYPE_BUY else bid
         admission.check_money(account, symbol, side, request.volume, price)
-
-    def _check_price(self, symbol: int, request: TradeOrder, slippage_points: int) -> None:
-        contract = CONTRACTS[symbol]
-        if request.price < 0 or not math.isfinite(request.price):
-            raise Refusal(mt5.TRADE_RETCODE_INVALID_PRICE, "Invalid price")
-        if contract.execution not in _PRICE_ASKED:
-            return
-        if not request.price:
-            raise Refusal(mt5.TRADE_RETCODE_INVALID_PRICE, "Invalid price")
-        bid, ask = self._quote(symbol)
-        sign = 1 if request.type == mt5.ORDER_TYPE_BUY else -1
-        quote = ask if sign > 0 else bid
-        away_points = round((quote - request.price) / contract.point) + sign * slippage_points
-        if abs(away_points) > request.deviation:
-            raise Refusal(mt5.TRADE_RETCODE_REQUOTE, "Requote")
 
     def _quote(self, symbol: int) -> tuple[float, float]:
         return float(self._valuation.bid[symbol]), float(self._valuation.ask[symbol])

@@ -1,5 +1,6 @@
 """What an order finds on the other side of the book, by its filling mode."""
 
+import math
 from dataclasses import dataclass
 
 from . import constants as mt5
@@ -19,6 +20,9 @@ _FLAGS = {
     mt5.ORDER_FILLING_IOC: FILLING_IOC_FLAG,
     mt5.ORDER_FILLING_BOC: FILLING_BOC_FLAG,
 }
+
+
+_PRICE_ASKED = (mt5.SYMBOL_TRADE_EXECUTION_INSTANT, mt5.SYMBOL_TRADE_EXECUTION_REQUEST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,31 @@ def check_filling(contract: Contract, order_type: int, filling: int) -> None:
         offered &= order_type in LIMIT_TYPES or order_type in STOP_LIMIT_TYPES
     if not offered:
         raise Refusal(mt5.TRADE_RETCODE_INVALID_FILL, "Unsupported filling mode")
+
+
+def check_price(
+    contract: Contract,
+    side: int,
+    quote: tuple[float, float],
+    price: float,
+    deviation_points: int,
+    slippage_points: int = 0,
+) -> None:
+    """Refuse a market order without a price (10015), or with one too far off the quote (10004).
+
+    Only INSTANT and REQUEST execution ask for one. Either way it deals at the quote.
+    """
+    if price < 0 or not math.isfinite(price):
+        raise Refusal(mt5.TRADE_RETCODE_INVALID_PRICE, "Invalid price")
+    if contract.execution not in _PRICE_ASKED:
+        return
+    if not price:
+        raise Refusal(mt5.TRADE_RETCODE_INVALID_PRICE, "Invalid price")
+    bid, ask = quote
+    sign = 1 if side == mt5.ORDER_TYPE_BUY else -1
+    away_points = round(((ask if sign > 0 else bid) - price) / contract.point)
+    if abs(away_points + sign * slippage_points) > deviation_points:
+        raise Refusal(mt5.TRADE_RETCODE_REQUOTE, "Requote")
 
 
 def found(
