@@ -16,31 +16,41 @@ _PACKED_DTYPE = np.dtype(
 )  # fmt: skip
 _PRICES = ("open", "high", "low", "close")
 _COUNTS = ("time", "tick_volume", "spread", "real_volume")
+_FIRST_CAPACITY = 64
 
 
 class Tail:
     """The newest rows of an endless series, oldest first."""
 
     def __init__(self, dtype: np.dtype[np.void], kept: int) -> None:
-        self._rows: Bars = np.zeros(kept * 2, dtype=dtype)
+        self._rows: Bars = np.zeros(_FIRST_CAPACITY, dtype=dtype)
         self._kept = kept
         self._size = 0
 
     def add(self, row: Sequence[Any]) -> None:
         if self._size == len(self._rows):
-            self._rows[: self._kept] = self._rows[-self._kept :].copy()
-            self._size = self._kept
+            self._make_room()
         self._rows[self._size] = tuple(row)
         self._size += 1
 
     def replace(self, rows: Bars) -> None:
-        newest = rows[-self._kept :]
-        self._rows[: len(newest)] = newest
-        self._size = len(newest)
+        self._rows = rows[-self._kept :].copy()
+        self._size = len(self._rows)
 
     @property
     def rows(self) -> Bars:
         return self._rows[max(0, self._size - self._kept) : self._size]
+
+    def _make_room(self) -> None:
+        """Double the room up to twice of what is kept, then drop what is older."""
+        if self._size < self._kept * 2:
+            capacity = min(max(self._size * 2, _FIRST_CAPACITY), self._kept * 2)
+            grown = np.zeros(capacity, dtype=self._rows.dtype)
+            grown[: self._size] = self._rows
+            self._rows = grown
+        else:
+            self._rows[: self._kept] = self._rows[-self._kept :].copy()
+            self._size = self._kept
 
     @property
     def is_full(self) -> bool:
