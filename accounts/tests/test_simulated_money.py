@@ -4,12 +4,15 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accounts.terminals.simulated import constants as mt5
 from accounts.terminals.simulated.catalogue import CONTRACT_INDEX, CONTRACTS
+from accounts.terminals.simulated.contracts import CURRENCIES
+from accounts.terminals.simulated.conversion import Conversion
 from accounts.terminals.simulated.margin import Leg, symbol_margin
 from accounts.terminals.simulated.requests import (
     Refusal,
@@ -20,6 +23,7 @@ from accounts.terminals.simulated.requests import (
 from accounts.tests.simulated_desk import Desk
 
 EURUSD = CONTRACTS[CONTRACT_INDEX["EURUSD"]]
+BUY, SELL = mt5.ORDER_TYPE_BUY, mt5.ORDER_TYPE_SELL
 
 
 @pytest.fixture
@@ -134,13 +138,6 @@ def test_it_converts_by_the_pair_of_the_two_currencies_where_there_is_one(desk: 
     assert desk.positions(login)[0]["profit"] == round(20_000 / 190.1, 2)
 
 
-def test_it_gives_tick_values_of_both_sides(desk: Desk) -> None:
-    login = desk.open_account()
-    desk.server.set_prices("USDJPY", 150.0, 151.0)
-    row = desk.server.call("symbol_info", login, "USDJPY")
-    assert row[45:48] == pytest.approx((100 / 151.0, 100 / 151.0, 100 / 150.0))
-
-
 def test_it_closes_a_part_and_keeps_the_ticket(desk: Desk) -> None:
     login = desk.open_account(commission_per_lot=4.0)
     desk.server.set_prices("EURUSD", 1.1, 1.1)
@@ -223,6 +220,71 @@ def test_it_subtracts_lots_without_dust(held: int, closed: int) -> None:
     closed = min(closed, held)
     left = subtract_lots(held / 100, closed / 100)
     assert Decimal(str(left)) == Decimal(held - closed) / 100
+
+
+_LEGS = st.lists(st.tuples(st.integers(1, 5_000), st.floats(0.01, 1e6)), max_size=4)
+
+
+@given(_LEGS, _LEGS, st.floats(0.0, 1.0), st.booleans())
+def test_it_never_takes_more_for_a_hedge_than_for_both_legs(
+    buys: list[tuple[int, float]], sells: list[tuple[int, float]], share: float, use_leg: bool
+) -> None:
+    contract = replace(EURUSD, margin_hedged=share * 100_000, margin_hedged_use_leg=use_leg)
+    long, short = Leg(), Leg()
+    for leg, positions in ((long, buys), (short, sells)):
+        for hundredths, per_lot in positions:
+            leg.add(hundredths / 100, per_lot)
+    margin = symbol_margin(contract, long, short)
+    assert 0 <= margin <= (long.margin + short.margin) * (1 + 1e-12)
+    if use_leg:
+        assert margin == max(long.margin, short.margin)
+    if not sells:
+        assert margin == pytest.approx(long.margin)
+
+
+@given(st.lists(st.tuples(st.floats(0.2, 5.0), st.floats(0.0, 0.01)), min_size=len(CONTRACTS),
+                max_size=len(CONTRACTS)))  # fmt: skip
+@settings(max_examples=60, deadline=None)
+def test_it_converts_no_money_into_more(moves: list[tuple[float, float]]) -> None:
+    """There and back costs the spread; a loss never costs less than a gain brings."""
+    conversion = Conversion()
+    bid = np.array([contract.start_bid for contract in CONTRACTS])
+    spread = np.array([width for _, width in moves])
+    for index, contract in enumerate(CONTRACTS):
+        if "USD" in (contract.base, contract.quote):
+            bid[index] *= moves[index][0]
+    conversion.update(bid, bid * (1 + spread))
+    for source in range(len(CURRENCIES)):
+        assert conversion.converted(1.0, source, source) == 1.0
+        for target in range(len(CURRENCIES)):
+            gained = conversion.converted(1.0, source, target)
+            lost = -conversion.converted(-1.0, source, target)
+            assert 0 < gained <= lost * (1 + 1e-12)
+            back = conversion.converted(gained, target, source)
+            assert back <= 1 + 1e-12
+
+
+@pytest.mark.parametrize(
+    ("currency", "lots", "charge"),
+    [("USD", 0.29, -1.01), ("USD", 0.01, -0.04), ("JPY", 0.3, -1.0), ("USD", 1.0, -3.5)],
+)
+def test_it_rounds_the_commission_of_each_deal_to_the_cent(
+    desk: Desk, currency: str, lots: float, charge: float
+) -> None:
+    # 3.50 a lot and side, once for each deal: 1.015 as a double lies below, 0.035 above the half.
+    login = desk.open_account(currency=currency, deposit=1_000_000.0, commission_per_lot=3.5)
+    ticket = desk.buy(login, lots)
+    desk.sell(login, lots, position=ticket)
+    assert [deal["commission"] for deal in desk.deals(login)[1:]] == [charge, charge]
+
+
+def test_it_charges_both_deals_of_a_close_by(desk: Desk) -> None:
+    login = desk.open_account(commission_per_lot=3.5)
+    long, short = desk.buy(login, 0.5), desk.sell(login, 0.3)
+    answer = desk.send(login, action=mt5.TRADE_ACTION_CLOSE_BY, position=long, position_by=short)
+    assert answer[0] == mt5.TRADE_RETCODE_DONE, answer
+    closing = [deal for deal in desk.deals(login) if deal["entry"] == mt5.DEAL_ENTRY_OUT_BY]
+    assert sum(deal["commission"] for deal in closing) == pytest.approx(-2 * 1.05)
 
 
 _COMMANDS = st.lists(
