@@ -52,6 +52,14 @@ def test_it_gives_a_symbol_that_nobody_knows_no_number(server: TradeServer) -> N
     assert deals_between(server, 1001, 0, 4e9, {})["symbol"].tolist() == [-1, -1]
 
 
+@pytest.mark.parametrize(("magic", "kept"), [(2**63 - 1, 2**63 - 1), (2**64 - 1, -1)])
+def test_it_keeps_the_largest_magic_numbers(server: TradeServer, magic: int, kept: int) -> None:
+    order = {"action": 1, "symbol": "EURUSD", "volume": 0.5, "type": 0, "type_filling": 1}
+    server.call("order_send", 1001, {**order, "price": 1.10002, "magic": magic})
+    assert deals_between(server, 1001, 0, 4e9, {})["magic"].tolist() == [0, kept]
+    assert server.read_batch([1001], [0]).positions["magic"].tolist() == [kept]
+
+
 def test_it_tells_no_deals_from_no_answer(server: TradeServer) -> None:
     assert len(deals_between(server, 1001, 0, 1, {})) == 0
     with pytest.raises(HistoryUnavailableError, match="no answer"):
