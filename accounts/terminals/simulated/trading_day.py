@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from . import constants as mt5
 from .contracts import Contract
@@ -112,7 +113,7 @@ def _quote_ranges(
     return (max(bids), min(bids)), (max(asks), min(asks))
 
 
-def _extremes(column: Bars) -> list[float]:
+def _extremes(column: npt.NDArray[np.float64]) -> list[float]:
     known = column[column > 0]
     return [float(known.max()), float(known.min())] if len(known) else []
 
