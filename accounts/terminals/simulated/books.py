@@ -36,7 +36,6 @@ NEW_ACCOUNT, CHANGED_ACCOUNT = "A", "a"
 NEW_POSITION, CHANGED_POSITION, GONE_POSITION = "P", "p", "x"
 NEW_ORDER, CHANGED_ORDER, GONE_ORDER, DONE_ORDER = "O", "o", "y", "H"
 NEW_SERVER, NEW_DEAL, PRICES, ROLLED_OVER = "S", "D", "Q", "R"
-BY_HAND = "M"
 
 FIRST_ORDER = 50_000_001
 FIRST_DEAL = 30_000_001
@@ -60,7 +59,6 @@ class Books:
         self.deals = Table(DEAL_COLUMNS)
         self.servers: list[str] = []
         self.naming: list[Naming] = []
-        self.by_hand: Any = None  # what the back office has set of symbols, see `Opening.state`
         self.rolled_over_day = 0  # the newest server day whose night has been charged
         self.next_order = FIRST_ORDER
         self.next_deal = FIRST_DEAL
@@ -90,7 +88,6 @@ class Books:
             NEW_DEAL: self._add_deal,
             PRICES: self._set_prices,
             ROLLED_OVER: self._set_rolled_over,
-            BY_HAND: self._set_by_hand,
         }
 
     def write(self, *record: Any) -> None:
@@ -153,7 +150,6 @@ class Books:
             "next_deal": self.next_deal,
             "quotes": self.quotes,
             "rolled_over_day": self.rolled_over_day,
-            "by_hand": self.by_hand,
         }))  # fmt: skip
 
     def load(self, dumped: bytes) -> None:
@@ -166,7 +162,6 @@ class Books:
         self.next_order, self.next_deal = state["next_order"], state["next_deal"]
         self.rolled_over_day = state["rolled_over_day"]
         self._set_prices(state["quotes"], None)
-        self.by_hand = state["by_hand"]
         self.account_of = {login: row for row, login in enumerate(self.accounts["login"].tolist())}
         self._dead = 0
         self._derive_positions()
@@ -203,9 +198,6 @@ class Books:
 
     def _set_rolled_over(self, day: int) -> None:
         self.rolled_over_day = day
-
-    def _set_by_hand(self, state: Any) -> None:
-        self.by_hand = state
 
     def _add_deal(self, values: Mapping[str, Any]) -> None:
         account, ticket = values["account"], values["ticket"]

@@ -74,7 +74,6 @@ def _books_of_1(dumped: bytes) -> bytes:
     today = {
         "tables": tables, "servers": servers, "naming": [("", "")] * len(servers),
         "next_order": next_order, "next_deal": next_deal, "quotes": quotes, "rolled_over_day": 0,
-        "by_hand": None,
     }  # fmt: skip
     return bytes(msgpack.packb(today))
 
