@@ -33,8 +33,8 @@ class FaultyDesk(Desk):
         self.open_account(LOGIN)
         self.open_account(OTHER)
         self.server.set_prices("EURUSD", 1.0861, 1.08614)
-        self.program = self.program_of(LOGIN)
-        self.neighbour = self.program_of(OTHER)
+        self.program: Any = self.program_of(LOGIN)
+        self.neighbour: Any = self.program_of(OTHER)
 
     def program_of(self, login: int, password: str = PASSWORD) -> SimulatedMetaTrader5:
         program = SimulatedMetaTrader5(self.server)

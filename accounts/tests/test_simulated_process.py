@@ -18,8 +18,8 @@ from accounts.terminals.readings import Outcome
 from accounts.terminals.simulated import constants as mt5
 from accounts.terminals.simulated.client import RemoteBroker
 from accounts.terminals.simulated.faults import FaultKind
-from accounts.terminals.simulated.link import LinkError, LinkTimeout
-from accounts.terminals.simulated.process import BrokerService, HomeInUse, HomeLock
+from accounts.terminals.simulated.link import CODE_RECEIVE_FAILED, LinkError, LinkTimeout
+from accounts.terminals.simulated.process import CRASH_STATUS, BrokerService, HomeInUse, HomeLock
 from accounts.terminals.simulated.timeframes import RATES_DTYPE
 from accounts.terminals.simulated.wire import WireError, decode, encode, introduce
 from accounts.tests.simulated_desk import PASSWORD, SERVER, Desk
@@ -233,6 +233,31 @@ def test_it_survives_kill_9_and_ends_cleanly_on_sigterm(tmp_path: Path) -> None:
     assert third.end(signal.SIGTERM) == 0
     assert not (home / "broker.json").exists()
     broker.close()
+
+
+@pytest.mark.parametrize(("moment", "kept"), [("before", 1), ("after", 2)])
+def test_a_crash_loses_no_order_on_disk_and_leaves_no_other(
+    tmp_path: Path, moment: str, kept: int
+) -> None:
+    home, accounts = tmp_path / "home", tmp_path / "accounts.json"
+    accounts.write_text(json.dumps(ACCOUNTS))
+    first = Process(home, "--accounts", str(accounts), "--always-open")
+    first.wait_until_ready()
+    first.client.call(*_order(1001, 0.01))
+    first.client.add_fault(1001, FaultKind.CRASH_BROKER, moment=moment)
+    with pytest.raises(LinkError) as broken:
+        first.client.call(*_order(1001, 0.02))
+    assert broken.value.code == CODE_RECEIVE_FAILED
+    first.process.communicate(timeout=10)
+    assert first.process.returncode == CRASH_STATUS
+    first.client.close()
+
+    second = Process(home)
+    second.wait_until_ready()
+    assert len(second.client.call("positions", 1001, None, None, None)) == kept
+    assert second.client.faults() == []
+    second.client.close()
+    assert second.end(signal.SIGTERM) == 0
 
 
 @pytest.mark.parametrize(

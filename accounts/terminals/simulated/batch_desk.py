@@ -177,7 +177,8 @@ def _repeated(logins: Integers) -> list[int]:
     _, first = np.unique(logins, return_index=True)
     if len(first) == len(logins):
         return []
-    return np.setdiff1d(np.arange(len(logins)), first).tolist()
+    places: list[int] = np.setdiff1d(np.arange(len(logins)), first).tolist()
+    return places
 
 
 def _without_waiting(disturbance: Disturbance) -> Disturbance:
