@@ -21,6 +21,7 @@ Flags = npt.NDArray[np.bool_]
 # A level is met when equity is within this of it: far less than a cent, more than float dust.
 _DUST = 1e-6
 _COMMENT_CHARACTERS = 31
+_EVERYONE = slice(None)
 
 
 class Liquidation:
@@ -33,21 +34,20 @@ class Liquidation:
 
     def run(self) -> None:
         """Stop out the accounts without cover, then set or lift the margin calls."""
-        everyone = np.arange(len(self._books.accounts))
-        due = np.flatnonzero(self._are_below("stop_out_level", everyone))
+        due = np.flatnonzero(self._are_below("stop_out_level", _EVERYONE))
         if len(due):
             can_close = self._closable_symbols()
             for account in due[self._can_give_way(due, can_close)].tolist():
                 self._stop_out(account, can_close)
-        self._call_margin(everyone)
+        self._call_margin()
 
-    def _call_margin(self, everyone: RowNumbers) -> None:
-        called = self._are_below("stop_out_call", everyone)
+    def _call_margin(self) -> None:
+        called = self._are_below("stop_out_call", _EVERYONE)
         changed = np.flatnonzero(called != self._books.accounts["margin_call"])
         for account in changed.tolist():
             self._books.write(CHANGED_ACCOUNT, account, {"margin_call": bool(called[account])})
 
-    def _are_below(self, level: str, rows: RowNumbers) -> Flags:
+    def _are_below(self, level: str, rows: slice) -> Flags:
         """Tell which accounts have margin, and equity at or below a level of theirs."""
         accounts = self._books.accounts
         margin, limit = accounts["margin"][rows], accounts[level][rows]
@@ -81,7 +81,7 @@ class Liquidation:
         return able_here
 
     def _stop_out(self, account: int, can_close: Flags) -> None:
-        row = np.array([account])
+        row = slice(account, account + 1)
         while self._are_below("stop_out_level", row)[0]:
             if not self._cancel_largest_reserve(account):
                 break
