@@ -53,7 +53,7 @@ class SymbolHistory:
 
     def restore(self, bar: Sequence[Any]) -> None:
         """Take back a closed bar from the journal."""
-        closed: BarValues = tuple(bar)  # type: ignore[assignment]  # as it was written
+        closed: BarValues = tuple(bar)
         if self._bar is not None and closed[0] >= self._bar[0]:
             self._bar = None  # of a snapshot, when the minute was not over
         self._close(closed)

@@ -134,7 +134,7 @@ class Market:
             if quoted[cross] and (is_start or not moved.isdisjoint(legs))
         ]
         derived += [
-            Quote(symbol, *latest[source])
+            Quote(symbol, latest[source][0], latest[source][1])
             for symbol, source in self._shared.items()
             if quoted[symbol] and (is_start or source in moved)
         ]

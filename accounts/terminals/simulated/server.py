@@ -13,7 +13,7 @@ from .batch_desk import BatchDesk
 from .calls import BrokerCalls
 from .disturbances import CALM, Disturbance, Faults
 from .engine import Engine
-from .exports import BarExport
+from .exports import Export
 from .faults import ALL_CALLS, QUOTATION_CALLS, TERMINAL_CALLS
 from .interference import Interference, no_connection
 from .journal import Journal
@@ -63,7 +63,7 @@ class TradeServer(BrokerCalls):
         seed: int = 1,
         clock: Callable[[], float] = time.time,
         zone_name: str = DEFAULT_ZONE,
-        exports: Mapping[str, BarExport] | None = None,
+        exports: Mapping[str, Export] | None = None,
         speed: float = 1.0,
         feed: bool = True,
         home: Path | None = None,

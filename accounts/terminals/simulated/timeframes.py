@@ -78,7 +78,7 @@ def select_ticks(ticks: Bars, start: int, end: int | None, count: int | None, fl
     """Choose ticks as copy_ticks_* do: ``flags`` asks for quotes, for trades, or for both."""
     wanted = _INFO_FLAGS if flags & mt5.COPY_TICKS_INFO else 0
     wanted |= _TRADE_FLAGS if flags & mt5.COPY_TICKS_TRADE else 0
-    chosen = ticks[(ticks["time_msc"] >= start * 1000) & (ticks["flags"] & wanted != 0)]
+    chosen: Bars = ticks[(ticks["time_msc"] >= start * 1000) & (ticks["flags"] & wanted != 0)]
     if end is not None:
         chosen = chosen[chosen["time_msc"] <= end * 1000]
     return chosen if count is None else chosen[:count]
