@@ -159,7 +159,17 @@ class SessionPool:
         self._members.latest = overlay(self._members.latest, batch, request.rows, proven)
         session["good_at"][accepted] = request.moment.monotonic
         session["read_at"][accepted] = request.moment.now.timestamp()
+        self._age(request, request.rows[verdicts == Verdict.PRICES_BEHIND])
         return accepted, self._new_deals(batch.deals, request.rows, proven), True
+
+    def _age(self, request: Request, behind: RowNumbers) -> None:
+        """Let go of what a stuck terminal has said since its prices stood still: it was old."""
+        session = self.table.rows
+        for name, instant in (
+            ("good_at", request.moment.monotonic),
+            ("read_at", request.moment.now.timestamp()),
+        ):
+            session[name][behind] = np.minimum(session[name][behind], instant - STALE_AFTER_SECONDS)
 
     def _checked(self, request: Request, raw: ReadingBatch) -> tuple[ReadingBatch, Verdicts]:
         """Check a batch, and read torn accounts once more: a second look often finds them whole."""

@@ -1,6 +1,7 @@
 """The sessions against the simulated trade server, with everything that can go wrong there."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 import numpy as np
@@ -140,6 +141,97 @@ def test_a_fault_ends_the_session_with_its_reason_and_passes(
 def test_a_reading_torn_once_is_read_again(desk: LiveDesk) -> None:
     desk.server.set_fault(1002, FaultKind.TORN, once=True)
     assert desk.tick().accepted_now.all()
+
+
+def test_a_stuck_terminal_that_believes_to_be_connected_is_found_out(desk: LiveDesk) -> None:
+    def run(ticks: int) -> list[Poll]:
+        polls = []
+        for number in range(ticks):
+            desk.server.set_prices("EURUSD", 1.2 + number / 1e4, 1.2001 + number / 1e4)
+            polls.append(desk.tick())
+        return polls
+
+    run(10)
+    desk.server.set_fault(1002, FaultKind.CACHED)
+    polls = run(25)
+    # Up to two seconds behind is as good as up to two seconds old.
+    assert [bool(poll.accepted_now[1]) for poll in polls] == [True] * 10 + [False] * 15
+    assert polls[9].states[1] == SessionState.CONNECTED
+    assert polls[10].states[1] == SessionState.ERROR
+    assert [change.reason for poll in polls for change in poll.changes] == ["prices_behind"]
+    for poll in polls[10:]:
+        assert poll.age_seconds[1] >= 2.0
+        assert poll.now.timestamp() - poll.read_at[1] >= 2.0
+        assert poll.accepted_now.tolist() == [True, False, True]
+    desk.server.clear_fault(1002)
+    assert not run(1)[0].accepted_now[1]
+    assert run(1)[0].accepted_now.all()
+
+
+def test_a_market_that_stands_still_makes_nobody_old(desk: LiveDesk) -> None:
+    assert all(poll.accepted_now.all() for poll in desk.run(10))
+
+
+def test_a_crashed_terminal_is_started_again(desk: LiveDesk) -> None:
+    desk.server.add_fault(1002, FaultKind.CRASH_TERMINAL, times=1)
+    polls = desk.run(6)
+    assert not polls[0].accepted_now[1]
+    assert polls[-1].accepted_now.all()
+    # It was back, and proven twice, before its last reading had grown old.
+    assert [change for poll in polls for change in poll.changes] == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "details", "reason"),
+    [
+        (FaultKind.LATENCY, {"median_seconds": 0.5}, "no_answer"),
+        (FaultKind.TIMEOUT_AFTER, {"calls": ("positions",)}, "no_answer"),
+        (FaultKind.NONE, {"calls": ("history_deals",)}, "unknown_answer"),
+        (FaultKind.EMPTY, {"calls": ("positions",)}, "empty_answer"),
+    ],
+)
+def test_a_part_of_a_reading_that_fails_is_no_reading(
+    desk: LiveDesk, kind: FaultKind, details: dict[str, Any], reason: str
+) -> None:
+    desk.server.add_fault(1002, kind, **details)
+    polls = desk.run(3)
+    assert {tuple(poll.accepted_now.tolist()) for poll in polls} == {(True, False, True)}
+    assert [change.reason for poll in polls for change in poll.changes] == [reason]
+
+
+def test_faults_of_orders_leave_readings_alone(desk: LiveDesk) -> None:
+    kinds = (FaultKind.REJECT, FaultKind.REQUOTE, FaultKind.TIMEOUT_BEFORE, FaultKind.LATE,
+             FaultKind.PARTIAL_FILL, FaultKind.SLIPPAGE, FaultKind.COMMENT_REWRITTEN)  # fmt: skip
+    for kind in kinds:
+        desk.server.add_fault(None, kind)
+    assert all(poll.accepted_now.all() for poll in desk.run(3))
+
+
+def test_faults_that_come_and_go_at_random_let_nothing_unproven_through(desk: LiveDesk) -> None:
+    desk.server.random_faults(11, dict.fromkeys(FAULTS, 0.05))
+    accepted = 0
+    for poll in desk.run(60):
+        assert_proven(desk, poll)
+        accepted += int(poll.accepted_now.sum())
+    assert 100 < accepted < 900
+    desk.server.clear_faults()
+    desk.run(70)
+    assert desk.tick().accepted_now.all()
+
+
+def test_an_investor_and_a_trader_watch_the_same_login(desk: LiveDesk) -> None:
+    desk.server.create_account(
+        1009, "secret-1009", SERVER, "B", deposit=100.0, investor_password="look"
+    )
+    host, other = desk.server.terminal(), desk.server.terminal()
+    assert host.call("authorise_many", [(1009, "look", SERVER)]) == [1]
+    assert other.call("authorise_many", [(1009, "secret-1009", SERVER)]) == [1]
+    cursors = np.zeros(1, dtype=np.int64)
+    allowed = [
+        bool(line.call("read_batch", np.array([1009]), cursors)["accounts"]["trade_allowed"][0])
+        for line in (host, other)
+    ]
+    assert allowed == [False, True]
 
 
 def test_a_changed_password_at_the_broker_shows_at_the_next_login(desk: LiveDesk) -> None:
