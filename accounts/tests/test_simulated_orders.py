@@ -43,7 +43,7 @@ def _refusals() -> list[Any]:
     return [
         pytest.param({**deal, "action": 99}, mt5.TRADE_RETCODE_INVALID, id="action"),
         pytest.param({**deal, "symbol": "XPDUSD"}, mt5.TRADE_RETCODE_INVALID, id="symbol"),
-        pytest.param({**deal, "type": 2}, mt5.TRADE_RETCODE_INVALID, id="type"),
+        pytest.param({**deal, "type": 2}, mt5.TRADE_RETCODE_INVALID_ORDER, id="type"),
         pytest.param({**deal, "volume": 0.015}, mt5.TRADE_RETCODE_INVALID_VOLUME, id="volume"),
         pytest.param({**deal, "price": -1.0}, mt5.TRADE_RETCODE_INVALID_PRICE, id="price"),
         pytest.param({**deal, "sl": 1.1}, mt5.TRADE_RETCODE_INVALID_STOPS, id="sl at the bid"),

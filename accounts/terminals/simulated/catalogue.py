@@ -6,7 +6,14 @@ New contracts go to the end: the books know them by their place.
 from typing import Any
 
 from . import constants as mt5
-from .contracts import FILLING_BOC_FLAG, FILLING_FOK_FLAG, FILLING_IOC_FLAG, Contract
+from .contracts import (
+    ALL_ORDERS,
+    FILLING_BOC_FLAG,
+    FILLING_FOK_FLAG,
+    FILLING_IOC_FLAG,
+    ORDER_STOP_LIMIT_FLAG,
+    Contract,
+)
 from .hours import ALWAYS, INDEX_HOURS, METAL_HOURS, STOCK_HOURS
 
 _FRIDAY = mt5.DAY_OF_WEEK_FRIDAY
@@ -62,10 +69,11 @@ CROSSES = (
           depth_lots=20.0),
     _pair("EURCHF", "Euro vs Swiss Franc", 5, 0.97723, 20, 0.06, (1.9, -7.0), volume_max=50.0),
     _pair("AUDNZD", "Australian Dollar vs New Zealand Dollar", 5, 1.1075, 24, 0.06, (-1.4, -2.2)),
-    # Exotic: no leverage, and in money rather than in points over night.
+    # Exotic: no leverage, in money rather than in points over night, and no stop-limit orders.
     _pair("USDMXN", "US Dollar vs Mexican Peso", 4, 18.3421, 320, 0.13, (-38.5, 9.2),
           calc_mode=mt5.SYMBOL_CALC_MODE_FOREX_NO_LEVERAGE, margin_rate=0.05, volume_max=20.0,
-          path="Forex\\Exotics\\USDMXN", swap_mode=mt5.SYMBOL_SWAP_MODE_CURRENCY_SYMBOL),
+          path="Forex\\Exotics\\USDMXN", swap_mode=mt5.SYMBOL_SWAP_MODE_CURRENCY_SYMBOL,
+          order_flags=ALL_ORDERS & ~ORDER_STOP_LIMIT_FLAG),
 )  # fmt: skip
 METALS = (
     _gold("XAUUSD", 100.0),

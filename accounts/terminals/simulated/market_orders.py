@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from . import constants as mt5
-from .admission import Admission, invalid
+from .admission import Admission
 from .answers import Answer
 from .books import Books
 from .catalogue import CONTRACTS
@@ -65,7 +65,7 @@ class MarketOrders:
         else:
             symbol = self._admission.named_symbol(account, request)
         if request.type not in (mt5.ORDER_TYPE_BUY, mt5.ORDER_TYPE_SELL):
-            raise invalid()
+            raise Refusal(mt5.TRADE_RETCODE_INVALID_ORDER, "Not a market order")
         contract = CONTRACTS[symbol]
         self._admission.check_market(symbol)
         if not contract.order_flags & ORDER_MARKET_FLAG:

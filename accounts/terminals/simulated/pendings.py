@@ -59,7 +59,7 @@ class Pendings:
         symbol = admission.named_symbol(account, request)
         contract, side = CONTRACTS[symbol], side_of(request.type)
         if request.type not in PENDING_TYPES:
-            raise invalid()
+            raise Refusal(mt5.TRADE_RETCODE_INVALID_ORDER, "Not a pending order")
         admission.check_market(symbol)
         if not contract.order_flags & _flag(request.type):
             raise Refusal(mt5.TRADE_RETCODE_INVALID_ORDER, "This type of order is prohibited")
