@@ -1,5 +1,7 @@
 """Exchange rates between account and contract currencies, at the worse side of the book."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -8,6 +10,7 @@ from .contracts import CURRENCIES, CURRENCY_INDEX
 
 Floats = npt.NDArray[np.float64]
 _SIZE = len(CURRENCIES)
+PAIRS = _SIZE * _SIZE
 _USD = CURRENCY_INDEX["USD"]
 
 
@@ -24,9 +27,10 @@ class Conversion:
     """
 
     def __init__(self) -> None:
-        self.gain: Floats = np.ones(_SIZE * _SIZE)
-        self.loss: Floats = np.ones(_SIZE * _SIZE)
-        self.mid: Floats = np.ones(_SIZE * _SIZE)
+        # Gains and losses side by side, so that one look-up serves columns of both.
+        self._rates: Floats = np.ones(2 * PAIRS)
+        self.gain, self.loss = self._rates[:PAIRS], self._rates[PAIRS:]
+        self.mid: Floats = np.ones(PAIRS)
         symbols: list[int] = []
         foreign: list[int] = []
         inverted: list[bool] = []
@@ -63,6 +67,10 @@ class Conversion:
         self.gain[:] = gain.ravel()
         self.loss[:] = loss.ravel()
         self.mid[:] = (self.gain + self.loss) / 2.0
+
+    def all_converted(self, amounts: Floats, pairs: npt.NDArray[np.integer[Any]]) -> Floats:
+        """Convert a column of amounts, each by its own `pair_index`; below zero are losses."""
+        return amounts * self._rates.take(pairs + (amounts < 0) * PAIRS)
 
     def converted(self, amount: float, source: int, target: int) -> float:
         """Convert one amount; below zero it is a loss."""

@@ -138,10 +138,7 @@ class Rollover:
             return amounts
         owners = self._books.accounts["currency"][self._books.positions["account"][rows]]
         pairs = pair_index(currency, 0) + owners
-        conversion = self._valuation.conversion
-        rates = np.where(amounts >= 0, conversion.gain[pairs], conversion.loss[pairs])
-        converted: Floats = amounts * rates
-        return converted
+        return self._valuation.conversion.all_converted(amounts, pairs)
 
     def _reopen(self, ticket: int, day: int) -> None:
         """Close a position and open it again, worse or better by the swap's points."""

@@ -52,7 +52,7 @@ class Valuation:
     def mark(self) -> None:
         """Revalue every position and every account at the current quotes."""
         positions, accounts = self._books.positions, self._books.accounts
-        price = self.closing[positions["side"]]
+        price = self.closing.take(positions["side"])
         positions["price_current"][:] = price
         positions["profit"][:] = self._profit(
             positions["units"],
@@ -169,7 +169,6 @@ class Valuation:
         pair: npt.NDArray[np.int32],
         scale: Floats,
     ) -> Floats:
-        raw = (price - opened) * units
-        rate = np.where(raw >= 0, self.conversion.gain[pair], self.conversion.loss[pair])
-        result: Floats = np.rint(raw * rate * scale) / scale + 0.0  # never -0.0
+        amounts = self.conversion.all_converted((price - opened) * units, pair)
+        result: Floats = np.rint(amounts * scale) / scale + 0.0  # never -0.0
         return result
