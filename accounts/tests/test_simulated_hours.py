@@ -25,8 +25,8 @@ EURUSD, BTCUSD, NQH30 = (CONTRACT_INDEX[name] for name in ("EURUSD", "BTCUSD", "
 WEDNESDAY = 1_794_960_000  # 00:00, 18 November 2026
 
 
-def _utc(*parts: int) -> float:
-    return datetime(*parts, tzinfo=UTC).timestamp()  # type: ignore[misc]  # year, month, day, …
+def _utc(year: int, month: int, day: int, hour: int = 0, minute: int = 0) -> float:
+    return datetime(year, month, day, hour, minute, tzinfo=UTC).timestamp()
 
 
 def _stepped(desk: Desk, until: float, step_seconds: float = 30.0) -> None:

@@ -11,7 +11,7 @@ from accounts.terminals.simulated.feeds import Moment, Quote
 from accounts.terminals.simulated.hours import DAY
 from accounts.terminals.simulated.market import Market
 from accounts.terminals.simulated.walk import RandomWalk, WalkParameters
-from accounts.tests.simulated_desk import Desk
+from accounts.tests.simulated_desk import Clock, Desk
 
 EURUSD, XAUUSD, GOLD = (CONTRACT_INDEX[name] for name in ("EURUSD", "XAUUSD", "GOLD"))
 NOON = 1_795_003_200  # a Wednesday
@@ -217,6 +217,28 @@ def test_it_remembers_over_a_restart_what_was_set_by_hand(tmp_path: Path) -> Non
     assert again.buy(1001, 0.01, "EURUSD")
     assert again.market(1001, 0, 0.01, "GBPUSD")[0] == 10018
     assert again.market(1001, 0, 0.01, "USDCHF")[0] == 10021
+
+
+def test_it_goes_on_after_a_restart_with_a_gap_for_the_time_that_it_was_down(
+    tmp_path: Path,
+) -> None:
+    def restarted_after(seconds: float, home: Path) -> float:
+        desk = Desk(feed=True, home=home)
+        desk.open_account()
+        desk.clock.now += 5
+        desk.server.step()
+        before = desk.server.call("symbol_tick", 1001, "BTCUSD")[1]
+        desk.server.close()
+        clock = Clock(desk.clock.now + seconds)
+        again = Desk(feed=True, home=home, clock=clock)
+        clock.now += 0.5
+        again.server.step()
+        after = again.server.call("symbol_tick", 1001, "BTCUSD")[1]
+        again.server.close()
+        return abs(float(np.log(after / before)))
+
+    assert restarted_after(0.0, tmp_path / "short") < 0.0005
+    assert restarted_after(10.0 * DAY, tmp_path / "long") > 0.005
 
 
 @pytest.mark.parametrize(("bid", "ask"), [(0.0, 1.0), (1.1, 1.0), (-1.0, 1.0)])

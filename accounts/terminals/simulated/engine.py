@@ -131,7 +131,7 @@ class Engine:
             self._market.resume(self._market.state(), self.books.quotes)
 
     def record_prices(self) -> None:
-        state = self._market.state() if self._market else None
+        state = self._feed_state() if self._market else None
         self.books.write(PRICES, self.books.quotes, state)
         self._prices_recorded_at = self.clock()
 
@@ -197,7 +197,9 @@ class Engine:
     def _start_prices(self) -> None:
         if self._market is not None:
             if self._recovered:
-                self._market.resume(self._market_state, self.books.quotes)
+                state, stepped_at = self._market_state or (None, self._stepped_at)
+                self._market.resume(state, self.books.quotes)
+                self._market.rest(max(0.0, self._stepped_at - stepped_at))
             else:
                 for quote in self._market.first_quotes():
                     self.books.quotes[quote.symbol] = [quote.bid, quote.ask]
@@ -250,7 +252,7 @@ class Engine:
                 self._market_state = record[2]
 
     def _snapshot(self) -> bytes:
-        state = self._market.state() if self._market else self._market_state
+        state = self._feed_state() if self._market else self._market_state
         opening = self._by_hand_state()
         return packed(self.books.dump(), self.history.dump(), state, opening)
 
@@ -260,6 +262,9 @@ class Engine:
         self._market_state = image["market"]
         if image.get("opening") is not None:
             self._resume_by_hand(image["opening"])
+
+    def _feed_state(self) -> Any:
+        return [self._market.state() if self._market else None, self._stepped_at]
 
     def _by_hand_state(self) -> Any:
         return [self.opening.state(), sorted(self.pinned)]

@@ -115,6 +115,10 @@ class Market:
         if self._replay:
             self._replay.resume(replay, quotes)
 
+    def rest(self, seconds: float) -> None:
+        """Let time pass without quotes: prices go on with a gap, as after a closed market."""
+        self._walk.rest(seconds)
+
     def _completed(
         self,
         fresh: list[Quote],

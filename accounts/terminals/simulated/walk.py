@@ -121,6 +121,10 @@ class RandomWalk:
         rounds = [Round(at, self._step(seconds / count, moment_at(at))) for at in shares]
         return [round_ for round_ in rounds if round_.quotes]
 
+    def rest(self, seconds: float) -> None:
+        """Let time pass in which nobody was there to quote."""
+        self._closed_seconds += seconds
+
     def state(self) -> Any:
         """Return what a restart needs to go on exactly as if there had been none."""
         return [self._steps, self._level.tolist(), _kept(self._closed_seconds), _kept(self._heat)]
