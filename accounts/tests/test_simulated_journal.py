@@ -1,16 +1,21 @@
 """The journal: what was accepted is there after a crash, whatever the moment."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from accounts.terminals.simulated import constants as mt5
 from accounts.terminals.simulated import engine
 from accounts.terminals.simulated.books import TICKETS_SKIPPED_AFTER_CRASH
+from accounts.terminals.simulated.client import RemoteBroker
+from accounts.terminals.simulated.faults import FaultKind
 from accounts.terminals.simulated.journal import Journal, JournalError
+from accounts.terminals.simulated.link import LinkError
+from accounts.terminals.simulated.process import ADDRESS_FILE, BrokerService
+from accounts.tests.books_audit import audit, books_of
 from accounts.tests.simulated_desk import PASSWORD, SERVER, Desk
-
-ROBOTS = [{"strategy": name} for name in ("grid", "scalper", "reckless")]
 
 
 def _traded(home: Path | None) -> Desk:
@@ -137,21 +142,80 @@ def test_it_starts_a_new_journal_when_this_one_is_long(
     assert Desk(home=tmp_path).positions(1001) == desk.positions(1001)
 
 
+def _fill_disk(monkeypatch: pytest.MonkeyPatch, refused: str) -> None:
+    def full_disk(*_arguments: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(f"accounts.terminals.simulated.journal.os.{refused}", full_disk)
+
+
+@pytest.mark.parametrize("refused", ["fsync", "write"])
 def test_it_acknowledges_nothing_that_the_disk_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: str
 ) -> None:
     desk = Desk(home=tmp_path)
     desk.open_account(1001)
-
-    def full_disk(_descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
+    first = desk.buy(1001, 0.01)
 
     with monkeypatch.context() as broken:
-        broken.setattr("accounts.terminals.simulated.journal.os.fsync", full_disk)
+        _fill_disk(broken, refused)
         with pytest.raises(JournalError):
             desk.buy(1001, 0.01)
+    # The disk works again, but memory holds an order that nobody was told of.
     with pytest.raises(JournalError):
         desk.buy(1001, 0.01)
+    with pytest.raises(JournalError):
+        desk.positions(1001)
+    with pytest.raises(JournalError):
+        desk.server.step()
+    desk.server.close()
+    tickets = [row["ticket"] for row in Desk(home=tmp_path).positions(1001)]
+    assert tickets[0] == first
+    assert len(tickets) == (1 if refused == "write" else 2)
+
+
+@pytest.mark.parametrize("refused", ["fsync", "open", "fdopen"])
+def test_it_stops_when_there_is_no_room_for_a_snapshot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
+    monkeypatch.setattr(engine, "ROTATE_AT_BYTES", 2_000)
+    desk = Desk(home=tmp_path)
+    desk.open_account(1001)
+    accepted = [desk.buy(1001, 0.01)]
+
+    def buy_on() -> None:
+        while len(accepted) < 20:
+            accepted.append(desk.buy(1001, 0.01))
+
+    with monkeypatch.context() as broken:
+        _fill_disk(broken, refused)
+        with pytest.raises(JournalError):
+            buy_on()
+    with pytest.raises(JournalError):
+        desk.account(1001)
+    desk.server.close()
+    kept = [row["ticket"] for row in Desk(home=tmp_path).positions(1001)]
+    assert kept[: len(accepted)] == accepted
+    assert len(kept) <= len(accepted) + 1
+
+
+def test_it_ends_its_process_when_the_disk_refuses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = Desk(home=tmp_path).server
+    service = BrokerService(server, tmp_path)
+    service.start()
+    broker = RemoteBroker(tmp_path / ADDRESS_FILE)
+    broker.create_account(1001, PASSWORD, SERVER, "Account", deposit=500.0)
+    with monkeypatch.context() as broken:
+        _fill_disk(broken, "fsync")
+        with pytest.raises(LinkError) as lost:
+            broker.deposit(1001, 10.0)
+        service.wait()
+        service.stop()
+    assert lost.value.code == -10002
+    assert service.failed
+    broker.close()
 
 
 def test_it_syncs_the_batches_of_many_callers(tmp_path: Path) -> None:
@@ -185,16 +249,104 @@ def test_it_goes_on_with_prices_and_bars_after_a_restart(tmp_path: Path) -> None
     assert set(bars["time"][:-1].tolist()) <= set(kept["time"].tolist())
 
 
-def test_it_writes_the_same_books_for_the_same_seed_commands_and_clock() -> None:
-    fingerprints = set()
-    for seed in (7, 7, 8):
-        desk = Desk(feed=True, seed=seed, speed=60.0)
-        for number, robot in enumerate(ROBOTS):
-            desk.open_account(1001 + number, robot=robot)
-        for _ in range(240):
-            desk.clock.now += 0.5
-            desk.server.step()
-        assert len(desk.deals(1001)) > 2
-        fingerprints.add((seed, desk.server.fingerprint()))
-    assert len(fingerprints) == 2
-    assert len({fingerprint for _, fingerprint in fingerprints}) == 2
+def _of_every_kind(home: Path | None) -> Desk:
+    """Leave a record of every kind: what waits, what is delayed, what was set by hand."""
+    desk = _traded(home)
+    server = desk.server
+    server.create_server("Southwind", prefix="m", suffix=".r")
+    server.create_account(
+        1003, PASSWORD, "Southwind", "Net", deposit=50_000.0,
+        margin_mode=mt5.ACCOUNT_MARGIN_MODE_RETAIL_NETTING,
+    )  # fmt: skip
+    waiting = {
+        "action": mt5.TRADE_ACTION_PENDING, "symbol": "EURUSD", "volume": 0.1,
+        "type": mt5.ORDER_TYPE_BUY_LIMIT, "type_filling": mt5.ORDER_FILLING_RETURN,
+    }  # fmt: skip
+    first = desk.send(1001, **waiting, price=1.05)[2]
+    gone = desk.send(1001, **waiting, price=1.04)[2]
+    desk.send(1001, **waiting, price=1.03)
+    desk.send(1001, action=mt5.TRADE_ACTION_MODIFY, order=first, price=1.06, symbol="EURUSD")
+    desk.send(1001, action=mt5.TRADE_ACTION_REMOVE, order=gone)
+    desk.market(1003, mt5.ORDER_TYPE_BUY, 0.2, "mEURUSD.r")
+    desk.market(1003, mt5.ORDER_TYPE_SELL, 0.5, "mEURUSD.r")
+    server.add_fault(1001, FaultKind.LATE, times=1, delay_seconds=30.0)
+    with pytest.raises(LinkError):
+        desk.buy(1001, 0.07, comment="late")
+    server.set_market_open("GBPUSD", False)
+    server.set_quotes("USDCHF", False)
+    server.set_trade_mode("AUDUSD", mt5.SYMBOL_TRADE_MODE_CLOSEONLY)
+    desk.clock.now += 86_400.0 - 5.0  # over the rollover; the late order is due since then
+    server.set_prices("USDJPY", 150.0, 150.02)
+    return desk
+
+
+def _refusals(desk: Desk) -> list[int]:
+    desk.server.call("authorise", 1001, PASSWORD, SERVER)
+    symbols = ("GBPUSD", "USDCHF", "AUDUSD")
+    return [desk.market(1001, mt5.ORDER_TYPE_BUY, 0.01, symbol)[0] for symbol in symbols]
+
+
+@pytest.mark.parametrize("ending", ["crash", "clean", "snapshot in the middle"])
+def test_it_brings_every_kind_of_record_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    if ending == "snapshot in the middle":
+        monkeypatch.setattr(engine, "ROTATE_AT_BYTES", 1_500)
+    before = _of_every_kind(tmp_path)
+    assert len(before.server.call("orders", 1001, None, None, None)) == 3
+    if ending == "clean":
+        before.server.close()
+    kept = books_of(before.server).dump()
+
+    after = Desk(home=tmp_path, clock=before.clock)
+    books = books_of(after.server)
+    if ending != "clean":
+        books.next_order -= TICKETS_SKIPPED_AFTER_CRASH
+        books.next_deal -= TICKETS_SKIPPED_AFTER_CRASH
+    assert books.dump() == kept
+    audit(books)
+
+    assert _refusals(after) == [
+        mt5.TRADE_RETCODE_MARKET_CLOSED, mt5.TRADE_RETCODE_PRICE_OFF, mt5.TRADE_RETCODE_CLOSE_ONLY,
+    ]  # fmt: skip
+    assert after.positions(1003)[0]["symbol"] == "mEURUSD.r"
+    after.server.step()
+    (late,) = [row for row in after.positions(1001) if row["comment"] == "late"]
+    assert late["volume"] == 0.07
+    audit(books)
+    rolled_over = books.rolled_over_day
+    again = Desk(home=tmp_path, clock=before.clock)
+    again.server.step()
+    assert books_of(again.server).rolled_over_day == rolled_over
+    assert [row["swap"] for row in again.positions(1001)] == [
+        row["swap"] for row in after.positions(1001)
+    ]
+
+
+def test_it_reads_the_snapshot_when_its_journal_is_missing(tmp_path: Path) -> None:
+    before = _traded(tmp_path)
+    before.server.close()
+    fingerprint = before.server.fingerprint()
+    _journal_file(tmp_path).unlink()
+    books = books_of(Desk(home=tmp_path).server)
+    # Without the journal nobody knows that the end was orderly.
+    books.next_order -= TICKETS_SKIPPED_AFTER_CRASH
+    books.next_deal -= TICKETS_SKIPPED_AFTER_CRASH
+    assert books.fingerprint() == fingerprint
+
+
+def test_it_drops_a_last_command_with_any_bit_flipped(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk = Desk(home=tmp_path)
+    desk.open_account(1001)
+    journal = _journal_file(tmp_path)
+    size = journal.stat().st_size
+    desk.buy(1001, 0.01)
+    raw = journal.read_bytes()
+    for place in range(size * 8, len(raw) * 8, 61):
+        damaged = bytearray(raw)
+        damaged[place // 8] ^= 1 << place % 8
+        journal.write_bytes(damaged)
+        assert len(Journal(tmp_path / "journal").recover().batches) == 1
+    assert "unfinished command" in caplog.text
