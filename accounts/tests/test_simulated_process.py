@@ -262,7 +262,7 @@ def test_a_crash_loses_no_order_on_disk_and_leaves_no_other(
 
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
-    [("EURUSD_M1.csv", "not a bar\n", "line 1"), (None, None, "no folder with bar exports")],
+    [("EURUSD_M1.csv", "not a bar\n", "line 1"), (None, None, "no folder with exports")],
 )
 def test_it_does_not_start_on_bad_prices(
     tmp_path: Path, name: str | None, content: str | None, reason: str

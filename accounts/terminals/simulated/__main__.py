@@ -76,7 +76,7 @@ def open_accounts(server: TradeServer, path: Path) -> None:
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="broker", description="A simulated MetaTrader 5 broker.")
     parser.add_argument("--home", type=Path, required=True, help="folder of the books")
-    parser.add_argument("--prices", type=Path, help="folder of bar exports to play back")
+    parser.add_argument("--prices", type=Path, help="folder of bar or tick exports to play back")
     parser.add_argument("--speed", type=_speed, default=60.0, help="market seconds per second")
     parser.add_argument("--seed", type=int, default=1, help="seed of prices and robots")
     parser.add_argument("--accounts", type=Path, help="JSON list of accounts to open")

@@ -137,7 +137,9 @@ def read_folder(folder: Path) -> dict[str, Export]:
     """Read every ``*.csv`` of a folder; raises ExportError also when there is none."""
     paths = sorted(folder.glob("*.csv")) if folder.is_dir() else []
     if not paths:
-        raise ExportError(folder, 0, "there is no folder with bar exports (*.csv) here")
+        raise ExportError(
+            folder, 0, "there is no folder with exports of bars or ticks (*.csv) here"
+        )
     exports: dict[str, Export] = {}
     for path in paths:
         export = read_export(path)

@@ -24,7 +24,7 @@ class Command(BaseCommand):
             "--prices",
             type=Path,
             metavar="DIR",
-            help="replay the one-minute bars that MetaTrader exported into this folder "
+            help="replay the one-minute bars or ticks that MetaTrader exported into this folder "
             "(default: a random walk)",
         )
         parser.add_argument("--speed", type=float, help="how many times faster than the market")
@@ -83,7 +83,7 @@ def read_port() -> int:
 
 
 def check_prices(folder: Path | None) -> Path | None:
-    """Return the folder's full path once every file in it is a bar export."""
+    """Return the folder's full path once every file in it is an export of bars or ticks."""
     if folder is None:
         return None
     try:
