@@ -14,6 +14,7 @@ from accounts.sessions.pool import SessionPool
 from accounts.sessions.states import Reason, SessionState, reason_of_code
 from accounts.sessions.table import SessionSpec
 from accounts.terminals.simulated import constants as mt5
+from accounts.terminals.simulated.client import BrokerError
 from accounts.terminals.simulated.faults import FaultKind
 from accounts.terminals.simulated.server import TradeServer
 
@@ -232,6 +233,19 @@ def test_an_investor_and_a_trader_watch_the_same_login(desk: LiveDesk) -> None:
         for line in (host, other)
     ]
     assert allowed == [False, True]
+
+
+def test_a_broker_that_fails_at_a_read_says_nothing_of_its_terminals(
+    desk: LiveDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_arguments: object) -> None:
+        raise BrokerError("MemoryError")
+
+    monkeypatch.setattr(desk.server, "read_batch", fail)
+    reasons = {change.reason for poll in desk.run(3) for change in poll.changes}
+    assert reasons == {"unknown_answer"}
+    monkeypatch.undo()
+    assert desk.run(0.4)[-1].accepted_now.all()
 
 
 def test_a_changed_password_at_the_broker_shows_at_the_next_login(desk: LiveDesk) -> None:

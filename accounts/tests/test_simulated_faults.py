@@ -364,3 +364,27 @@ def test_another_terminal_answers(desk: FaultyDesk) -> None:
     assert desk.program.account_info().login == OTHER
     assert len(desk.program.positions_get()) == 1
     assert desk.batch().accounts["login"].tolist() == [OTHER, OTHER]
+
+
+@pytest.mark.parametrize(("call", "positions", "orders"), [("positions", 0, 1), ("orders", 1, 0)])
+def test_a_batch_strikes_the_calls_of_a_reading_apart(
+    desk: FaultyDesk, call: str, positions: int, orders: int
+) -> None:
+    desk.buy(LOGIN, 0.2)
+    desk.send(LOGIN, action=mt5.TRADE_ACTION_PENDING, type=mt5.ORDER_TYPE_BUY_LIMIT, volume=0.1,
+              symbol="EURUSD", price=1.05, type_filling=mt5.ORDER_FILLING_RETURN)  # fmt: skip
+    desk.server.add_fault(LOGIN, FaultKind.EMPTY, calls=(call,))
+    assert len(desk.program.positions_get()) == positions
+    assert len(desk.program.orders_get()) == orders
+    batch = desk.batch()
+    assert (len(batch.positions), len(batch.orders)) == (positions, orders)
+
+
+def test_a_list_from_the_cache_tears_a_reading(desk: FaultyDesk) -> None:
+    desk.server.add_fault(LOGIN, FaultKind.CACHED, calls=("positions",))
+    desk.buy(LOGIN, 0.2)
+    assert desk.program.positions_get() == ()
+    assert desk.program.account_info().margin > 0
+    batch = desk.batch()
+    assert (len(batch.positions), batch.accounts["position_count"][0]) == (0, 0)
+    assert batch.accounts["margin"][0] == desk.program.account_info().margin

@@ -4,7 +4,8 @@ One account's trouble delays no other: where a single call would block, the batc
 that account, which is then silent.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -25,7 +26,7 @@ from .link import (
     LinkTimeout,
 )
 from .rights import Rights
-from .state import emptied, torn
+from .state import AccountState
 from .terminals import Terminals, Visit
 
 SUCCESS: Final = 1
@@ -120,19 +121,28 @@ class BatchDesk:
         silence = self._silence(login, disturbance)
         if silence is not None:
             return silence
-        terminal = self._terminals.visit.terminal
-        self._terminals.visit = Visit(terminal, disturbance)
         try:
-            state = self._terminals.state(login)
+            state = self._reading(login, disturbance)
         except LinkError as error:
             return Answer(Outcome.REFUSED, error.code)
-        finally:
-            self._terminals.visit = Visit(terminal)
-        if disturbance.of(FaultKind.EMPTY):
-            state = emptied(state)
-        if disturbance.of(FaultKind.TORN):
-            state = torn(state, self._engine.valuation)
         return Answer(Outcome.ANSWERED, SUCCESS, state)
+
+    def _reading(self, login: int, disturbance: Disturbance) -> AccountState:
+        """Put a reading together of what each of its calls would show, struck as it is."""
+        terminals = self._terminals
+        visit = terminals.visit
+
+        def shown(call: str, state_of: Callable[[int], AccountState]) -> AccountState:
+            terminals.visit = replace(visit, disturbance=disturbance.on(call))
+            return state_of(login)
+
+        try:
+            account = shown("account_info", terminals.account_state)
+            positions = shown("positions", terminals.positions_state).positions
+            orders = shown("orders", terminals.orders_state).orders
+        finally:
+            terminals.visit = visit
+        return replace(account, positions=positions, orders=orders)
 
     def _silence(self, login: int, disturbance: Disturbance) -> Answer | None:
         """Return the answer of a terminal that gives no reading; None when it gives one."""

@@ -124,6 +124,10 @@ class Disturbance:
     def __bool__(self) -> bool:
         return bool(self.faults)
 
+    def on(self, call: str) -> "Disturbance":
+        """Return what strikes one call of a reading that is several calls."""
+        return Disturbance(tuple(fault for fault in self.faults if call in fault.spec.calls))
+
     def of(self, kind: FaultKind) -> Fault | None:
         return next((fault for fault in self.faults if fault.spec.kind is kind), None)
 
@@ -191,14 +195,15 @@ class Faults:
 
     def faulty(self, logins: Sequence[int]) -> set[int]:
         """Return those of some logins that a fault may strike."""
-        if self._general:
-            return set(logins)
         now = self._engine.clock()
-        return {
+        faulty = {
             login
             for login, faults in self._by_login.items()
             if any(not fault.is_over(now) for fault in faults)
         }
+        for general in self._general:
+            faulty.update(login for login in logins if login not in general.logins)
+        return faulty
 
     def set_fault(
         self,

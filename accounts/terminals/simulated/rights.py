@@ -59,7 +59,8 @@ class Rights:
         return (terminal, login) in self._crashed
 
     def crashed_logins(self, terminal: str) -> set[int]:
-        return {login for name, login in self._crashed if name == terminal}
+        # Terminals die without the lock, so that the set may grow meanwhile.
+        return {login for name, login in tuple(self._crashed) if name == terminal}
 
     def _may_log_in(self, number: int, server: str | None) -> bool:
         accounts = self._books.accounts

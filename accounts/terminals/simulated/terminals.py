@@ -52,32 +52,21 @@ class Terminals:
     def account_info(self, login: int) -> Row | None:
         if self._has(FaultKind.NONE):
             return None
-        state = self.state(login)
-        if self._has(FaultKind.TORN) and not len(state.positions["ticket"]):
-            state = torn(state, self._engine.valuation)
-        return rows.account_row(state, self._books)
+        return rows.account_row(self.account_state(login), self._books)
 
     def positions(
         self, login: int, symbol: str | None, group: str | None, ticket: int | None
     ) -> list[Row] | None:
         if self._has(FaultKind.NONE):
             return None
-        state = self.state(login)
-        if self._has(FaultKind.EMPTY):
-            state = emptied(state)
-        if self._has(FaultKind.TORN):
-            state = torn(state, self._engine.valuation)
-        return _chosen(rows.position_rows(state), 16, symbol, group, ticket)
+        return _chosen(rows.position_rows(self.positions_state(login)), 16, symbol, group, ticket)
 
     def orders(
         self, login: int, symbol: str | None, group: str | None, ticket: int | None
     ) -> list[Row] | None:
         if self._has(FaultKind.NONE):
             return None
-        state = self.state(login)
-        if self._has(FaultKind.EMPTY):
-            state = emptied(state)
-        return _chosen(rows.order_rows(state), 21, symbol, group, ticket)
+        return _chosen(rows.order_rows(self.orders_state(login)), 21, symbol, group, ticket)
 
     def history_deals(
         self,
@@ -160,6 +149,24 @@ class Terminals:
             raise refused()
         engine = self._engine
         return self._as_seen(present_state(engine.books, engine.valuation, engine.tick_msc, number))
+
+    def account_state(self, login: int) -> AccountState:
+        """Return the state that account_info shows."""
+        state = self.state(login)
+        is_flat = not len(state.positions["ticket"])
+        return (
+            torn(state, self._engine.valuation) if is_flat and self._has(FaultKind.TORN) else state
+        )
+
+    def positions_state(self, login: int) -> AccountState:
+        """Return the state that the list of positions shows."""
+        state = self.orders_state(login)
+        return torn(state, self._engine.valuation) if self._has(FaultKind.TORN) else state
+
+    def orders_state(self, login: int) -> AccountState:
+        """Return the state that the list of orders shows."""
+        state = self.state(login)
+        return emptied(state) if self._has(FaultKind.EMPTY) else state
 
     def _as_seen(self, state: AccountState) -> AccountState:
         """Return a state with the rights that this terminal has, not those of another one."""
