@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from accounts.terminals.simulated import constants as mt5
-from accounts.terminals.simulated.timeframes import RATES_DTYPE, TICKS_DTYPE
 from accounts.terminals.simulated.module import SimulatedMetaTrader5
+from accounts.terminals.simulated.timeframes import RATES_DTYPE, TICKS_DTYPE
 from accounts.terminals.simulated.tuples import BookInfo, SymbolInfo, TradeOrder, TradePosition
 from accounts.tests.recording_link import (
     CALL_FAILED,
+    SERVER,
     SUCCESS,
     RecordingLink,
     blank,
@@ -147,6 +148,12 @@ class TestQueries:
         assert info is not None
         assert info.connected is True
         assert info.path == "C:/one"
+        assert info.commondata_path
+        assert terminal.initialize(path="terminal64.exe", login=1001, password="first",
+                                   server=SERVER)  # fmt: skip
+        found = terminal.terminal_info()
+        assert found is not None
+        assert found.path == found.data_path == "C:\\Program Files\\MetaTrader 5"
         assert terminal.version() == (500, 5000, "01 Nov 2026")
 
     @pytest.mark.parametrize(
@@ -245,6 +252,7 @@ class TestPrices:
         assert terminal.last_error() == CALL_FAILED
         assert terminal.market_book_add("EURUSD") is True
         levels = terminal.market_book_get("EURUSD")
+        assert levels is not None
         assert levels == ((1, 1.08774, 2, 2.0), (2, 1.08770, 0, 0.5))
         assert [type(level) for level in levels] == [BookInfo, BookInfo]
         link.answers["market_book"] = []

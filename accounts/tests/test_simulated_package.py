@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from accounts.terminals.simulated.constants import CONSTANTS
-from accounts.terminals.simulated.history import RATES_DTYPE
 from accounts.terminals.simulated.package import connect, install
 from accounts.terminals.simulated.process import ADDRESS_FILE, BrokerService
+from accounts.terminals.simulated.timeframes import RATES_DTYPE
 from accounts.terminals.simulated.tuples import AccountInfo
 from accounts.tests.simulated_desk import PASSWORD, SERVER, Desk
 

@@ -58,10 +58,11 @@ def test_a_reversed_position_takes_the_place_of_the_one_before(stage: Stage) -> 
     turned = trade(stage, account, "EURUSD.r", action=1, type=1, volume=3.0)
     stage.run()
 
-    tag, redis = f"{{demo:{account.pk}}}", redis_client()
+    tag = f"{{demo:{account.pk}}}"
+    redis: Any = redis_client()
     assert redis.smembers(f"user_orders_index:{tag}") == {str(turned).encode()}
     assert not redis.exists(f"user_holdings:{tag}:{opened}")
-    held: Any = redis.hgetall(f"user_holdings:{tag}:{turned}")
+    held = redis.hgetall(f"user_holdings:{tag}:{turned}")
     assert (held[b"symbol"], held[b"side"], held[b"volume"]) == (b"EURUSD.r", b"sell", b"2.0")
     assert redis.smembers("symbol_holders:EURUSD.r:demo") == {str(account.pk).encode()}
     assert redis.hget(f"market:{{{SERVER}:EURUSD.r}}", "bid") == b"1.1"

@@ -32,6 +32,9 @@ NOT_FOUND: Final = (constants.RES_E_NOT_FOUND, "Terminal: Not found")
 AUTHORIZATION_FAILED: Final = (constants.RES_E_AUTH_FAILED, "Terminal: Authorization failed")
 NO_CONNECTION: Final = (constants.RES_E_INTERNAL_FAIL_CONNECT, "No IPC connection")
 
+DEFAULT_FOLDER: Final = "C:\\Program Files\\MetaTrader 5"
+COMMON_FOLDER: Final = "C:\\ProgramData\\MetaQuotes\\Terminal\\Common"
+
 LOGIN = Parameter("login", unsigned_64)
 PASSWORD = Parameter("password", credential)
 SERVER = Parameter("server", credential)
@@ -148,7 +151,8 @@ class Session:
         """
         row = dict(zip(TerminalInfo.__match_args__, self._found("terminal_info"), strict=True))
         if not row["path"]:
-            row["path"] = row["data_path"] = ntpath.dirname(self._installation.path)
+            folder = ntpath.dirname(self._installation.path) or DEFAULT_FOLDER
+            row |= {"path": folder, "data_path": folder, "commondata_path": COMMON_FOLDER}
         return TerminalInfo(row.values())
 
     @api(None)
