@@ -204,9 +204,10 @@ def test_it_reads_the_trades_of_an_exchange(tmp_path: Path) -> None:
         ((TICK_HEADER, TICKS[3].replace("\t6", "")), 2, "7 columns"),
         ((TICK_HEADER, TICKS[3].replace("1.10020", "x")), 2, "cannot be read"),
         ((TICK_HEADER, TICKS[3].replace("1.10020", "nan")), 2, "no number"),
-        ((TICK_HEADER, TICKS[3].replace("00:00:30.500", "00:00:60.500")), 2, "is no time"),
+        ((TICK_HEADER, TICKS[3].replace("00:00:30.500", "00:00:60.500")), 2, "cannot be read"),
         ((TICK_HEADER, TICKS[3].replace("00:00:30.500", "0:30")), 2, "is no time"),
         ((TICK_HEADER, TICKS[3].replace("1.10020", "1.10030")), 2, "bid ≤ ask"),
+        ((TICK_HEADER, TICKS[3].replace("\t\t\t6", "\t\tinf\t6")), 2, "cannot be read"),
         ((TICK_HEADER, TICKS[3], TICKS[1]), 3, "earlier"),
     ],
 )

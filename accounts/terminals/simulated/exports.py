@@ -3,7 +3,7 @@
 import math
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +40,8 @@ TICK_HEADER = ("<DATE>", "<TIME>", "<BID>", "<ASK>", "<LAST>", "<VOLUME>", "<FLA
 _FILE_NAME = re.compile(
     r"(?P<symbol>[^_]+(_[A-Za-z]+)??)(?P<minutes>_M1)?(?P<span>_\d+_\d+)?\.csv", re.IGNORECASE
 )
-_TICK_TIME = re.compile(r"(\d\d):(\d\d):(\d\d)(?:\.(\d{3}))?")
+_CLOCK_LENGTHS = (len("HH:MM:SS"), len("HH:MM:SS.mmm"))
+_Tick = tuple[int, float, float, float, int, int]  # as in TICK_DTYPE
 _SIDES = mt5.TICK_FLAG_BUY | mt5.TICK_FLAG_SELL
 
 
@@ -203,49 +204,48 @@ def _ticks(path: Path, lines: list[str]) -> npt.NDArray[np.void]:
     _check_header(path, lines, TICK_HEADER)
     rows = []
     days: dict[str, int] = {}
-    time_msc, bid, ask, last = 0, 0.0, 0.0, 0.0
+    tick: _Tick = (0, 0.0, 0.0, 0.0, 0, 0)
     for number, line in enumerate(lines[1:], start=2):
         if not line.strip():
             continue
-        cells = line.split("\t")
-        if len(cells) != len(TICK_HEADER):
-            raise ExportError(
-                path, number, f"{len(TICK_HEADER)} columns expected, found {len(cells)}"
-            )
-        previous = time_msc
+        before = tick
         try:
-            time_msc = _tick_msc(cells[0], cells[1], days)
-            # A side that did not change is empty.
-            bid, ask, last = (
-                float(cell) if cell else known
-                for cell, known in zip(cells[2:5], (bid, ask, last), strict=True)
-            )
-            volume, flags = round(float(cells[5] or 0)), int(cells[6] or 0)
-        except ValueError as error:
-            raise ExportError(path, number, f"a date or number cannot be read ({error})") from error
-        if time_msc < previous:
+            tick = _tick(line.split("\t"), before, days)
+        except (ValueError, OverflowError) as error:
+            raise ExportError(path, number, f"a tick cannot be read ({error})") from error
+        time_msc, bid, ask, last, _, _ = tick
+        if time_msc < before[0]:
             raise ExportError(path, number, "this tick is earlier than the one before it")
         if not (0 <= bid < math.inf and 0 <= ask < math.inf and 0 <= last < math.inf):
             raise ExportError(path, number, "a price is negative or no number")
-        if bid and ask and bid > ask:
+        if bid > ask > 0:
             raise ExportError(path, number, "bid ≤ ask does not hold")
         if bid and ask:
-            traded = max(1, volume) if flags & mt5.TICK_FLAG_LAST and last else 0
-            rows.append((time_msc, bid, ask, last, traded, flags & _SIDES))
+            rows.append(tick)
     if not rows:
         raise ExportError(path, len(lines), "there is no tick with a bid and an ask in the file")
     return np.array(rows, dtype=TICK_DTYPE)
 
 
-def _tick_msc(day: str, time: str, days: dict[str, int]) -> int:
+def _tick(cells: list[str], before: _Tick, days: dict[str, int]) -> _Tick:
+    """Return a line's tick; a side that did not change since the one before is empty."""
+    if len(cells) != len(TICK_HEADER):
+        raise ValueError(f"{len(TICK_HEADER)} columns expected, found {len(cells)}")
+    bid = float(cells[2]) if cells[2] else before[1]
+    ask = float(cells[3]) if cells[3] else before[2]
+    last = float(cells[4]) if cells[4] else before[3]
+    volume, flags = round(float(cells[5] or 0)), int(cells[6] or 0)
+    traded = max(1, volume) if flags & mt5.TICK_FLAG_LAST and last else 0
+    return _tick_msc(cells[0], cells[1], days), bid, ask, last, traded, flags & _SIDES
+
+
+def _tick_msc(day: str, clock: str, days: dict[str, int]) -> int:
     """Return a tick's time; ``days`` remembers the days that were read."""
     if day not in days:
         midnight = datetime.strptime(f"{day} +0000", "%Y.%m.%d %z")
         days[day] = int(midnight.timestamp()) * 1000
-    parts = _TICK_TIME.fullmatch(time)
-    if parts is None:
-        raise ValueError(f"{time} is no time")
-    hours, minutes, seconds = int(parts[1]), int(parts[2]), int(parts[3])
-    if hours > 23 or minutes > 59 or seconds > 59:
-        raise ValueError(f"{time} is no time")
-    return days[day] + ((hours * 60 + minutes) * 60 + seconds) * 1000 + int(parts[4] or 0)
+    if len(clock) not in _CLOCK_LENGTHS:
+        raise ValueError(f"{clock} is no time")
+    at = time.fromisoformat(clock)
+    seconds = (at.hour * 60 + at.minute) * 60 + at.second
+    return days[day] + seconds * 1000 + at.microsecond // 1000
