@@ -189,11 +189,34 @@ def test_it_reserves_margin_while_an_order_waits() -> None:
     )  # fmt: skip
     assert answer[2], answer
     assert desk.account(login)["margin"] == held + 4000.0
+    moved = desk.send(login, action=mt5.TRADE_ACTION_MODIFY, order=answer[2], price=450.0)
+    assert moved[0] == mt5.TRADE_RETCODE_DONE, moved
+    assert desk.account(login)["margin"] == held + 4500.0
 
     desk.sell(login, 0.1, position=position)
-    assert desk.account(login)["margin"] == 4000.0
+    assert desk.account(login)["margin"] == 4500.0
     desk.send(login, action=mt5.TRADE_ACTION_REMOVE, order=answer[2])
     assert desk.account(login)["margin"] == 0.0
+
+
+@pytest.mark.parametrize(("price", "accepted"), [(999.99, True), (1000.0, True), (1000.01, False)])
+def test_it_moves_no_order_to_a_price_that_it_has_no_money_for(
+    price: float, accepted: bool
+) -> None:
+    desk = Desk(always_open=True)
+    login = desk.open_account(deposit=10_000.0)
+    desk.server.set_prices("MSFT", 1100.0, 1100.02)
+    request = {"action": mt5.TRADE_ACTION_PENDING, "symbol": "MSFT", "volume": 10.0,
+               "price": 500.0, "type": mt5.ORDER_TYPE_BUY_LIMIT,
+               "type_filling": mt5.ORDER_FILLING_RETURN}  # fmt: skip
+    ticket = desk.send(login, **request)[2]
+    moved = desk.send(login, action=mt5.TRADE_ACTION_MODIFY, order=ticket, price=price)
+    assert moved[0] == (mt5.TRADE_RETCODE_DONE if accepted else mt5.TRADE_RETCODE_NO_MONEY)
+    reserved = 10 * price if accepted else 5000.0
+    assert desk.account(login)["margin"] == pytest.approx(reserved)
+    back = desk.send(login, action=mt5.TRADE_ACTION_MODIFY, order=ticket, price=400.0)
+    assert back[0] == mt5.TRADE_RETCODE_DONE
+    assert desk.account(login)["margin"] == 4000.0
 
 
 @pytest.mark.parametrize(

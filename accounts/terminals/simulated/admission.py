@@ -132,17 +132,15 @@ class Admission:
             raise Refusal(mt5.TRADE_RETCODE_NO_MONEY, "No money")
 
     def pending_margin(
-        self, account: int, symbol: int, side: int, lots: float, price: float
+        self, account: int, symbol: int, side: int, lots: float, price: float, freed: float = 0.0
     ) -> float:
-        """Return what a waiting order reserves; refuse it when there is not enough."""
-        rate = CONTRACTS[symbol].pending_margin_rate
-        if not rate:
-            return 0.0
-        digits = int(self._books.accounts["currency_digits"][account])
-        per_lot = self._valuation.margin_per_lot(account, symbol, side, price)
-        margin = round(per_lot * lots * rate, digits)
-        used = float(self._books.accounts["margin"][account])
-        if self._books.equity(account) < used + margin:
+        """Return what a waiting order reserves; refuse it when there is not enough.
+
+        ``freed`` is what an order that is changed has reserved so far; less is always allowed.
+        """
+        margin = self._valuation.pending_margin(account, symbol, side, price, lots)
+        used = float(self._books.accounts["margin"][account]) - freed
+        if margin > freed and self._books.equity(account) < used + margin:
             raise Refusal(mt5.TRADE_RETCODE_NO_MONEY, "No money")
         return margin
 

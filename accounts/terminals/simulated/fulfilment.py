@@ -75,7 +75,6 @@ class Fulfilment:
             "state": mt5.ORDER_STATE_PARTIAL, "volume_current": left, "margin": margin,
             "fill_fraction": 1.0,
         })  # fmt: skip
-        self._valuation.settle(order["account"])
 
     def _check(self, order: dict[str, Any], terms: OrderTerms) -> None:
         """Check again what may have changed since the order was accepted."""

@@ -58,6 +58,9 @@ class Ledger:
 
     def change_order(self, ticket: int, changed: Mapping[str, Any]) -> None:
         self._books.write(CHANGED_ORDER, ticket, dict(changed))
+        row = self._books.order_row(ticket)
+        if "margin" in changed and row is not None:
+            self._valuation.settle(int(self._books.orders["account"][row]))
 
     def finish_order(
         self,

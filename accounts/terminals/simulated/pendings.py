@@ -71,7 +71,7 @@ class Pendings:
         admission.check_order_limit(account)
         admission.check_position_limit(account, symbol)
         admission.check_volume_limit(account, symbol, side, request.volume)
-        price = request.stoplimit or request.price
+        price = _entry_price(request)
         margin = admission.pending_margin(account, symbol, side, request.volume, price)
         _obey(execution)
         values = {
@@ -101,6 +101,10 @@ class Pendings:
         }  # fmt: skip
         if all(order[name] == value for name, value in changed.items()):
             raise Refusal(mt5.TRADE_RETCODE_NO_CHANGES, "No changes")
+        changed["margin"] = self._admission.pending_margin(
+            account, symbol, side_of(order["type"]), order["volume_current"],
+            _entry_price(asked), order["margin"],
+        )  # fmt: skip
         _obey(execution)
         return PendingPlan(account, symbol, request, order["ticket"], changed)
 
@@ -193,6 +197,11 @@ class Pendings:
     def _trigger_price(self, symbol: int, side: int) -> float:
         quotes = self._valuation.ask if side == mt5.ORDER_TYPE_BUY else self._valuation.bid
         return float(quotes[symbol])
+
+
+def _entry_price(request: TradeOrder) -> float:
+    """Return the price at which an order would enter the market."""
+    return request.stoplimit if request.type in STOP_LIMIT_TYPES else request.price
 
 
 def _flag(order_type: int) -> int:
