@@ -1,23 +1,49 @@
-"""Measure the simulated broker: marking to market, orders, and the batch read.
+"""Measure the simulated broker: prices, orders, the batch read, and coming back from disk.
 
-Run it from the repository: ``python -m benchmarks.broker [--accounts N]``.
+Run it from the repository: ``python -m benchmarks.broker [--accounts N ...]``. Every account has
+positions with stops and an order that waits.
 """
 
 import argparse
+import json
+import signal
+import subprocess
+import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from accounts.terminals.simulated import constants as mt5
-from accounts.terminals.simulated.catalogue import CONTRACTS
+from accounts.terminals.simulated.client import RemoteBroker
+from accounts.terminals.simulated.journal import Journal
+from accounts.terminals.simulated.link import BrokerLink
 from accounts.terminals.simulated.server import TradeServer
 from accounts.terminals.simulated.wire import decode, encode
 
 SERVER = "Northwind-Demo"
-SYMBOLS = [contract.name for contract in CONTRACTS]
+SYMBOLS = (
+    "EURUSD", "GBPUSD", "USDCAD", "USDJPY", "USDCHF", "NZDUSD", "AUDUSD", "EURGBP",
+)  # fmt: skip
+CLIENTS = 8
+ORDERS_PER_CLIENT = 300
+JOURNALED_ORDERS = 1_000
+_WIDE = 0.5  # stops and waiting orders lie so far from the price that they rest
+
+
+class Clock:
+    """Moves only when the benchmark moves it: a Wednesday, so that markets are open."""
+
+    def __init__(self) -> None:
+        self.now = 1_795_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 def main() -> None:
@@ -25,73 +51,180 @@ def main() -> None:
     parser.add_argument("--accounts", type=int, nargs="+", default=[1_000, 10_000])
     parser.add_argument("--positions", type=int, default=3)
     options = parser.parse_args()
+    print(f"{'':<46} {'p50':>9} {'p95':>9} {'p99':>9}")
     for accounts in options.accounts:
-        print(f"{accounts} accounts × {options.positions} positions")
+        print(f"{accounts} accounts × {options.positions} positions, an order waiting for each")
         _measure_size(accounts, options.positions)
+    print("orders, opened and closed in turn")
     _measure_orders()
+    _measure_process()
 
 
 def _measure_size(accounts: int, positions: int) -> None:
-    server = TradeServer(feed=False)
+    clock = Clock()
+    server = TradeServer(clock=clock)
     logins = np.arange(1, accounts + 1, dtype=np.int64)
-    for login in logins.tolist():
-        server.create_account(login, "password", SERVER, f"Account {login}", deposit=100_000.0)
-    for number in range(positions):
-        for login in logins.tolist():
-            _send(server, login, SYMBOLS[(login + number) % len(SYMBOLS)], login % 2)
+    _fill(server, logins.tolist(), positions)
     cursors = np.full(accounts, 2**40, dtype=np.int64)
-    prices = iter(range(10**9))
+    numbers = count()
 
     def tick() -> None:
-        move = next(prices) % 100 * 1e-5
-        server.set_prices("EURUSD", 1.08774 + move, 1.08782 + move)
+        move = next(numbers) % 100 * 1e-5
+        server.set_prices("GBPUSD", 1.2712 + move, 1.27132 + move)
 
-    _report("mark to market, one price tick", tick)
-    _report("batch read", lambda: server.read_batch(logins, cursors))
-    plain = server.call("read_batch", logins, cursors)
-    print(f"  {'batch on the wire':<32} {len(encode(plain)) / 1e6:8.2f} MB")
-    _report("encode and decode a batch", lambda: decode(encode(plain)))
-    one_new = iter(range(10**9))
+    def feed_round() -> None:
+        clock.now += 0.1
+        server.step()
 
-    def read_after_a_trade() -> None:
-        _send(server, 1, SYMBOLS[next(one_new) % len(SYMBOLS)], next(one_new) % 2)
+    def order_and_read() -> None:
+        _deal(server, 1, SYMBOLS[next(numbers) % len(SYMBOLS)], next(numbers) % 2)
         server.read_batch(logins, cursors)
 
-    _report("order and batch read", read_after_a_trade, rounds=20)
+    _report("mark to market, one price tick", tick)
+    _report("feed round of all symbols", feed_round)
+    _report("batch read", lambda: server.read_batch(logins, cursors))
+    plain = server.call("read_batch", logins, cursors)
+    size = len(encode(plain)) / 1e6
+    _report(f"encode and decode a batch of {size:.2f} MB", lambda: decode(encode(plain)))
+    _report("order and batch read", order_and_read, rounds=20)
+    round_trips = _round_trips(server, logins.tolist())
+    _report("order in these books, in memory", lambda: next(round_trips), rounds=1_000)
+    _report("history of one account", lambda: _history(server, 7), rounds=200)
+    _measure_recovery(server, clock)
+
+
+def _measure_recovery(server: TradeServer, clock: Clock) -> None:
+    engine = server._engine
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.perf_counter()
+        snapshot = engine._snapshot()
+        Journal(Path(folder) / "journal").rotate(snapshot)
+        taken = (time.perf_counter() - began) * 1000
+        print(f"  {'snapshot':<44} {len(snapshot) / 1e6:9.2f} MB in {taken:.0f} ms")
+        _report("recovery from it", lambda: _recover(Path(folder), clock), rounds=5)
+
+
+def _recover(home: Path, clock: Clock) -> None:
+    TradeServer(clock=clock, home=home)
 
 
 def _measure_orders() -> None:
-    print("orders (open and close of one account)")
     with tempfile.TemporaryDirectory() as folder:
         for name, home in (("in memory", None), ("journaled", Path(folder))):
-            server = TradeServer(feed=False, home=home)
+            server = TradeServer(feed=False, home=home, clock=Clock())
             server.create_account(1, "password", SERVER, "Account", deposit=100_000.0)
-            began = time.perf_counter()
-            for _ in range(500):
-                ticket = _send(server, 1, "EURUSD", mt5.ORDER_TYPE_BUY)
-                _send(server, 1, "EURUSD", mt5.ORDER_TYPE_SELL, ticket)
-            rate = 1_000 / (time.perf_counter() - began)
-            print(f"  {name:<32} {rate:8.0f} orders per second")
+            orders = _round_trips(server, [1])
+            _report(name, lambda orders=orders: next(orders), rounds=JOURNALED_ORDERS, rate=True)
 
 
-def _send(server: TradeServer, login: int, symbol: str, side: int, position: int = 0) -> int:
-    request = {"action": mt5.TRADE_ACTION_DEAL, "symbol": symbol, "volume": 0.1, "type": side,
-               "type_filling": mt5.ORDER_FILLING_FOK, "position": position}  # fmt: skip
-    result = server.call("order_send", login, request)
-    if result[0] != mt5.TRADE_RETCODE_DONE:
+def _measure_process() -> None:
+    """Let clients hammer a broker process, kill it, and see how long a restart takes."""
+    accounts = [{"login": login, "password": "password", "server": SERVER, "name": "Account",
+                 "deposit": 100_000.0} for login in range(1, CLIENTS + 1)]  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        (home / "accounts.json").write_text(json.dumps(accounts))
+        process = _started(home)
+        broker = RemoteBroker(home / "broker.json", timeout_seconds=30.0)
+        taken: list[float] = []
+        threads = [threading.Thread(target=_hammer, args=(broker, login, taken))
+                   for login in range(1, CLIENTS + 1)]  # fmt: skip
+        began = time.perf_counter()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        seconds = time.perf_counter() - began
+        _print_row(f"journaled, {CLIENTS} clients of a process", taken, len(taken) / seconds)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        broker.close()
+        began = time.perf_counter()
+        again = _started(home)
+        _print_row("restart of the killed process", [(time.perf_counter() - began) * 1000])
+        again.send_signal(signal.SIGTERM)
+        again.wait()
+
+
+def _started(home: Path) -> subprocess.Popen[str]:
+    process = subprocess.Popen(  # noqa: S603 (our own module)
+        [sys.executable, "-m", "accounts.terminals.simulated", "--home", str(home), "--accounts",
+         str(home / "accounts.json"), "--always-open"],
+        text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    if process.stdout is None or not process.stdout.readline().startswith("broker ready"):
+        raise RuntimeError("the broker did not start")
+    return process
+
+
+def _hammer(broker: RemoteBroker, login: int, taken: list[float]) -> None:
+    orders = _round_trips(broker, [login])
+    for _ in range(ORDERS_PER_CLIENT):
+        began = time.perf_counter()
+        next(orders)
+        taken.append((time.perf_counter() - began) * 1000)
+
+
+def _fill(server: TradeServer, logins: list[int], positions: int) -> None:
+    for login in logins:
+        server.create_account(login, "password", SERVER, f"Account {login}", deposit=100_000.0)
+    quotes = {symbol: server.call("symbol_tick", 1, symbol)[1:3] for symbol in SYMBOLS}
+    for number in range(positions):
+        for login in logins:
+            symbol, side = SYMBOLS[(login + number) % len(SYMBOLS)], login % 2
+            bid = quotes[symbol][0]
+            below, above = round(bid * (1 - _WIDE), 3), round(bid * (1 + _WIDE), 3)
+            _deal(server, login, symbol, side, sl=(below, above)[side], tp=(above, below)[side])
+    for login in logins:
+        symbol = SYMBOLS[login % len(SYMBOLS)]
+        _send(server, login, {
+            "action": mt5.TRADE_ACTION_PENDING, "symbol": symbol, "volume": 0.1,
+            "type": mt5.ORDER_TYPE_BUY_LIMIT, "type_filling": mt5.ORDER_FILLING_RETURN,
+            "price": round(quotes[symbol][0] * (1 - _WIDE), 3),
+        })  # fmt: skip
+
+
+def _round_trips(broker: BrokerLink, logins: list[int]) -> Iterator[int]:
+    """Send an order whenever asked: open a position, then close it."""
+    for number in count():
+        login = logins[number % len(logins)]
+        ticket = _deal(broker, login, "EURUSD", mt5.ORDER_TYPE_BUY)
+        yield ticket
+        yield _deal(broker, login, "EURUSD", mt5.ORDER_TYPE_SELL, position=ticket)
+
+
+def _history(server: TradeServer, login: int) -> object:
+    return server.call("history_deals", login, 0, 4_000_000_000, None, None, None)
+
+
+def _deal(broker: BrokerLink, login: int, symbol: str, side: int, **more: Any) -> int:
+    return _send(broker, login, {
+        "action": mt5.TRADE_ACTION_DEAL, "symbol": symbol, "volume": 0.1, "type": side,
+        "type_filling": mt5.ORDER_FILLING_FOK, **more,
+    })  # fmt: skip
+
+
+def _send(broker: BrokerLink, login: int, request: dict[str, Any]) -> int:
+    result = broker.call("order_send", login, request)
+    if result[0] not in (mt5.TRADE_RETCODE_DONE, mt5.TRADE_RETCODE_PLACED):
         raise RuntimeError(f"the order was refused: {result}")
     return int(result[2])
 
 
-def _report(name: str, work: Callable[[], object], rounds: int = 50) -> None:
+def _report(name: str, work: Callable[[], object], rounds: int = 50, *, rate: bool = False) -> None:
     work()
     taken = []
     for _ in range(rounds):
         began = time.perf_counter()
         work()
         taken.append((time.perf_counter() - began) * 1000)
-    p50, p99 = np.percentile(taken, [50, 99])
-    print(f"  {name:<32} {p50:8.2f} ms p50 {p99:8.2f} ms p99")
+    _print_row(name, taken, 1000 * len(taken) / sum(taken) if rate else None)
+
+
+def _print_row(name: str, taken: list[float], per_second: float | None = None) -> None:
+    figures = " ".join(f"{figure:9.3f}" for figure in np.percentile(taken, [50, 95, 99]))
+    speed = f"{per_second:9.0f} per second" if per_second else ""
+    print(f"  {name:<44} {figures} ms{speed}")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgpack
 
-from accounts.terminals.simulated.administration import password_digest
+from accounts.terminals.simulated.rights import password_digest
 from accounts.tests.simulated_desk import PASSWORD, SERVER
 
 TIME_MSC = 1_795_007_200_000

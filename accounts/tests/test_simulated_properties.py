@@ -116,7 +116,7 @@ class Broker(RuleBasedStateMachine):
                    type_time=lasts, expiration=int(self._now()) + 90_000,
                    type_filling=mt5.ORDER_FILLING_RETURN)  # fmt: skip
 
-    @precondition(lambda self: len(self.books.orders))
+    @precondition(lambda self: len(self.books.orders) > 0)
     @rule(pick=st.integers(0, 99), away=points, removes=st.booleans())
     def change_order(self, pick: int, away: int, removes: bool) -> None:
         order = self.books.orders.row(pick % len(self.books.orders))
