@@ -83,7 +83,7 @@ _SENTENCES = {
     ),
     Reason.TORN_READING: "Balance, equity and positions do not fit together.",
     Reason.EMPTY_ANSWER: "The terminal shows no positions although margin is in use.",
-    Reason.POSITIONS_MISMATCH: "The terminal's list of positions is not complete.",
+    Reason.POSITIONS_MISMATCH: "The terminal's list of positions or orders is not complete.",
     Reason.PRICES_BEHIND: (
         "The terminal's prices stand still while those of its server move on: what it shows is old."
     ),

@@ -254,7 +254,7 @@ class TestPrices:
         levels = terminal.market_book_get("EURUSD")
         assert levels is not None
         assert levels == ((1, 1.08774, 2, 2.0), (2, 1.08770, 0, 0.5))
-        assert [type(level) for level in levels] == [BookInfo, BookInfo]
+        assert list(map(type, levels)) == [BookInfo, BookInfo]
         link.answers["market_book"] = []
         assert terminal.market_book_get("EURUSD") == ()
         assert terminal.last_error() == SUCCESS
