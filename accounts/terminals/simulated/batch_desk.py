@@ -13,8 +13,9 @@ import numpy.typing as npt
 
 from ..readings import Outcome, ReadingBatch
 from .batch import Answer, BatchReader, Integers
-from .disturbances import Disturbance, Faults
+from .disturbances import Disturbance
 from .engine import Engine
+from .fault_register import Faults
 from .faults import READING_CALLS, FaultKind
 from .interference import Interference, crashed_terminal
 from .link import (

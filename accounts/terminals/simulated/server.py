@@ -11,9 +11,10 @@ from accounts.core.zones import broker_zone
 from .administration import Administration
 from .batch_desk import BatchDesk
 from .calls import BrokerCalls
-from .disturbances import CALM, Disturbance, Faults
+from .disturbances import CALM, Disturbance
 from .engine import Engine
 from .exports import Export
+from .fault_register import Faults
 from .faults import ALL_CALLS, QUOTATION_CALLS, TERMINAL_CALLS
 from .interference import Interference, no_connection
 from .journal import Journal
