@@ -230,7 +230,7 @@ def test_slippage_goes_against_the_trader(desk: Desk, side: int, price: float) -
 
 
 def test_slippage_beyond_the_deviation_is_a_requote(desk: Desk) -> None:
-    order = {"symbol": "EURJPY", "price": 160.02, "deviation": 5}
+    order: dict[str, Any] = {"symbol": "EURJPY", "price": 160.02, "deviation": 5}
     assert _disturbed(desk, Execution(slippage_points=5), **order)[4] == 160.025
     assert _disturbed(desk, Execution(slippage_points=6), **order)[0] == 10004
 
@@ -288,10 +288,54 @@ def test_a_late_close_of_nothing_says_so(desk: Desk) -> None:
 
 
 def test_a_late_order_is_requoted_when_the_price_has_moved(desk: Desk) -> None:
-    order = {"symbol": "EURJPY", "price": 160.02, "deviation": 5}
+    order: dict[str, Any] = {"symbol": "EURJPY", "price": 160.02, "deviation": 5}
     _disturbed(desk, Execution(delay_seconds=1.0), **order)
     desk.server.set_prices("EURJPY", 160.006, 160.026)
     desk.pass_time(1)
     assert desk.positions(1001) == []
     done = desk.done_orders(1001)[-1]
     assert (done["state"], done["comment"]) == (REJECTED, "[Requote]")
+
+
+@pytest.mark.parametrize(
+    ("filling", "price", "held", "state"),
+    [
+        (IOC, 500.03, 900.0, PARTIAL), (FOK, 500.03, 0.0, CANCELED), (FOK, 500.04, 1_000.0, FILLED),
+        (IOC, 500.01, 0.0, CANCELED),
+    ],
+)  # fmt: skip
+def test_a_limit_order_on_an_exchange_may_be_for_now_or_never(
+    desk: Desk, filling: int, price: float, held: float, state: int
+) -> None:
+    limit = mt5.ORDER_TYPE_BUY_LIMIT
+    desk.wait_for(1001, limit, 1_000.0, price, "MSFT", type_filling=filling)
+    desk.pass_time(1)
+    assert desk.orders(1001) == []
+    assert sum(position["volume"] for position in desk.positions(1001)) == held
+    assert desk.done_orders(1001)[-1]["state"] == state
+    margin = sum(deal["price"] * deal["volume"] for deal in desk.deals(1001)[1:])
+    assert desk.account(1001)["margin"] == pytest.approx(margin, abs=0.01)
+
+
+def test_a_limit_order_through_the_market_is_filled_at_the_next_step(desk: Desk) -> None:
+    desk.wait_for(1001, mt5.ORDER_TYPE_SELL_LIMIT, 500.0, 500.0, "MSFT")
+    desk.pass_time(1)
+    (order,) = desk.orders(1001)
+    assert (order["state"], order["volume_current"]) == (PARTIAL, 200.0)
+    desk.server.set_market_open("MSFT", False)
+    desk.pass_time(1)
+    assert len(desk.orders(1001)) == 1
+
+
+def test_the_rest_of_a_market_order_ends_with_the_session() -> None:
+    desk = Desk(always_open=True)
+    desk.open_account(1001, deposit=10_000_000.0)
+    _quote(desk)
+    desk.market(1001, BUY, 6_000.0, "MSFT", type_filling=RETURN)
+    desk.pass_time(1)
+    desk.server.set_market_open("MSFT", False)
+    desk.pass_time(1)
+    assert desk.orders(1001) == []
+    done = desk.done_orders(1001)[-1]
+    assert (done["state"], done["volume_current"]) == (CANCELED, 1_500.0)
+    assert done["comment"] == "[Market closed]"

@@ -161,6 +161,19 @@ def test_it_counts_positions_and_not_orders_against_the_limit() -> None:
     assert desk.market(1001, BUY, 0.1, "GBPUSD")[0] == mt5.TRADE_RETCODE_LIMIT_POSITIONS
 
 
+def test_it_opens_no_position_too_many_when_an_order_is_triggered() -> None:
+    desk = _desk(position_limit=1)
+    desk.server.set_prices("GBPUSD", 1.3, 1.3002)
+    desk.wait_for(1001, mt5.ORDER_TYPE_BUY_LIMIT, 0.1, 1.29, "GBPUSD")
+    desk.buy(1001, 0.1)
+    desk.server.set_prices("GBPUSD", 1.28, 1.2802)
+    assert [position["symbol"] for position in desk.positions(1001)] == ["EURUSD"]
+    done = desk.done_orders(1001)[-1]
+    assert (done["state"], done["comment"]) == (
+        mt5.ORDER_STATE_REJECTED, "[Position limit reached]",
+    )  # fmt: skip
+
+
 def test_it_needs_margin_for_what_is_left_after_a_reversal() -> None:
     desk = _desk(deposit=1_300.0)
     desk.buy(1001, 1.0)

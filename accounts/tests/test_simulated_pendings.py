@@ -145,7 +145,7 @@ def test_it_measures_stops_from_the_orders_own_price(
         {"price": 0.0, "stoplimit": 1.1}, {"price": float("nan"), "stoplimit": 1.1},
     ],
 )  # fmt: skip
-def test_it_refuses_a_stop_limit_that_makes_no_sense(desk: Desk, levels: dict[str, float]) -> None:
+def test_it_refuses_a_stop_limit_that_makes_no_sense(desk: Desk, levels: dict[str, Any]) -> None:
     before = desk.server.fingerprint()
     price = levels.pop("price")
     result = desk.place(1001, BUY_STOP_LIMIT, 0.1, price, **levels)
@@ -216,7 +216,7 @@ def _broker_midnight(desk: Desk) -> int:
     ],
 )
 def test_it_expires_orders_in_time(
-    desk: Desk, terms: dict[str, int], lives_seconds: int | None
+    desk: Desk, terms: dict[str, Any], lives_seconds: int | None
 ) -> None:
     now = int(desk.server.server_time())
     if (after := terms.pop("after", None)) is not None:
@@ -319,8 +319,9 @@ def test_it_reserves_money_for_orders_on_an_exchange() -> None:
     assert desk.place(login, BUY_LIMIT, 105.0, 490.0, "MSFT")[0] == mt5.TRADE_RETCODE_NO_MONEY
     assert desk.server.fingerprint() == before
 
+    assert desk.modify(login, ticket, 480.0)[0] == DONE
+    assert desk.account(login)["margin"] == 48_000.0
     desk.remove(login, ticket)
-
     assert desk.account(login)["margin"] == 0.0
 
 

@@ -29,7 +29,8 @@ class Fulfilment:
     def carry_out(self, ticket: int) -> None:
         """Fill an order as far as the book allows; what its filling mode keeps waits on.
 
-        An order that the account can no longer carry is REJECTED, its comment saying why.
+        An order that the account can no longer carry is REJECTED, or CANCELED when a part of it
+        was filled before, its comment saying why.
         """
         row = self._books.order_row(ticket)
         if row is None:
@@ -39,8 +40,9 @@ class Fulfilment:
         try:
             self._check(order, terms)
         except Refusal as refusal:
-            comment = f"[{refusal.comment}]"
-            self._ledger.finish_order(ticket, mt5.ORDER_STATE_REJECTED, comment=comment)
+            was_filled = order["state"] == mt5.ORDER_STATE_PARTIAL
+            state = mt5.ORDER_STATE_CANCELED if was_filled else mt5.ORDER_STATE_REJECTED
+            self._ledger.finish_order(ticket, state, comment=f"[{refusal.comment}]")
             return
         match = self._match(order, terms)
         if match.left_lots and order["filling"] == mt5.ORDER_FILLING_FOK:
@@ -61,20 +63,26 @@ class Fulfilment:
         if not left:
             state = mt5.ORDER_STATE_FILLED
         elif order["filling"] in (mt5.ORDER_FILLING_RETURN, mt5.ORDER_FILLING_BOC):
-            if match.deals:
-                self._keep(order, left)
+            self._keep(order, match)
             return
         else:
             state = mt5.ORDER_STATE_PARTIAL if match.deals else mt5.ORDER_STATE_CANCELED
         self._ledger.finish_order(ticket, state, volume_left=left, **more)
 
-    def _keep(self, order: dict[str, Any], left: float) -> None:
-        digits = int(self._books.accounts["currency_digits"][order["account"]])
-        margin = round(order["margin"] * left / order["volume_current"], digits)
-        self._ledger.change_order(order["ticket"], {
-            "state": mt5.ORDER_STATE_PARTIAL, "volume_current": left, "margin": margin,
-            "fill_fraction": 1.0,
-        })  # fmt: skip
+    def _keep(self, order: dict[str, Any], match: Match) -> None:
+        """Let the rest of an order wait: a market order for its turn, another for its price."""
+        changed: dict[str, Any] = {}
+        if match.deals:
+            digits = int(self._books.accounts["currency_digits"][order["account"]])
+            left = match.left_lots
+            changed = {
+                "state": mt5.ORDER_STATE_PARTIAL, "volume_current": left, "fill_fraction": 1.0,
+                "margin": round(order["margin"] * left / order["volume_current"], digits),
+            }  # fmt: skip
+        if order["due_msc"] and order["type"] in PENDING_TYPES:
+            changed["due_msc"] = 0
+        if changed:
+            self._ledger.change_order(order, changed)
 
     def _check(self, order: dict[str, Any], terms: OrderTerms) -> None:
         """Check again what may have changed since the order was accepted."""

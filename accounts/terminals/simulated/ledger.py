@@ -56,11 +56,11 @@ class Ledger:
         self._books.write(DONE_ORDER, values)
         return ticket
 
-    def change_order(self, ticket: int, changed: Mapping[str, Any]) -> None:
-        self._books.write(CHANGED_ORDER, ticket, dict(changed))
-        row = self._books.order_row(ticket)
-        if "margin" in changed and row is not None:
-            self._valuation.settle(int(self._books.orders["account"][row]))
+    def change_order(self, order: Mapping[str, Any], changed: Mapping[str, Any]) -> None:
+        """Change columns of a waiting order, given as its row was."""
+        self._books.write(CHANGED_ORDER, order["ticket"], dict(changed))
+        if changed.get("margin", order["margin"]) != order["margin"]:
+            self._valuation.settle(order["account"])
 
     def finish_order(
         self,

@@ -29,12 +29,12 @@ _EXPIRING = (mt5.ORDER_TIME_SPECIFIED, mt5.ORDER_TIME_SPECIFIED_DAY)
 
 @dataclass(frozen=True, slots=True)
 class PendingPlan:
-    """A checked request: what becomes of the order ``ticket``, or of a new one (0)."""
+    """A checked request: what becomes of an order, given by its row, or of a new one (None)."""
 
     account: int
     symbol: int
     request: TradeOrder
-    ticket: int
+    order: dict[str, Any] | None
     changed: dict[str, Any]
     removes: bool = False
 
@@ -76,11 +76,12 @@ class Pendings:
         _obey(execution)
         values = {
             "state": mt5.ORDER_STATE_PLACED, "time_expiration": expiration, "position": 0,
-            "position_by": 0, "margin": margin, "price_current": self._trigger_price(symbol, side),
+            "position_by": 0, "margin": margin, "due_msc": self._due_msc(symbol, request),
+            "price_current": self._trigger_price(symbol, side),
             "price_stoplimit": round(request.stoplimit, contract.digits)
             if request.type in STOP_LIMIT_TYPES else 0.0,
         }  # fmt: skip
-        return PendingPlan(account, symbol, request, 0, values)
+        return PendingPlan(account, symbol, request, None, values)
 
     def plan_change(self, account: int, request: TradeOrder, execution: Execution) -> PendingPlan:
         order = self._waiting(account, request)
@@ -88,7 +89,10 @@ class Pendings:
             raise invalid()
         symbol = order["symbol"]
         contract = CONTRACTS[symbol]
-        asked = replace(request, type=order["type"], volume=order["volume_current"])
+        asked = replace(
+            request, type=order["type"], volume=order["volume_current"],
+            type_filling=order["filling"],
+        )  # fmt: skip
         self._check_not_frozen(order)
         self._check_prices(symbol, asked)
         digits = contract.digits
@@ -105,31 +109,35 @@ class Pendings:
             account, symbol, side_of(order["type"]), order["volume_current"],
             _entry_price(asked), order["margin"],
         )  # fmt: skip
+        changed["due_msc"] = self._due_msc(symbol, asked)
         _obey(execution)
-        return PendingPlan(account, symbol, request, order["ticket"], changed)
+        return PendingPlan(account, symbol, request, order, changed)
 
     def plan_removal(self, account: int, request: TradeOrder, execution: Execution) -> PendingPlan:
         order = self._waiting(account, request)
         if order["type"] in PENDING_TYPES:
             self._check_not_frozen(order)
         _obey(execution)
-        return PendingPlan(account, order["symbol"], request, order["ticket"], {}, removes=True)
+        return PendingPlan(account, order["symbol"], request, order, {}, removes=True)
 
     def carry_out(self, plan: PendingPlan, reason: int) -> Answer:
+        volume, order = plan.request.volume, plan.order
+        if order is None:
+            return self._placed(plan, reason)
         if plan.removes:
-            self._ledger.finish_order(plan.ticket, mt5.ORDER_STATE_CANCELED)
-            return Answer(order=plan.ticket)
-        volume = plan.request.volume
-        if plan.ticket:
-            self._ledger.change_order(plan.ticket, plan.changed)
-            return Answer(order=plan.ticket, volume=volume)
+            self._ledger.finish_order(order["ticket"], mt5.ORDER_STATE_CANCELED)
+        else:
+            self._ledger.change_order(order, plan.changed)
+        return Answer(order=order["ticket"], volume=volume)
+
+    def _placed(self, plan: PendingPlan, reason: int) -> Answer:
         ticket = self._ledger.add_order(
             plan.account, plan.symbol, plan.request, reason=reason, **plan.changed
         )
+        answer = Answer(order=ticket, volume=plan.request.volume)
         if is_exchange(CONTRACTS[plan.symbol]):
-            placed = mt5.TRADE_RETCODE_PLACED
-            return Answer(retcode=placed, order=ticket, volume=volume, comment="Request placed")
-        return Answer(order=ticket, volume=volume)
+            return replace(answer, retcode=mt5.TRADE_RETCODE_PLACED, comment="Request placed")
+        return answer
 
     def _waiting(self, account: int, request: TradeOrder) -> dict[str, Any]:
         """Return an account's own order; MetaTrader calls an unknown ticket an invalid request."""
@@ -193,6 +201,20 @@ class Pendings:
         if request.expiration < earliest:
             raise Refusal(mt5.TRADE_RETCODE_INVALID_EXPIRATION, "Invalid expiration")
         return request.expiration
+
+    def _due_msc(self, symbol: int, request: TradeOrder) -> int:
+        """Return when an order is due without waiting for its price, 0 for one that waits.
+
+        A limit order on an exchange meets the book at the next step when it can be filled there,
+        or when it is to be filled then or never.
+        """
+        if request.type not in LIMIT_TYPES or not is_exchange(CONTRACTS[symbol]):
+            return 0
+        side = side_of(request.type)
+        sign = 1.0 if side == mt5.ORDER_TYPE_BUY else -1.0
+        reached = (self._trigger_price(symbol, side) - request.price) * sign <= 0
+        at_once = request.type_filling in (mt5.ORDER_FILLING_FOK, mt5.ORDER_FILLING_IOC)
+        return self._ledger.now_msc() if reached or at_once else 0
 
     def _trigger_price(self, symbol: int, side: int) -> float:
         quotes = self._valuation.ask if side == mt5.ORDER_TYPE_BUY else self._valuation.bid
