@@ -17,7 +17,7 @@ MARGIN_MODES = {
 }
 LOGINS = tuple(MARGIN_MODES)
 MIX = dict.fromkeys(FaultKind, 0.03)
-CALLS = 1500
+CALLS = 1000
 TRADES = (mt5.DEAL_TYPE_BUY, mt5.DEAL_TYPE_SELL)
 
 
@@ -84,7 +84,7 @@ class Trader:
         return self.desk.send(login, **{**usual, **request})
 
 
-def trade(home: Path, seed: int) -> tuple[Desk, Trader]:
+def trade(home: Path | None, seed: int) -> tuple[Desk, Trader]:
     desk = Desk(home=home, sleep=lambda seconds: None)
     for login, margin_mode in MARGIN_MODES.items():
         desk.open_account(login, margin_mode=margin_mode, deposit=50_000.0, stop_out_level=20.0)
@@ -113,7 +113,7 @@ def test_no_mix_of_faults_corrupts_the_books(tmp_path: Path, seed: int) -> None:
     assert again.server.accounts() == desk.server.accounts()
     again.server.close()
 
-    same, repeated = trade(tmp_path / "again", seed)
+    same, repeated = trade(None, seed)
     assert repeated.seen == trader.seen
     same.server.clear_faults()
     same.server.authorise_many([(login, PASSWORD, SERVER) for login in LOGINS])
@@ -125,7 +125,7 @@ def test_no_mix_of_faults_corrupts_the_books(tmp_path: Path, seed: int) -> None:
 
 def assert_right(desk: Desk, login: int) -> None:
     account, positions, deals = desk.account(login), desk.positions(login), desk.deals(login)
-    assert len(deals) > 100
+    assert len(deals) > 50
     booked = sum(deal["profit"] + deal["commission"] + deal["swap"] + deal["fee"] for deal in deals)
     assert account["balance"] == pytest.approx(booked, abs=0.005)
     floating = sum(position["profit"] + position["swap"] for position in positions)
