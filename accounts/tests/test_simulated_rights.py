@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from accounts.terminals.readings import Outcome
 from accounts.terminals.simulated import constants as mt5
 from accounts.terminals.simulated.client import BrokerError, RemoteBroker
 from accounts.terminals.simulated.link import CODE_CALL_FAILED, BrokerLink, LinkError, own_terminal
@@ -85,7 +86,7 @@ def test_a_refused_login_leaves_no_rights_behind(desk: Desk) -> None:
     assert desk.account(LOGIN)["trade_allowed"] is True
     with pytest.raises(LinkError):
         desk.server.call("authorise", LOGIN, "wrong", SERVER)
-    assert desk.account(LOGIN)["trade_allowed"] is False
+    assert_refused(desk)
 
 
 def test_the_batch_tells_each_host_its_own_rights(desk: Desk, service: BrokerService,
@@ -102,18 +103,27 @@ def test_the_batch_tells_each_host_its_own_rights(desk: Desk, service: BrokerSer
         host.close()
 
 
-def test_rights_that_a_restart_forgot_have_to_be_shown_again(tmp_path: Path) -> None:
+def test_sessions_that_a_restart_forgot_have_to_log_in_again(tmp_path: Path) -> None:
     first = Desk(home=tmp_path)
     first.open_account(LOGIN, investor_password=INVESTOR)
     first.open_account(1002)
     first.server.call("authorise", LOGIN, INVESTOR, SERVER)
     first.server.close()
     second = Desk(home=tmp_path)
-    assert second.account(LOGIN)["trade_allowed"] is False
+    assert_refused(second)
     assert second.account(1002)["trade_allowed"] is True
     second.server.call("authorise", LOGIN, PASSWORD, SERVER)
     assert second.account(LOGIN)["trade_allowed"] is True
+    assert second.server.read_batch([LOGIN], [0]).accounts["trade_allowed"].tolist() == [True]
     second.server.close()
+
+
+def assert_refused(desk: Desk) -> None:
+    with pytest.raises(LinkError) as refused:
+        desk.account(LOGIN)
+    assert refused.value.code == -6
+    batch = desk.server.read_batch([LOGIN, LOGIN], [0, 0])
+    assert batch.accounts["outcome"].tolist() == [Outcome.REFUSED] * 2
 
 
 def test_a_link_that_knows_no_terminals_is_used_as_it_is() -> None:

@@ -4,7 +4,7 @@ One account's trouble delays no other: where a single call would block, the batc
 that account, which is then silent.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -95,6 +95,9 @@ class BatchDesk:
         """Return the answers of the accounts that cannot be read like the others."""
         is_open = numbers >= 0
         is_open[is_open] = self._books.accounts["enabled"][numbers[is_open]]
+        terminal = self._terminals.visit.terminal
+        for place in self._watched(numbers):
+            is_open[place] &= not self._rights.must_log_in(terminal, int(numbers[place]))
         refused = Answer(Outcome.REFUSED, CODE_AUTHORIZATION_FAILED)
         special = dict.fromkeys(np.flatnonzero(~is_open).tolist(), refused)
         for place in _repeated(logins):
@@ -170,17 +173,22 @@ class BatchDesk:
         )
 
     def _let_traders_trade(
-        self, batch: ReadingBatch, numbers: npt.NDArray[np.intp], special: dict[int, Answer]
+        self, batch: ReadingBatch, numbers: npt.NDArray[np.intp], special: Collection[int]
     ) -> None:
         """Lift the bar on accounts that an investor watches for the terminals of their traders."""
         accounts, terminal = self._books.accounts, self._terminals.visit.terminal
-        if not accounts["investor"].any():
-            return
-        watched = (numbers >= 0) & accounts["investor"][numbers]
-        for place in np.flatnonzero(watched).tolist():
+        for place in self._watched(numbers):
             number = int(numbers[place])
             if place not in special and not self._rights.may_only_watch(terminal, number):
                 batch.accounts["trade_allowed"][place] = accounts["trade_allowed"][number]
+
+    def _watched(self, numbers: npt.NDArray[np.intp]) -> list[int]:
+        """Return the places of accounts whose investor password has been used."""
+        investor = self._books.accounts["investor"]
+        if not investor.any():
+            return []
+        places: list[int] = np.flatnonzero((numbers >= 0) & investor[numbers]).tolist()
+        return places
 
 
 def _repeated(logins: Integers) -> list[int]:

@@ -21,12 +21,13 @@ class Rights:
 
     def __init__(self, books: Books) -> None:
         self._books = books
-        self._traders: set[tuple[str, int]] = set()
+        # By terminal and login: whether the trader's password was shown, not the investor's.
+        self._sessions: dict[tuple[str, int], bool] = {}
         self._crashed: set[tuple[str, int]] = set()
 
     def authorise(self, terminal: str, login: int, password: str, server: str | None) -> None:
         """Log a terminal in to an account, starting it when it crashed; raise LinkError."""
-        self._traders.discard((terminal, login))
+        self._sessions.pop((terminal, login), None)
         self._crashed.discard((terminal, login))
         number = self._books.account_of.get(login)
         if number is None or not self._may_log_in(number, server):
@@ -34,22 +35,31 @@ class Rights:
         accounts = self._books.accounts
         given = password_digest(login, password)
         if hmac.compare_digest(given, accounts["password"][number]):
-            self._traders.add((terminal, login))
+            self._sessions[terminal, login] = True
             return
         if not hmac.compare_digest(given, accounts["investor_password"][number]):
             raise refused()
+        self._sessions[terminal, login] = False
         if not accounts["investor"][number]:
             self._books.write(CHANGED_ACCOUNT, number, {"investor": True})
 
     def may_only_watch(self, terminal: str, account: int) -> bool:
-        """Tell whether a terminal has no right to trade an account (a row of the books).
+        """Tell whether a terminal has no right to trade an account (a row of the books)."""
+        accounts = self._books.accounts
+        if not accounts["investor"][account]:
+            return False
+        return not self._sessions.get((terminal, int(accounts["login"][account])), False)
 
-        Once somebody used the account's investor password, each terminal has to show the trader's
-        password first, also after a restart of the broker, which forgets the sessions.
+    def must_log_in(self, terminal: str, account: int) -> bool:
+        """Tell whether a terminal has to log in before it is answered.
+
+        Once somebody used an account's investor password, nobody is taken for its trader unseen:
+        not even after a restart of the broker, which forgets the sessions.
         """
         accounts = self._books.accounts
-        login = int(accounts["login"][account])
-        return bool(accounts["investor"][account]) and (terminal, login) not in self._traders
+        if not accounts["investor"][account]:
+            return False
+        return (terminal, int(accounts["login"][account])) not in self._sessions
 
     def crash(self, terminal: str, login: int) -> None:
         """Let a terminal be gone until somebody logs in again."""

@@ -147,6 +147,8 @@ class Terminals:
         number = self._books.account_of.get(answering)
         if number is None or not self._books.accounts["enabled"][number]:
             raise refused()
+        if answering == login and self._rights.must_log_in(self.visit.terminal, number):
+            raise refused()
         engine = self._engine
         return self._as_seen(present_state(engine.books, engine.valuation, engine.tick_msc, number))
 
