@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from accounts.terminals.simulated import constants as mt5
+from accounts.terminals.simulated.catalogue import CONTRACT_INDEX, CONTRACTS
 from accounts.terminals.simulated.execution import Execution
+from accounts.terminals.simulated.matches import found
 from accounts.tests.simulated_desk import Desk
 
 BUY, SELL = mt5.ORDER_TYPE_BUY, mt5.ORDER_TYPE_SELL
@@ -325,6 +327,13 @@ def test_a_limit_order_through_the_market_is_filled_at_the_next_step(desk: Desk)
     desk.server.set_market_open("MSFT", False)
     desk.pass_time(1)
     assert len(desk.orders(1001)) == 1
+
+
+@pytest.mark.parametrize(("lots", "filled"), [(299.0, 299.0), (300.0, 300.0), (301.0, 300.0)])
+def test_a_dealer_with_a_book_takes_its_sum_at_the_quote(lots: float, filled: float) -> None:
+    contract = CONTRACTS[CONTRACT_INDEX["GBPJPY"]]
+    match = found(contract, SELL, (190.0, 190.03), lots)
+    assert (match.deals, match.left_lots) == (((190.0, filled),), lots - filled)
 
 
 def test_the_rest_of_a_market_order_ends_with_the_session() -> None:

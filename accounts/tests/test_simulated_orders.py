@@ -1,12 +1,21 @@
 """Requests that the simulated broker carries out, and each answer to those that it refuses."""
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from accounts.terminals.simulated import constants as mt5
 from accounts.terminals.simulated.faults import FaultKind
 from accounts.terminals.simulated.link import LinkError
+from accounts.terminals.simulated.requests import (
+    add_lots,
+    floor_to_step,
+    is_multiple,
+    subtract_lots,
+)
 from accounts.tests.simulated_desk import PASSWORD, SERVER, Desk
 
 BUY, SELL = mt5.ORDER_TYPE_BUY, mt5.ORDER_TYPE_SELL
@@ -241,3 +250,19 @@ def test_it_refuses_terms_that_it_does_not_offer(desk: Desk, terms: dict[str, An
     with pytest.raises(ValueError, match=r"\w"):
         desk.open_account(1002, **terms)
     assert len(desk.server.accounts()) == 1
+
+
+@given(
+    steps=st.integers(1, 20_000), more=st.integers(1, 20_000),
+    step=st.sampled_from(["0.01", "0.1", "1", "0.001"]),
+)  # fmt: skip
+def test_lots_are_whole_numbers_of_steps(steps: int, more: int, step: str) -> None:
+    step_lots = float(step)
+    lots, others = float(Decimal(step) * steps), float(Decimal(step) * more)
+    assert is_multiple(lots, step_lots)
+    assert floor_to_step(lots, step_lots) == lots
+    assert floor_to_step(lots + step_lots * 0.4, step_lots) == lots
+    assert not is_multiple(lots + step_lots * 0.4, step_lots)
+    together = add_lots(lots, others)
+    assert together == float(Decimal(step) * (steps + more))
+    assert subtract_lots(together, others) == lots

@@ -119,3 +119,15 @@ def test_it_stops_out_only_the_account_in_need() -> None:
     desk.server.set_prices("EURUSD", 1.09, 1.09)
     assert desk.positions(poor) == []
     assert len(desk.positions(rich)) == 1
+
+
+@pytest.mark.parametrize("shut", ["set_market_open", "set_quotes"])
+def test_it_triggers_nothing_while_there_is_no_trading(desk: Desk, shut: str) -> None:
+    ticket = desk.buy(1001, 0.1, sl=1.0990)
+    getattr(desk.server, shut)("EURUSD", False)
+    desk.server.set_prices("EURUSD", 1.0970, 1.0972)
+    assert [position["ticket"] for position in desk.positions(1001)] == [ticket]
+    getattr(desk.server, shut)("EURUSD", True)
+    desk.server.set_prices("EURUSD", 1.0960, 1.0962)
+    assert desk.positions(1001) == []
+    assert desk.deals(1001)[-1]["price"] == 1.0960
