@@ -86,25 +86,20 @@ class Engine:
     def step(self, after_prices: Callable[[], None] | None = None) -> int:
         """Let the market catch up with the clock; return the journal's number to wait for."""
         now = max(self._stepped_at, self.clock())
-        seconds = now - self._stepped_at
-        if self._rollover.is_due(self._broker_msc(now)):
-            self.touch()
-            self._rollover.run(self.now_msc())
-        if self._due_orders.are_due(self._broker_msc(now)):
-            self.touch()
-            self._due_orders.run_due(self.now_msc())
+        began, seconds = self._stepped_at, now - self._stepped_at
+
+        def moment_at(share: float) -> Moment:
+            wall_seconds = self._broker_msc(began + seconds * share) // 1000
+            return Moment(wall_seconds, self.opening.quoted(wall_seconds))
+
         if seconds > 0 and self._market is not None:
-            began = self._stepped_at
-
-            def moment_at(share: float) -> Moment:
-                wall_seconds = self._broker_msc(began + seconds * share) // 1000
-                return Moment(wall_seconds, self.opening.quoted(wall_seconds))
-
             for share, quotes in self._market.advance(seconds, self.books.quotes, moment_at):
                 self._moment = max(self._moment, began + seconds * share)
+                self._do_what_is_due()
                 self._take(quotes)
         self._stepped_at = now
         self.touch()
+        self._do_what_is_due()
         if after_prices is not None:
             after_prices()
         if now - self._prices_recorded_at >= _SECONDS_BETWEEN_PRICE_RECORDS:
@@ -172,6 +167,14 @@ class Engine:
         if self._journal is not None:
             self._journal.rotate(self._snapshot())
             self._journal.close()
+
+    def _do_what_is_due(self) -> None:
+        """Charge the night, then expire and execute orders, before prices are taken."""
+        now_msc = self.now_msc()
+        if self._rollover.is_due(now_msc):
+            self._rollover.run(now_msc)
+        if self._due_orders.are_due(now_msc):
+            self._due_orders.run_due(now_msc)
 
     def _take(self, quotes: Iterable[Quote], *, by_hand: bool = False) -> None:
         now_msc = self.now_msc()
