@@ -138,6 +138,29 @@ def test_it_stands_still_over_the_weekend_and_goes_on_on_monday() -> None:
     ]  # fmt: skip
 
 
+def test_it_lives_through_a_pause_in_order_of_time() -> None:
+    desk = Desk(feed=True)
+    login = desk.open_account(deposit=100_000.0)
+    desk.clock.now = _utc(2026, 11, 19, 20, 0)  # Thursday, 22:00 on the broker's clock
+    desk.server.step()
+    desk.buy(login, 0.1)
+    desk.clock.now += 6 * HOUR
+    desk.server.step()
+    hours = _bars(desk, "EURUSD", mt5.TIMEFRAME_H1, 7)["time"]
+    assert (hours % DAY // HOUR).tolist() == [22, 23, 0, 1, 2, 3, 4]
+    (position,) = desk.positions(login)
+    assert position["swap"] < 0  # the night has been charged
+
+    desk.sell(login, 0.1, sl=0.0, tp=0.0, position=position["ticket"])
+    ticket = desk.buy(login, 0.1, sl=desk.server.call("symbol_tick", login, "EURUSD")[1] - 0.001)
+    began = desk.clock.now
+    desk.clock.now = _utc(2026, 11, 21, 12, 0)  # Saturday
+    desk.server.step()
+    stopped = [deal for deal in desk.deals(login) if deal["position"] == ticket][1:]
+    assert [deal["reason"] for deal in stopped] == [mt5.DEAL_REASON_SL]
+    assert began + 2 * HOUR < stopped[0]["time"] < _utc(2026, 11, 20, 23, 58)
+
+
 PRAGUE = "Europe/Prague"
 SPRING = _utc(2027, 3, 28, 1, 0)  # 02:00 → 03:00, a Sunday
 AUTUMN = _utc(2026, 10, 25, 1, 0)  # 03:00 → 02:00
