@@ -319,6 +319,15 @@ def test_a_limit_order_on_an_exchange_may_be_for_now_or_never(
     assert desk.account(1001)["margin"] == pytest.approx(margin, abs=0.01)
 
 
+def test_a_limit_order_moved_through_the_market_is_filled_at_the_next_step(desk: Desk) -> None:
+    ticket = desk.wait_for(1001, mt5.ORDER_TYPE_BUY_LIMIT, 10.0, 490.0, "MSFT")
+    desk.pass_time(1)
+    assert desk.modify(1001, ticket, 500.02)[0] == DONE
+    desk.pass_time(1)
+    assert desk.orders(1001) == []
+    assert desk.positions(1001)[0]["price_open"] == 500.02
+
+
 def test_a_limit_order_through_the_market_is_filled_at_the_next_step(desk: Desk) -> None:
     desk.wait_for(1001, mt5.ORDER_TYPE_SELL_LIMIT, 500.0, 500.0, "MSFT")
     desk.pass_time(1)

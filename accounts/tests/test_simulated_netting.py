@@ -31,16 +31,20 @@ def test_it_adds_to_the_position_at_the_weighted_price(mode: int) -> None:
     desk.server.set_prices("EURUSD", 1.1040, 1.1042)
     desk.buy(1001, 3.0, sl=1.0950)
 
+    assert desk.account(1001)["margin"] == pytest.approx((1.1002 + 3 * 1.1042) * 1_000, abs=0.005)
     (position,) = desk.positions(1001)
 
     assert (position["ticket"], position["identifier"], position["volume"]) == (first, first, 4.0)
     assert position["price_open"] == pytest.approx(1.1032, abs=1e-12)
     assert (position["sl"], position["tp"], position["magic"]) == (1.0950, 1.1200, 1)
-    deals = desk.deals(1001)[1:]
+    desk.buy(1001, 0.01, tp=1.1300)
+    desk.buy(1001, 0.01)
+    assert [(held["sl"], held["tp"]) for held in desk.positions(1001)] == [(1.0950, 1.1300)]
+    desk.sell(1001, 0.02)
+    deals = desk.deals(1001)[1:3]
     assert [(deal["entry"], deal["position"], deal["profit"]) for deal in deals] == [
         (IN, first, 0.0), (IN, first, 0.0),
     ]  # fmt: skip
-    assert desk.account(1001)["margin"] == pytest.approx((1.1002 + 3 * 1.1042) * 1_000, abs=0.005)
 
 
 @pytest.mark.parametrize("mode", MODES)
