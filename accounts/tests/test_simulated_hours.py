@@ -114,6 +114,8 @@ def test_it_refuses_orders_without_quotes_and_in_a_closed_market() -> None:
     assert desk.buy(login, 0.1)
     with pytest.raises(ValueError, match="not a symbol"):
         desk.server.set_quotes("EURXYZ", True)
+    with pytest.raises(ValueError, match="not a trade mode"):
+        desk.server.set_trade_mode("EURUSD", 5)
 
 
 def test_it_stands_still_over_the_weekend_and_goes_on_on_monday() -> None:

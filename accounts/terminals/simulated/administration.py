@@ -23,6 +23,13 @@ _TRANSFER_TYPES = (
 )
 _REASONS_BY_HAND = (mt5.ORDER_REASON_CLIENT, mt5.ORDER_REASON_MOBILE, mt5.ORDER_REASON_WEB)
 _SWITCHES = ("algo_trading", "python_api", "trade_allowed", "trade_expert", "enabled")
+_TRADE_MODES = (
+    mt5.SYMBOL_TRADE_MODE_DISABLED,
+    mt5.SYMBOL_TRADE_MODE_LONGONLY,
+    mt5.SYMBOL_TRADE_MODE_SHORTONLY,
+    mt5.SYMBOL_TRADE_MODE_CLOSEONLY,
+    mt5.SYMBOL_TRADE_MODE_FULL,
+)
 LARGEST_LOGIN = 2**53
 
 
@@ -107,6 +114,8 @@ class Administration:
         self._engine.record_opening()
 
     def set_trade_mode(self, symbol: str, mode: int) -> None:
+        if mode not in _TRADE_MODES:
+            raise ValueError(f"{mode} is not a trade mode of a symbol")
         self._engine.opening.trade_modes[_symbol(symbol)] = mode
         self._engine.record_opening()
 

@@ -102,23 +102,6 @@ class SymbolHistory:
         bars = joined(rows, keys)
         return bars[1:] if cut else bars
 
-    def day_range(self) -> tuple[float, float, float, float]:
-        """Return the day's highest and lowest bid, and the same of the ask by the present spread.
-
-        The day is that of the newest price. For exchange symbols bids are what was paid last.
-        """
-        days = self._with_present(self._days.rows[-1:], DAY)
-        if not len(days):
-            return 0.0, 0.0, 0.0, 0.0
-        today = days[-1]
-        spread = self._bar[6] if self._bar else int(today["spread"])
-        high, low = float(today["high"]), float(today["low"])
-        return high, low, high + spread * self._point, low + spread * self._point
-
-    def last_trade(self) -> tuple[float, int]:
-        """Return the price and the lots of the newest trade; zeros for a symbol without trades."""
-        return self._last, self._volume
-
     def dump(self) -> list[Any]:
         rows = (self._minutes.rows, self._hours.rows, self._days.rows)
         return [*(pack(bars, self._point) for bars in rows), self._bar]
