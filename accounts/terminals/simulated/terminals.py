@@ -81,14 +81,16 @@ class Terminals:
             return None
         state = self.state(login)
         deals = self._books.deals
-        mine = (deals["account"] == state.row) & (deals["ticket"] <= state.last_deal)
+        mine = self._books.deals_of(state.row)
+        asked = deals["ticket"][mine] <= state.last_deal
         if order is not None:
-            mine &= (deals["order"] == order) & (deals["order"] > 0)  # balance operations have 0
+            asked &= (deals["order"][mine] == order) & (order > 0)  # balance operations have 0
         elif position is not None:
-            mine &= (deals["position"] == position) & (deals["position"] > 0)
+            asked &= (deals["position"][mine] == position) & (position > 0)
         else:
-            mine &= (deals["time_msc"] >= start * 1000) & (deals["time_msc"] < (end + 1) * 1000)
-        found = [rows.deal_row(deals, row, state.naming) for row in np.flatnonzero(mine).tolist()]
+            time_msc = deals["time_msc"][mine]
+            asked &= (time_msc >= start * 1000) & (time_msc < (end + 1) * 1000)
+        found = [rows.deal_row(deals, row, state.naming) for row in mine[asked].tolist()]
         return found if group is None else [row for row in found if in_group(row[15], group)]
 
     def history_orders(
@@ -104,17 +106,18 @@ class Terminals:
             return None
         state = self.state(login)
         orders = self._books.order_history
-        mine = (orders["account"] == state.row) & (orders["ticket"] <= state.last_order)
+        mine = self._books.done_orders_of(state.row)
+        tickets = orders["ticket"][mine]
         # A terminal that is cut off still takes those for waiting which have been done since.
-        mine &= ~np.isin(orders["ticket"], state.orders["ticket"])
+        asked = (tickets <= state.last_order) & ~np.isin(tickets, state.orders["ticket"])
         if ticket is not None:
-            mine &= orders["ticket"] == ticket
+            asked &= tickets == ticket
         elif position is not None:
-            mine &= orders["position"] == position
+            asked &= orders["position"][mine] == position
         else:
-            done = orders["time_done_msc"]
-            mine &= (done >= start * 1000) & (done < (end + 1) * 1000)
-        found = [rows.order_row(orders, row, state.naming) for row in np.flatnonzero(mine).tolist()]
+            done = orders["time_done_msc"][mine]
+            asked &= (done >= start * 1000) & (done < (end + 1) * 1000)
+        found = [rows.order_row(orders, row, state.naming) for row in mine[asked].tolist()]
         return found if group is None else [row for row in found if in_group(row[21], group)]
 
     def order_send(self, login: int, request: Mapping[str, Any]) -> Row | None:
