@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -114,7 +115,7 @@ def _measure_orders() -> None:
             server = TradeServer(feed=False, home=home, clock=Clock())
             server.create_account(1, "password", SERVER, "Account", deposit=100_000.0)
             orders = _round_trips(server, [1])
-            _report(name, lambda orders=orders: next(orders), rounds=JOURNALED_ORDERS, rate=True)
+            _report(name, partial(next, orders), rounds=JOURNALED_ORDERS, rate=True)
 
 
 def _measure_process() -> None:
