@@ -13,6 +13,7 @@ from django.db import transaction
 from accounts.models import ConnectedAccount, User
 from accounts.services.accounts import create_account
 from accounts.services.users import register_user
+from accounts.terminals.simulated import constants as mt5
 from accounts.terminals.simulated.calls import BrokerCalls
 from groups.models import AccountGroup
 from groups.services import create_group
@@ -85,6 +86,8 @@ def restore_at_broker(broker: BrokerCalls) -> None:
 
 
 def open_at_broker(broker: BrokerCalls, demo: DemoAccount, *, password: str) -> None:
+    if demo.firm.symbol_suffix:
+        broker.create_server(demo.firm.server, suffix=demo.firm.symbol_suffix)
     is_new = broker.create_account(
         demo.login,
         password,
@@ -92,6 +95,11 @@ def open_at_broker(broker: BrokerCalls, demo: DemoAccount, *, password: str) -> 
         demo.name,
         currency=demo.currency,
         leverage=demo.leverage,
+        margin_mode=(
+            mt5.ACCOUNT_MARGIN_MODE_RETAIL_NETTING
+            if demo.is_netting
+            else mt5.ACCOUNT_MARGIN_MODE_RETAIL_HEDGING
+        ),
         deposit=float(demo.deposit),
         commission_per_lot=demo.commission_per_lot,
         robot=dict(demo.robot),

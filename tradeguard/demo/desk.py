@@ -29,6 +29,7 @@ class DemoUser:
 class Firm:
     broker: str
     server: str
+    symbol_suffix: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +43,7 @@ class DemoAccount:
     initial: int
     deposit: int
     robot: Mapping[str, Any]
+    is_netting: bool = False
     currency: str = "USD"
     leverage: int = 100
     commission_per_lot: float = 3.5
@@ -82,6 +84,7 @@ USERS = (TRADER, COLLEAGUE, STAFF)
 CORVANE = Firm("Corvane Funding", "CorvaneFunding-Demo")
 HALDEN = Firm("Halden Prime", "HaldenPrime-Server2")
 NORTHGATE = Firm("Northgate Markets", "NorthgateMarkets-Live")
+KESTREL = Firm("Kestrel Global", "KestrelGlobal-Live2", symbol_suffix=".r")
 
 ACCOUNTS = (
     DemoAccount(
@@ -129,6 +132,19 @@ ACCOUNTS = (
         robot={"strategy": "grid", "exposure": 12.0, "max_positions": 4}, tags=("own money",),
     ),
     DemoAccount(
+        name="Kestrel Gold", owner="maya", firm=KESTREL, login=3_018_840, initial=40_000,
+        deposit=41_260, is_demo=False, tags=("own money",), commission_per_lot=0.0,
+        robot={"strategy": "trend", "exposure": 1.2, "symbols": ["XAUUSD", "XAGUSD", "GOLD"]},
+    ),
+    # One position a symbol: it grows, shrinks and reverses.
+    DemoAccount(
+        name="Kestrel Index", owner="maya", firm=KESTREL, login=3_018_862, initial=30_000,
+        deposit=29_640, is_demo=False, is_netting=True, tags=("own money",),
+        commission_per_lot=0.0,
+        robot={"strategy": "reversion", "exposure": 0.8,
+               "symbols": ["US500", "GER40", "BTCUSD", "EURJPY"]},
+    ),
+    DemoAccount(
         name="Nordwind 1", owner="jonas", firm=NORTHGATE, login=551_804, initial=50_000,
         deposit=51_150, currency="EUR", is_demo=False, robot={"strategy": "reversion"},
     ),
@@ -154,7 +170,8 @@ GROUPS = (
     ),
     DemoGroup(
         "Own money", "maya", "No firm's rules, only mine.",
-        ("Meridian Scalp", "Bluewater Macro", "Bluewater Breakout"),
+        ("Meridian Scalp", "Bluewater Macro", "Bluewater Breakout", "Kestrel Gold",
+         "Kestrel Index"),
     ),
     DemoGroup(
         "Nordwind", "jonas", "Family accounts.", ("Nordwind 1", "Nordwind 2", "Nordwind Hedge")

@@ -14,7 +14,7 @@ from accounts.terminals.simulated.process import BrokerService
 from accounts.terminals.simulated.server import TradeServer
 from groups.models import AccountGroup, Membership
 from risk.models import RiskRule
-from tradeguard.demo.creation import create_desk
+from tradeguard.demo.creation import create_desk, open_at_broker
 from tradeguard.demo.credentials import FILE_NAME, Credential, read_credentials
 from tradeguard.demo.crowd import create_crowd
 from tradeguard.demo.desk import ACCOUNTS
@@ -48,7 +48,7 @@ def test_it_creates_a_desk_of_several_people(broker: TradeServer, tmp_path: Path
         user.username: (user.connected_accounts.count(), user.account_groups.count())
         for user in User.objects.all()
     }
-    assert owned == {"maya": (9, 3), "jonas": (3, 1), "staff": (0, 0)}
+    assert owned == {"maya": (11, 3), "jonas": (3, 1), "staff": (0, 0)}
     assert User.objects.get(username="staff").is_superuser
     assert Membership.objects.filter(account__name="Alpha 4").count() == 2
     assert set(RiskRule.objects.values_list("rule_type", flat=True)) == set(RiskRule.Type.values)
@@ -62,7 +62,7 @@ def test_it_creates_a_desk_once_and_leaves_changes_alone(
     create_desk(home=tmp_path, broker=broker, now=NOW)
     delete_account(account=ConnectedAccount.objects.get(name="Meridian Scalp"))
     assert not create_desk(home=tmp_path, broker=broker, now=NOW)
-    assert ConnectedAccount.objects.count() == 11
+    assert ConnectedAccount.objects.count() == 13
     assert (AccountGroup.objects.count(), User.objects.count()) == (4, 3)
 
 
@@ -105,11 +105,7 @@ def test_alpha_3_uses_up_its_daily_loss_in_three_minutes_and_the_others_do_not(s
     clock = Clock()
     broker = TradeServer(clock=clock, speed=60.0, seed=seed, always_open=True)
     for demo in ACCOUNTS:
-        broker.create_account(
-            demo.login, "x" * 12, demo.firm.server, demo.name, currency=demo.currency,
-            leverage=demo.leverage, deposit=float(demo.deposit), robot=dict(demo.robot),
-            commission_per_lot=demo.commission_per_lot,
-        )  # fmt: skip
+        open_at_broker(broker, demo, password="x" * 12)
     lost_fractions = []
     for _ in range(180):
         for _ in range(round(1 / STEP_SECONDS)):
