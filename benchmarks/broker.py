@@ -21,11 +21,11 @@ from typing import Any
 import numpy as np
 
 from accounts.terminals.simulated import constants as mt5
-from accounts.terminals.simulated.client import RemoteBroker
-from accounts.terminals.simulated.journal import Journal
+from accounts.terminals.simulated.books.journal import Journal
 from accounts.terminals.simulated.link import BrokerLink
 from accounts.terminals.simulated.server import TradeServer
-from accounts.terminals.simulated.wire import decode, encode
+from accounts.terminals.simulated.service.client import RemoteBroker
+from accounts.terminals.simulated.service.wire import decode, encode
 
 SERVER = "Northwind-Demo"
 SYMBOLS = (

@@ -9,7 +9,7 @@ if TYPE_CHECKING:  # a host of real terminals needs none of the simulated broker
     import numpy as np
     import numpy.typing as npt
 
-    from accounts.terminals.simulated.tuples import (
+    from accounts.terminals.simulated.surface.tuples import (
         AccountInfo,
         OrderCheckResult,
         OrderSendResult,

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from accounts.terminals.base import IPC_NOT_STARTED
 from accounts.terminals.readings import ReadingBatch
-from accounts.terminals.simulated.client import RemoteBroker
 from accounts.terminals.simulated.link import LinkError
+from accounts.terminals.simulated.service.client import RemoteBroker
 
 SIMULATED = "simulated"
 NO_TERMINALS = "This worker has no MetaTrader 5 terminals."

@@ -1,7 +1,7 @@
 """The batch read held against single calls: both ways of asking give the same answer."""
 
 from accounts.terminals.readings import DEAL_DTYPE, Outcome, ReadingBatch
-from accounts.terminals.simulated.tuples import TradeOrder
+from accounts.terminals.simulated.surface.tuples import TradeOrder
 from accounts.tests.simulated_desk import Desk
 
 _ACCOUNT_NAMES = {

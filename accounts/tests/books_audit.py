@@ -6,7 +6,7 @@ from decimal import Decimal
 import numpy as np
 
 from accounts.terminals.simulated import constants as mt5
-from accounts.terminals.simulated.books import Books
+from accounts.terminals.simulated.books.books import Books
 from accounts.terminals.simulated.server import TradeServer
 
 _MARKET = (mt5.DEAL_TYPE_BUY, mt5.DEAL_TYPE_SELL)

@@ -4,7 +4,7 @@ from typing import Any
 
 from accounts.terminals.readings import Outcome, ReadingBatch
 from accounts.terminals.simulated import constants as mt5
-from accounts.terminals.simulated.module import SimulatedMetaTrader5
+from accounts.terminals.simulated.surface.module import SimulatedMetaTrader5
 from accounts.tests.simulated_desk import PASSWORD, SERVER, Desk
 
 LOGIN, OTHER = 1001, 1002

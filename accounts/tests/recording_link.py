@@ -4,8 +4,8 @@ from typing import Any
 
 from accounts.terminals.simulated import constants as mt5
 from accounts.terminals.simulated.link import LinkError
-from accounts.terminals.simulated.module import SimulatedMetaTrader5
-from accounts.terminals.simulated.tuples import (
+from accounts.terminals.simulated.surface.module import SimulatedMetaTrader5
+from accounts.terminals.simulated.surface.tuples import (
     AccountInfo,
     SymbolInfo,
     TerminalInfo,

@@ -14,9 +14,9 @@ from accounts.sessions.pool import SessionPool
 from accounts.sessions.states import Reason, SessionState, reason_of_code
 from accounts.sessions.table import SessionSpec
 from accounts.terminals.simulated import constants as mt5
-from accounts.terminals.simulated.client import BrokerError
-from accounts.terminals.simulated.faults import FaultKind
+from accounts.terminals.simulated.faults.specs import FaultKind
 from accounts.terminals.simulated.server import TradeServer
+from accounts.terminals.simulated.service.client import BrokerError
 
 START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 SERVER = "Example-Demo"

@@ -18,10 +18,10 @@ from accounts.sessions.poll import Poll
 from accounts.sessions.states import SessionState
 from accounts.terminals import registry
 from accounts.terminals.simulated.calls import BrokerCalls
-from accounts.terminals.simulated.client import RemoteBroker
-from accounts.terminals.simulated.faults import FaultKind
-from accounts.terminals.simulated.process import BrokerService
+from accounts.terminals.simulated.faults.specs import FaultKind
 from accounts.terminals.simulated.server import TradeServer
+from accounts.terminals.simulated.service.client import RemoteBroker
+from accounts.terminals.simulated.service.process import BrokerService
 from accounts.tests.factories import NOW, SECRET, make_account, make_user
 
 SERVER = "Example-Demo"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from accounts.terminals.simulated.arguments import epoch
+from accounts.terminals.simulated.surface.arguments import epoch
 
 
 class TestDates:

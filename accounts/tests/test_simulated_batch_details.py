@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from accounts.terminals.simulated import constants as mt5
-from accounts.terminals.simulated.faults import FaultKind
+from accounts.terminals.simulated.faults.specs import FaultKind
 from accounts.tests.batch_comparison import assert_equal_to_single_reads
 from accounts.tests.simulated_desk import PASSWORD, SERVER, Desk
 

@@ -7,8 +7,8 @@ import pytest
 
 from accounts.terminals.simulated import __main__ as program
 from accounts.terminals.simulated.calls import AccountTerms, BrokerCalls
-from accounts.terminals.simulated.catalogue import CONTRACTS
-from accounts.terminals.simulated.faults import FaultKind
+from accounts.terminals.simulated.faults.specs import FaultKind
+from accounts.terminals.simulated.symbols.catalogue import CONTRACTS
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "simulated-broker.md"
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from accounts.terminals.simulated import constants as mt5
-from accounts.terminals.simulated.catalogue import CONTRACT_INDEX, CONTRACTS
-from accounts.terminals.simulated.execution import Execution
-from accounts.terminals.simulated.matches import found
+from accounts.terminals.simulated.symbols.catalogue import CONTRACT_INDEX, CONTRACTS
+from accounts.terminals.simulated.trading.execution import Execution
+from accounts.terminals.simulated.trading.matches import found
 from accounts.tests.simulated_desk import Desk
 
 BUY, SELL = mt5.ORDER_TYPE_BUY, mt5.ORDER_TYPE_SELL

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from accounts.terminals.simulated import constants as mt5
-from accounts.terminals.simulated.catalogue import CONTRACT_INDEX, CONTRACTS
-from accounts.terminals.simulated.history import PriceHistory, SymbolHistory
-from accounts.terminals.simulated.hours import DAY, HOUR, MINUTE
-from accounts.terminals.simulated.past import seeded_past
-from accounts.terminals.simulated.timeframes import RATES_DTYPE, TIMEFRAMES
+from accounts.terminals.simulated.prices.history import PriceHistory, SymbolHistory
+from accounts.terminals.simulated.prices.past import seeded_past
+from accounts.terminals.simulated.prices.timeframes import RATES_DTYPE, TIMEFRAMES
+from accounts.terminals.simulated.symbols.catalogue import CONTRACT_INDEX, CONTRACTS
+from accounts.terminals.simulated.symbols.hours import DAY, HOUR, MINUTE
 from accounts.tests.simulated_desk import Desk
 
 NOON = 1_795_003_200  # Wednesday, 18 November 2026

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from accounts.terminals.simulated import constants as mt5
-from accounts.terminals.simulated.catalogue import CONTRACT_INDEX, CONTRACTS
-from accounts.terminals.simulated.hours import (
+from accounts.terminals.simulated.symbols.catalogue import CONTRACT_INDEX, CONTRACTS
+from accounts.terminals.simulated.symbols.hours import (
     ALWAYS,
     DAY,
     FOREX_HOURS,
@@ -18,7 +18,7 @@ from accounts.terminals.simulated.hours import (
     WEEK,
     daily,
 )
-from accounts.terminals.simulated.opening import Opening
+from accounts.terminals.simulated.symbols.opening import Opening
 from accounts.tests.simulated_desk import Clock, Desk
 
 EURUSD, BTCUSD, NQH30 = (CONTRACT_INDEX[name] for name in ("EURUSD", "BTCUSD", "NQH30"))

@@ -8,12 +8,12 @@ import pytest
 
 from accounts.terminals.simulated import constants as mt5
 from accounts.terminals.simulated import engine
-from accounts.terminals.simulated.books import TICKETS_SKIPPED_AFTER_CRASH
-from accounts.terminals.simulated.client import RemoteBroker
-from accounts.terminals.simulated.faults import FaultKind
-from accounts.terminals.simulated.journal import Journal, JournalError
+from accounts.terminals.simulated.books.books import TICKETS_SKIPPED_AFTER_CRASH
+from accounts.terminals.simulated.books.journal import Journal, JournalError
+from accounts.terminals.simulated.faults.specs import FaultKind
 from accounts.terminals.simulated.link import LinkError
-from accounts.terminals.simulated.process import ADDRESS_FILE, BrokerService
+from accounts.terminals.simulated.service.client import RemoteBroker
+from accounts.terminals.simulated.service.process import ADDRESS_FILE, BrokerService
 from accounts.tests.books_audit import audit, books_of
 from accounts.tests.simulated_desk import PASSWORD, SERVER, Desk
 
@@ -146,7 +146,7 @@ def _fill_disk(monkeypatch: pytest.MonkeyPatch, refused: str) -> None:
     def full_disk(*_arguments: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(f"accounts.terminals.simulated.journal.os.{refused}", full_disk)
+    monkeypatch.setattr(f"accounts.terminals.simulated.books.journal.os.{refused}", full_disk)
 
 
 @pytest.mark.parametrize("refused", ["fsync", "write"])

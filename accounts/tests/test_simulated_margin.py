@@ -6,9 +6,13 @@ from typing import Any
 import pytest
 
 from accounts.terminals.simulated import constants as mt5
-from accounts.terminals.simulated.catalogue import CONTRACT_INDEX, CONTRACTS
-from accounts.terminals.simulated.contracts import ACCOUNT_CURRENCIES, FILLING_FOK_FLAG, Contract
 from accounts.terminals.simulated.link import LinkError
+from accounts.terminals.simulated.symbols.catalogue import CONTRACT_INDEX, CONTRACTS
+from accounts.terminals.simulated.symbols.contracts import (
+    ACCOUNT_CURRENCIES,
+    FILLING_FOK_FLAG,
+    Contract,
+)
 from accounts.tests.simulated_desk import Desk
 
 BUY, SELL = mt5.ORDER_TYPE_BUY, mt5.ORDER_TYPE_SELL

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from accounts.terminals.simulated.link import LinkError, LinkTimeout
-from accounts.terminals.simulated.module import SimulatedMetaTrader5
+from accounts.terminals.simulated.surface.module import SimulatedMetaTrader5
 from accounts.tests.recording_link import (
     AUTHORIZATION_FAILED,
     CALL_FAILED,

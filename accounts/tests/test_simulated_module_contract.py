@@ -8,10 +8,11 @@ from typing import Any, get_type_hints
 import numpy as np
 import pytest
 
-from accounts.terminals.simulated import constants, tuples
-from accounts.terminals.simulated.timeframes import RATES_DTYPE, TICKS_DTYPE
-from accounts.terminals.simulated.module import SimulatedMetaTrader5
-from accounts.terminals.simulated.structure import StructSequence
+from accounts.terminals.simulated import constants
+from accounts.terminals.simulated.prices.timeframes import RATES_DTYPE, TICKS_DTYPE
+from accounts.terminals.simulated.surface import tuples
+from accounts.terminals.simulated.surface.module import SimulatedMetaTrader5
+from accounts.terminals.simulated.surface.structure import StructSequence
 
 API_FILE = Path(__file__).resolve().parents[2].parent / "shared" / "mt5_api.json"
 POSITIONAL_ONLY = "positional-only"

@@ -7,9 +7,14 @@ import numpy as np
 import pytest
 
 from accounts.terminals.simulated import constants as mt5
-from accounts.terminals.simulated.module import SimulatedMetaTrader5
-from accounts.terminals.simulated.timeframes import RATES_DTYPE, TICKS_DTYPE
-from accounts.terminals.simulated.tuples import BookInfo, SymbolInfo, TradeOrder, TradePosition
+from accounts.terminals.simulated.prices.timeframes import RATES_DTYPE, TICKS_DTYPE
+from accounts.terminals.simulated.surface.module import SimulatedMetaTrader5
+from accounts.terminals.simulated.surface.tuples import (
+    BookInfo,
+    SymbolInfo,
+    TradeOrder,
+    TradePosition,
+)
 from accounts.tests.recording_link import (
     CALL_FAILED,
     SERVER,

@@ -8,15 +8,15 @@ from typing import Any, get_type_hints
 import pytest
 
 from accounts.terminals.simulated import constants as mt5
-from accounts.terminals.simulated import tuples
-from accounts.terminals.simulated.client import RemoteBroker
-from accounts.terminals.simulated.faults import FaultKind
-from accounts.terminals.simulated.timeframes import RATES_DTYPE, TICKS_DTYPE
+from accounts.terminals.simulated.faults.specs import FaultKind
 from accounts.terminals.simulated.link import BrokerLink
-from accounts.terminals.simulated.module import SimulatedMetaTrader5
-from accounts.terminals.simulated.process import ADDRESS_FILE, BrokerService
+from accounts.terminals.simulated.prices.timeframes import RATES_DTYPE, TICKS_DTYPE
 from accounts.terminals.simulated.server import TradeServer
-from accounts.terminals.simulated.structure import StructSequence
+from accounts.terminals.simulated.service.client import RemoteBroker
+from accounts.terminals.simulated.service.process import ADDRESS_FILE, BrokerService
+from accounts.terminals.simulated.surface import tuples
+from accounts.terminals.simulated.surface.module import SimulatedMetaTrader5
+from accounts.terminals.simulated.surface.structure import StructSequence
 
 NOON = 1_793_620_800.0  # 2026-11-02 12:00 UTC, a Monday
 SERVER = "Sim-Demo"

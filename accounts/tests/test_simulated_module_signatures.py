@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from accounts.terminals.simulated.arguments import REQUEST_PARAMETERS
-from accounts.terminals.simulated.module import SimulatedMetaTrader5
+from accounts.terminals.simulated.surface.arguments import REQUEST_PARAMETERS
+from accounts.terminals.simulated.surface.module import SimulatedMetaTrader5
 from accounts.tests.recording_link import NO_CONNECTION, RecordingLink, connected
 
 API_FILE = Path(__file__).resolve().parents[2].parent / "shared" / "mt5_api.json"

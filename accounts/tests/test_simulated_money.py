@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accounts.terminals.simulated import constants as mt5
-from accounts.terminals.simulated.catalogue import CONTRACT_INDEX, CONTRACTS
-from accounts.terminals.simulated.contracts import CURRENCIES
-from accounts.terminals.simulated.conversion import Conversion
-from accounts.terminals.simulated.margin import Leg, symbol_margin
-from accounts.terminals.simulated.requests import (
+from accounts.terminals.simulated.symbols.catalogue import CONTRACT_INDEX, CONTRACTS
+from accounts.terminals.simulated.symbols.contracts import CURRENCIES
+from accounts.terminals.simulated.symbols.conversion import Conversion
+from accounts.terminals.simulated.trading.margin import Leg, symbol_margin
+from accounts.terminals.simulated.trading.requests import (
     Refusal,
     check_volume,
     floor_to_step,

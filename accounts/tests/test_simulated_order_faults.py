@@ -6,7 +6,7 @@ import pytest
 
 from accounts.terminals.readings import Outcome
 from accounts.terminals.simulated import constants as mt5
-from accounts.terminals.simulated.faults import FaultKind
+from accounts.terminals.simulated.faults.specs import FaultKind
 from accounts.terminals.simulated.link import BrokerCrash
 from accounts.tests.faulty_desk import BUY, LOGIN, RECEIVE_FAILED, TIMEOUT, FaultyDesk
 

@@ -12,9 +12,9 @@ import pytest
 
 from accounts.terminals.simulated.constants import CONSTANTS
 from accounts.terminals.simulated.package import connect, install
-from accounts.terminals.simulated.process import ADDRESS_FILE, BrokerService
-from accounts.terminals.simulated.timeframes import RATES_DTYPE
-from accounts.terminals.simulated.tuples import AccountInfo
+from accounts.terminals.simulated.prices.timeframes import RATES_DTYPE
+from accounts.terminals.simulated.service.process import ADDRESS_FILE, BrokerService
+from accounts.terminals.simulated.surface.tuples import AccountInfo
 from accounts.tests.simulated_desk import PASSWORD, SERVER, Desk
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,7 +48,13 @@ def imports(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def run(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "accounts.terminals.simulated.package", "--home", str(home)]
+    command = [
+        sys.executable,
+        "-m",
+        "accounts.terminals.simulated.package",
+        "--home",
+        str(home),
+    ]
     return subprocess.run(  # noqa: S603 (our own program)
         [*command, str(PROGRAM), *arguments],
         cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from accounts.terminals.simulated.catalogue import CONTRACT_INDEX, CONTRACTS
-from accounts.terminals.simulated.feeds import Moment, Quote
-from accounts.terminals.simulated.hours import DAY
-from accounts.terminals.simulated.market import Market
-from accounts.terminals.simulated.walk import RandomWalk, WalkParameters
+from accounts.terminals.simulated.prices.feeds import Moment, Quote
+from accounts.terminals.simulated.prices.market import Market
+from accounts.terminals.simulated.prices.walk import RandomWalk, WalkParameters
+from accounts.terminals.simulated.symbols.catalogue import CONTRACT_INDEX, CONTRACTS
+from accounts.terminals.simulated.symbols.hours import DAY
 from accounts.tests.simulated_desk import Clock, Desk
 
 EURUSD, XAUUSD, GOLD = (CONTRACT_INDEX[name] for name in ("EURUSD", "XAUUSD", "GOLD"))

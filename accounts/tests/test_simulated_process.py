@@ -16,12 +16,17 @@ import pytest
 
 from accounts.terminals.readings import Outcome
 from accounts.terminals.simulated import constants as mt5
-from accounts.terminals.simulated.client import RemoteBroker
-from accounts.terminals.simulated.faults import FaultKind
+from accounts.terminals.simulated.faults.specs import FaultKind
 from accounts.terminals.simulated.link import CODE_RECEIVE_FAILED, LinkError, LinkTimeout
-from accounts.terminals.simulated.process import CRASH_STATUS, BrokerService, HomeInUse, HomeLock
-from accounts.terminals.simulated.timeframes import RATES_DTYPE
-from accounts.terminals.simulated.wire import WireError, decode, encode, introduce
+from accounts.terminals.simulated.prices.timeframes import RATES_DTYPE
+from accounts.terminals.simulated.service.client import RemoteBroker
+from accounts.terminals.simulated.service.process import (
+    CRASH_STATUS,
+    BrokerService,
+    HomeInUse,
+    HomeLock,
+)
+from accounts.terminals.simulated.service.wire import WireError, decode, encode, introduce
 from accounts.tests.simulated_desk import PASSWORD, SERVER, Desk
 
 REPOSITORY = Path(__file__).parents[2]

@@ -20,11 +20,11 @@ from hypothesis.stateful import (
 
 from accounts.terminals.readings import Outcome
 from accounts.terminals.simulated import constants as mt5
-from accounts.terminals.simulated.books import TICKETS_SKIPPED_AFTER_CRASH, Books
-from accounts.terminals.simulated.catalogue import CONTRACTS
-from accounts.terminals.simulated.contracts import FILLING_FOK_FLAG, Contract
-from accounts.terminals.simulated.faults import FaultKind
+from accounts.terminals.simulated.books.books import TICKETS_SKIPPED_AFTER_CRASH, Books
+from accounts.terminals.simulated.faults.specs import FaultKind
 from accounts.terminals.simulated.link import LinkError
+from accounts.terminals.simulated.symbols.catalogue import CONTRACTS
+from accounts.terminals.simulated.symbols.contracts import FILLING_FOK_FLAG, Contract
 from accounts.tests.books_audit import audit, books_of
 from accounts.tests.simulated_desk import PASSWORD, SERVER, Clock, Desk
 
@@ -328,7 +328,7 @@ def _stop(contract: Contract, price: float, away_ticks: int) -> float:
 
 def test_it_keeps_its_books_whatever_comes(monkeypatch: pytest.MonkeyPatch) -> None:
     # Files are read back while the machine stays up: what fsync is for does not happen here.
-    monkeypatch.setattr("accounts.terminals.simulated.journal.os.fsync", lambda _: None)
+    monkeypatch.setattr("accounts.terminals.simulated.books.journal.os.fsync", lambda _: None)
     run_state_machine_as_test(
         Broker,
         settings=settings(

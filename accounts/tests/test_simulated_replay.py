@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from accounts.terminals.simulated import constants as mt5
-from accounts.terminals.simulated.catalogue import CONTRACT_INDEX, CONTRACTS
-from accounts.terminals.simulated.exports import (
+from accounts.terminals.simulated.prices.exports import (
     BarExport,
     ExportError,
     TickExport,
@@ -15,8 +14,9 @@ from accounts.terminals.simulated.exports import (
     read_export,
     read_folder,
 )
-from accounts.terminals.simulated.feeds import Moment, Quote, Round
-from accounts.terminals.simulated.replay import Replay
+from accounts.terminals.simulated.prices.feeds import Moment, Quote, Round
+from accounts.terminals.simulated.prices.replay import Replay
+from accounts.terminals.simulated.symbols.catalogue import CONTRACT_INDEX, CONTRACTS
 from accounts.tests.simulated_desk import Desk
 
 HEADER = "<DATE>\t<TIME>\t<OPEN>\t<HIGH>\t<LOW>\t<CLOSE>\t<TICKVOL>\t<VOL>\t<SPREAD>"

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from accounts.terminals.simulated import constants as mt5
-from accounts.terminals.simulated.faults import FaultKind
-from accounts.terminals.simulated.module import SimulatedMetaTrader5
+from accounts.terminals.simulated.faults.specs import FaultKind
+from accounts.terminals.simulated.surface.module import SimulatedMetaTrader5
 from accounts.tests.simulated_desk import PASSWORD, SERVER, Desk
 
 BUY, SELL, BUY_LIMIT = mt5.ORDER_TYPE_BUY, mt5.ORDER_TYPE_SELL, mt5.ORDER_TYPE_BUY_LIMIT

@@ -7,10 +7,10 @@ import pytest
 
 from accounts.terminals.readings import Outcome
 from accounts.terminals.simulated import constants as mt5
-from accounts.terminals.simulated.client import BrokerError, RemoteBroker
 from accounts.terminals.simulated.link import CODE_CALL_FAILED, BrokerLink, LinkError, own_terminal
-from accounts.terminals.simulated.module import SimulatedMetaTrader5
-from accounts.terminals.simulated.process import ADDRESS_FILE, BrokerService
+from accounts.terminals.simulated.service.client import BrokerError, RemoteBroker
+from accounts.terminals.simulated.service.process import ADDRESS_FILE, BrokerService
+from accounts.terminals.simulated.surface.module import SimulatedMetaTrader5
 from accounts.tests.recording_link import RecordingLink
 from accounts.tests.simulated_desk import PASSWORD, SERVER, Desk
 

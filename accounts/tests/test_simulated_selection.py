@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from accounts.terminals.simulated import constants as mt5
-from accounts.terminals.simulated.faults import FaultKind
-from accounts.terminals.simulated.module import SimulatedMetaTrader5
-from accounts.terminals.simulated.selection import in_group
+from accounts.terminals.simulated.faults.specs import FaultKind
+from accounts.terminals.simulated.surface.module import SimulatedMetaTrader5
+from accounts.terminals.simulated.terminals.selection import in_group
 from accounts.tests.simulated_desk import PASSWORD, SERVER, Desk
 
 EVER = (0, 2**31 - 1)

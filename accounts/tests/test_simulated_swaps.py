@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from accounts.terminals.simulated import constants as mt5
-from accounts.terminals.simulated import swaps
-from accounts.terminals.simulated.catalogue import CONTRACT_INDEX, CONTRACTS
-from accounts.terminals.simulated.contracts import CURRENCY_INDEX
+from accounts.terminals.simulated.symbols.catalogue import CONTRACT_INDEX, CONTRACTS
+from accounts.terminals.simulated.symbols.contracts import CURRENCY_INDEX
+from accounts.terminals.simulated.trading import swaps
 from accounts.tests.simulated_desk import Clock, Desk
 
 EURUSD = CONTRACTS[CONTRACT_INDEX["EURUSD"]]

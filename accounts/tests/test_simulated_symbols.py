@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from accounts.terminals.simulated import constants as mt5
-from accounts.terminals.simulated.catalogue import CONTRACT_INDEX, CONTRACTS
-from accounts.terminals.simulated.contracts import CURRENCIES, Contract
-from accounts.terminals.simulated.tuples import SymbolInfo, Tick
+from accounts.terminals.simulated.surface.tuples import SymbolInfo, Tick
+from accounts.terminals.simulated.symbols.catalogue import CONTRACT_INDEX, CONTRACTS
+from accounts.terminals.simulated.symbols.contracts import CURRENCIES, Contract
 from accounts.tests.simulated_desk import Clock, Desk
 
 WEDNESDAY_AT_THE_EXCHANGE = 1_795_014_400.0  # 18 November 2026, 15:06:40 UTC

@@ -6,7 +6,12 @@ from typing import Any
 
 import pytest
 
-from accounts.terminals.simulated.tuples import BookInfo, OrderSendResult, Tick, TradeRequest
+from accounts.terminals.simulated.surface.tuples import (
+    BookInfo,
+    OrderSendResult,
+    Tick,
+    TradeRequest,
+)
 from accounts.tests.recording_link import TICK, blank
 
 

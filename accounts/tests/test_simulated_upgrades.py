@@ -6,16 +6,16 @@ from typing import Any
 import msgpack
 import pytest
 
-from accounts.terminals.simulated import upgrades
-from accounts.terminals.simulated.catalogue import CONTRACTS
-from accounts.terminals.simulated.columns import (
+from accounts.terminals.simulated.books import upgrades
+from accounts.terminals.simulated.books.columns import (
     ACCOUNT_COLUMNS,
     ACCOUNT_DEFAULTS,
     ORDER_COLUMNS,
     ORDER_DEFAULTS,
 )
-from accounts.terminals.simulated.journal import Journal, JournalError
-from accounts.terminals.simulated.tables import Table
+from accounts.terminals.simulated.books.journal import Journal, JournalError
+from accounts.terminals.simulated.books.tables import Table
+from accounts.terminals.simulated.symbols.catalogue import CONTRACTS
 from accounts.tests.first_version_books import write_books
 from accounts.tests.simulated_desk import PASSWORD, SERVER, Desk
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from accounts.terminals.simulated.constants import CONSTANTS
-from accounts.terminals.simulated.module import SimulatedMetaTrader5
+from accounts.terminals.simulated.surface.module import SimulatedMetaTrader5
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS_TO_FETCH = 15

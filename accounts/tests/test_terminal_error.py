@@ -3,7 +3,7 @@
 import pytest
 
 from accounts.terminals.base import Terminal, TerminalError
-from accounts.terminals.simulated.module import SimulatedMetaTrader5
+from accounts.terminals.simulated.surface.module import SimulatedMetaTrader5
 from accounts.tests.recording_link import RecordingLink
 
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from accounts.terminals.simulated.client import RemoteBroker
-from accounts.terminals.simulated.process import ADDRESS_FILE
+from accounts.terminals.simulated.service.client import RemoteBroker
+from accounts.terminals.simulated.service.process import ADDRESS_FILE
 
 TIMEOUT_SECONDS = 2.0
 

@@ -10,8 +10,8 @@ from django.test import override_settings
 
 from accounts.models import ConnectedAccount, User
 from accounts.services.accounts import delete_account
-from accounts.terminals.simulated.process import BrokerService
 from accounts.terminals.simulated.server import TradeServer
+from accounts.terminals.simulated.service.process import BrokerService
 from groups.models import AccountGroup, Membership
 from risk.models import RiskRule
 from tradeguard.demo.creation import create_desk, open_at_broker

@@ -10,8 +10,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
 
 from accounts.models import TerminalHost
-from accounts.terminals.simulated.process import BrokerService
 from accounts.terminals.simulated.server import TradeServer
+from accounts.terminals.simulated.service.process import BrokerService
 from tradeguard.health.probes import OLDEST_TICK_SECONDS, probe_tick
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)

@@ -12,7 +12,7 @@ from redis import RedisError
 from accounts.models import ConnectedAccount
 from accounts.publishing import mark_watched
 from accounts.redis import readings_key, redis_client
-from accounts.terminals.simulated.faults import FaultKind
+from accounts.terminals.simulated.faults.specs import FaultKind
 from accounts.tests.factories import make_user
 from notifications.models import Notification
 from risk.live import account_risk, group_risk

@@ -13,7 +13,7 @@ from django.db import OperationalError
 from accounts.models import User
 from accounts.sessions.line import InlineExecutor
 from accounts.sessions.process import sessions_of
-from accounts.terminals.simulated.faults import FaultKind
+from accounts.terminals.simulated.faults.specs import FaultKind
 from accounts.tests.factories import SECRET, make_user
 from notifications.models import Notification
 from risk.live import account_risk

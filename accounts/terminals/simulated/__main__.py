@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 from types import FrameType
 
-from .exports import ExportError, read_folder
-from .journal import JournalError
-from .process import BrokerService, HomeInUse, HomeLock, end_at_once
+from .books.journal import JournalError
+from .prices.exports import ExportError, read_folder
 from .server import DEFAULT_ZONE, TradeServer
+from .service.process import BrokerService, HomeInUse, HomeLock, end_at_once
 
 EXIT_USAGE = 2
 

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import constants as mt5
-from .books import CHANGED_ACCOUNT, NEW_ACCOUNT, NEW_SERVER
+from .books.books import CHANGED_ACCOUNT, NEW_ACCOUNT, NEW_SERVER
 from .calls import AccountTerms
-from .catalogue import CONTRACT_INDEX, CONTRACTS
-from .contracts import ACCOUNT_CURRENCIES, CURRENCY_INDEX, currency_digits
 from .engine import Engine
-from .naming import Naming
 from .rights import password_digest
-from .robots import RobotSpec
+from .robots.robots import RobotSpec
+from .symbols.catalogue import CONTRACT_INDEX, CONTRACTS
+from .symbols.contracts import ACCOUNT_CURRENCIES, CURRENCY_INDEX, currency_digits
+from .symbols.naming import Naming
 
 _TRANSFER_TYPES = (
     mt5.DEAL_TYPE_BALANCE,

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ..readings import ReadingBatch
 from . import constants as mt5
-from .faults import DEFAULT_HANG_SECONDS, FaultKind, FaultSpec
+from .faults.specs import DEFAULT_HANG_SECONDS, FaultKind, FaultSpec
 
 Logins = Sequence[int] | npt.NDArray[np.int64]
 

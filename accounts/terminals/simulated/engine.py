@@ -9,21 +9,21 @@ import numpy as np
 from accounts.core.zones import to_broker_epoch
 
 from . import constants as mt5
-from .books import PRICES, Books, Record
-from .catalogue import CONTRACTS
-from .due import DueOrders
-from .feeds import Moment, Quote
-from .history import PriceHistory
-from .journal import Journal
-from .ledger import Ledger
-from .liquidation import Liquidation
-from .market import Market, sharing
-from .matching import OrderDesk
-from .opening import Opening
-from .swaps import Rollover
-from .triggers import Triggers
-from .upgrades import packed, unpacked, upgraded
-from .valuation import Valuation
+from .books.books import PRICES, Books, Record
+from .books.journal import Journal
+from .books.upgrades import packed, unpacked, upgraded
+from .prices.feeds import Moment, Quote
+from .prices.history import PriceHistory
+from .prices.market import Market, sharing
+from .symbols.catalogue import CONTRACTS
+from .symbols.opening import Opening
+from .trading.due import DueOrders
+from .trading.ledger import Ledger
+from .trading.liquidation import Liquidation
+from .trading.matching import OrderDesk
+from .trading.swaps import Rollover
+from .trading.triggers import Triggers
+from .trading.valuation import Valuation
 
 CLOSED_BAR, OPENING = "B", "M"
 _SECONDS_BETWEEN_PRICE_RECORDS = 1.0

@@ -12,12 +12,13 @@ import weakref
 from pathlib import Path
 from types import ModuleType
 
-from . import constants, tuples
-from .client import RemoteBroker
+from . import constants
 from .link import BrokerLink
-from .module import SimulatedMetaTrader5
-from .process import ADDRESS_FILE
-from .structure import StructSequence
+from .service.client import RemoteBroker
+from .service.process import ADDRESS_FILE
+from .surface import tuples
+from .surface.module import SimulatedMetaTrader5
+from .surface.structure import StructSequence
 
 PACKAGE_NAME = "MetaTrader5"
 _FUNCTIONS = tuple(

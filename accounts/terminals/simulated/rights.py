@@ -7,7 +7,7 @@ trader's password, the other the investor's.
 import hashlib
 import hmac
 
-from .books import CHANGED_ACCOUNT, Books
+from .books.books import CHANGED_ACCOUNT, Books
 from .link import CODE_AUTHORIZATION_FAILED, LinkError
 
 

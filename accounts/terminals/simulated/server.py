@@ -9,21 +9,21 @@ from typing import Any
 from accounts.core.zones import broker_zone
 
 from .administration import Administration
-from .batch_desk import BatchDesk
+from .books.journal import Journal
 from .calls import BrokerCalls
-from .disturbances import CALM, Disturbance
 from .engine import Engine
-from .exports import Export
-from .fault_register import Faults
-from .faults import ALL_CALLS, QUOTATION_CALLS, TERMINAL_CALLS
-from .interference import Interference, no_connection
-from .journal import Journal
+from .faults.disturbances import CALM, Disturbance
+from .faults.interference import Interference, no_connection
+from .faults.register import Faults
+from .faults.specs import ALL_CALLS, QUOTATION_CALLS, TERMINAL_CALLS
 from .link import CODE_INVALID_PARAMS, BrokerCrash, LinkError, TerminalLink
-from .market import Market
-from .quotations import Quotations
+from .prices.exports import Export
+from .prices.market import Market
 from .rights import Rights
-from .robots import Robots
-from .terminals import Terminals, Visit
+from .robots.robots import Robots
+from .terminals.batch_desk import BatchDesk
+from .terminals.quotations import Quotations
+from .terminals.terminals import Terminals, Visit
 
 DEFAULT_ZONE = "America/New_York+7h"
 _MANY_ACCOUNT_CALLS = ("authorise_many", "read_batch")

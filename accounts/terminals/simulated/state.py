@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .books import Books
-from .catalogue import CONTRACTS
-from .columns import ACCOUNT_COLUMNS, ORDER_COLUMNS, POSITION_COLUMNS
-from .naming import Naming
-from .tables import Column, Table
-from .valuation import Valuation
+from .books.books import Books
+from .books.columns import ACCOUNT_COLUMNS, ORDER_COLUMNS, POSITION_COLUMNS
+from .books.tables import Column, Table
+from .symbols.catalogue import CONTRACTS
+from .symbols.naming import Naming
+from .trading.valuation import Valuation
 
 Columns = dict[str, Column]
 _KEPT_TO_THE_BROKER = {"password", "investor_password", "robot"}

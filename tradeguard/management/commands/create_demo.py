@@ -6,9 +6,9 @@ from django.utils import timezone
 
 from accounts.models import TerminalHost, User
 from accounts.services.users import register_user
-from accounts.terminals.simulated.client import BrokerError, RemoteBroker
 from accounts.terminals.simulated.link import LinkError
-from accounts.terminals.simulated.process import ADDRESS_FILE
+from accounts.terminals.simulated.service.client import BrokerError, RemoteBroker
+from accounts.terminals.simulated.service.process import ADDRESS_FILE
 from tradeguard.demo.creation import create_desk
 from tradeguard.demo.credentials import (
     FILE_NAME,

@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from accounts.terminals.simulated.exports import ExportError, read_folder
+from accounts.terminals.simulated.prices.exports import ExportError, read_folder
 from tradeguard.demo.credentials import read_credentials
 
 DEFAULT_PORT = 8000

@@ -1,0 +1,145 @@
+"""A client of the broker process, for many threads at once."""
+
+import json
+import secrets
+import socket
+import threading
+from pathlib import Path
+from typing import Any
+
+from ..calls import BrokerCalls
+from ..link import (
+    CODE_CALL_FAILED,
+    CODE_NO_CONNECTION,
+    CODE_RECEIVE_FAILED,
+    LinkError,
+    LinkTimeout,
+    TerminalLink,
+)
+from .wire import introduce, receive, send
+
+
+class BrokerError(LinkError):
+    """The broker failed at a call for a reason of its own; it may have carried it out."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(CODE_CALL_FAILED, f"Terminal: Call failed ({reason})")
+
+
+class RemoteBroker(BrokerCalls):
+    """Calls a broker process whose address file is at ``address_file``.
+
+    Each call in flight has a connection of its own, so a hung one delays nobody. After a restart
+    of the broker the next call finds its new address. No call is ever repeated: when a connection
+    breaks in the middle of one (LinkError -10002) or the time is up (LinkTimeout), the broker may
+    have carried it out. Sessions belong to the client that logged in; `terminal` gives out lines
+    with sessions of their own.
+    """
+
+    def __init__(
+        self,
+        address_file: Path | str,
+        *,
+        timeout_seconds: float = 5.0,
+        connect_seconds: float = 2.0,
+    ) -> None:
+        self._address_file = Path(address_file)
+        self._timeout_seconds = timeout_seconds
+        self._connect_seconds = connect_seconds
+        self._name = _new_name()
+        self._idle: list[socket.socket] = []
+        self._lock = threading.Lock()
+
+    def call(self, method: str, *arguments: Any) -> Any:
+        return self.call_as(self._name, method, *arguments)
+
+    def terminal(self) -> TerminalLink:
+        return TerminalLink(self.call_as, _new_name())
+
+    def call_as(self, terminal: str, method: str, *arguments: Any) -> Any:
+        """Ask the broker as one of its terminals."""
+        connection = self._connection()
+        try:
+            send(connection, (terminal, method, arguments))
+            answer = receive(connection)
+        except TimeoutError as error:
+            connection.close()
+            raise LinkTimeout from error
+        except OSError as error:
+            connection.close()
+            raise LinkError(CODE_RECEIVE_FAILED, "IPC recv failed") from error
+        except BaseException:
+            connection.close()  # half a frame may be left in it
+            raise
+        with self._lock:
+            self._idle.append(connection)
+        return _result(answer)
+
+    def is_reachable(self) -> bool:
+        try:
+            self.call("version")
+        except LinkError:
+            return False
+        return True
+
+    def close(self) -> None:
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+
+    def _connection(self) -> socket.socket:
+        while True:
+            with self._lock:
+                connection = self._idle.pop() if self._idle else None
+            if connection is None:
+                return self._connected()
+            if _is_alive(connection):
+                connection.settimeout(self._timeout_seconds)
+                return connection
+            connection.close()
+
+    def _connected(self) -> socket.socket:
+        connection = None
+        try:
+            address = json.loads(self._address_file.read_text())
+            connection = socket.create_connection(
+                (address["host"], address["port"]), self._connect_seconds
+            )
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            introduce(connection, bytes.fromhex(address["key"]))
+        except (OSError, ValueError, KeyError) as error:
+            if connection is not None:
+                connection.close()
+            raise LinkError(CODE_NO_CONNECTION, "No IPC connection") from error
+        connection.settimeout(self._timeout_seconds)
+        return connection
+
+
+def _new_name() -> str:
+    # A name that is taken, or that outlives the broker, would carry another terminal's rights.
+    return secrets.token_hex(8)
+
+
+def _is_alive(connection: socket.socket) -> bool:
+    """Tell whether the broker is still at the other end of an idle connection."""
+    connection.setblocking(False)
+    try:
+        # Nothing is due on an idle connection: bytes would be as wrong as its end.
+        connection.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _result(answer: dict[str, Any]) -> Any:
+    if "link_error" in answer:
+        code, text = answer["link_error"]
+        raise LinkTimeout(code, text) if code == LinkTimeout().code else LinkError(code, text)
+    if "value_error" in answer:
+        raise ValueError(answer["value_error"])
+    if "failure" in answer:
+        raise BrokerError(answer["failure"])
+    return list(answer["result"]) if answer["is_list"] else answer["result"]

@@ -1,0 +1,187 @@
+"""The broker as a process of its own: a loopback port, many clients, a feed that never stops."""
+
+import json
+import logging
+import os
+import secrets
+import socket
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from ..books.journal import JournalError
+from ..link import LinkError
+from ..server import TradeServer
+from .wire import WireError, admit, receive, send
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+ADDRESS_FILE = "broker.json"
+LOCK_FILE = "broker.lock"
+SECONDS_BETWEEN_STEPS = 0.1
+_HANDSHAKE_SECONDS = 5.0
+_JOIN_SECONDS = 5.0
+CRASH_STATUS = 70
+
+logger = logging.getLogger(__name__)
+
+
+class HomeInUse(Exception):  # noqa: N818 (says what is the case)
+    """Another broker runs on this home."""
+
+
+class HomeLock:
+    """Holds a home for one broker; the system lets go of it when the process dies."""
+
+    def __init__(self, home: Path) -> None:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._file: BinaryIO = (home / LOCK_FILE).open("a+b")
+        try:
+            if sys.platform == "win32":
+                self._file.seek(0)
+                msvcrt.locking(self._file.fileno(), msvcrt.LK_NBLCK, 1)
+            else:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._file.close()
+            raise HomeInUse(f"a broker already runs on {home}") from error
+
+    def release(self) -> None:
+        self._file.close()
+
+
+class BrokerService:
+    """Serves a trade server to clients on the loopback interface, a thread for each connection.
+
+    A hung call holds up its own connection only; clients open another one meanwhile.
+    """
+
+    def __init__(self, server: TradeServer, home: Path) -> None:
+        self._server = server
+        self._home = home
+        self._key = secrets.token_bytes(32)
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self._stopping = threading.Event()
+        self._clients: set[socket.socket] = set()
+        self._clients_lock = threading.Lock()
+        self._threads: list[threading.Thread] = []
+        self.failed = False
+
+    @property
+    def port(self) -> int:
+        return int(self._listener.getsockname()[1])
+
+    def start(self) -> None:
+        """Begin to feed prices and to accept clients; the address file appears last."""
+        for work in (self._feed, self._accept):
+            thread = threading.Thread(target=work, name=f"broker{work.__name__}", daemon=True)
+            thread.start()
+            self._threads.append(thread)
+        self._publish_address()
+
+    def wait(self) -> None:
+        """Return when someone asked to stop, or the feed failed."""
+        self._stopping.wait()
+
+    def ask_to_stop(self) -> None:
+        self._stopping.set()
+
+    def stop(self) -> None:
+        """End everything and close the books."""
+        self._stopping.set()
+        (self._home / ADDRESS_FILE).unlink(missing_ok=True)
+        # close() alone leaves a thread in accept() where it is.
+        _shut(self._listener)
+        with self._clients_lock:
+            for client in self._clients:
+                _shut(client)
+        for thread in self._threads:
+            thread.join(_JOIN_SECONDS)
+        self._server.close()
+
+    def _feed(self) -> None:
+        try:
+            while not self._stopping.wait(SECONDS_BETWEEN_STEPS):
+                self._server.step()
+        except Exception:
+            # Prices that stand still would look like a quiet market: end, and be restarted.
+            logger.exception("The feed failed.")
+            self.failed = True
+            self._stopping.set()
+
+    def _accept(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        with self._clients_lock:
+            self._clients.add(client)
+        try:
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            client.settimeout(_HANDSHAKE_SECONDS)
+            admit(client, self._key)
+            client.settimeout(None)
+            while not self._stopping.is_set():
+                send(client, self._answer(receive(client)))
+        except JournalError:
+            logger.debug("A connection ended with the books.")
+        except OSError as error:
+            if not isinstance(error, WireError):
+                logger.debug("A connection ended: %s", error)
+        finally:
+            with self._clients_lock:
+                self._clients.discard(client)
+            client.close()
+
+    def _answer(self, request: Any) -> Mapping[str, Any]:
+        try:
+            terminal, method, arguments = request
+            result = self._server.call_as(str(terminal), method, *arguments)
+        except LinkError as error:
+            return {"link_error": (error.code, error.text)}
+        except (ValueError, TypeError, KeyError) as error:
+            return {"value_error": str(error)}
+        except JournalError:
+            # No answer: the connection breaks, and nobody takes the order for accepted.
+            logger.exception("The books cannot be kept any more.")
+            self.failed = True
+            self._stopping.set()
+            raise
+        except Exception as error:
+            logger.exception("A call failed.")
+            return {"failure": f"{type(error).__name__}: {error}"}
+        return {"result": result, "is_list": isinstance(result, list)}
+
+    def _publish_address(self) -> None:
+        address = {"host": "127.0.0.1", "port": self.port, "key": self._key.hex(),
+                   "pid": os.getpid()}  # fmt: skip
+        unfinished = self._home / f"{ADDRESS_FILE}.new"
+        unfinished.unlink(missing_ok=True)
+        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            json.dump(address, file)
+        unfinished.replace(self._home / ADDRESS_FILE)
+
+
+def end_at_once() -> None:
+    """End this process as a crash does: nothing is written, closed or told any more."""
+    os._exit(CRASH_STATUS)
+
+
+def _shut(sock: socket.socket) -> None:
+    try:
+        sock.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        # Listening sockets of some systems refuse this; closing is then enough.
+        logger.debug("A socket was shut already.")
+    finally:
+        sock.close()

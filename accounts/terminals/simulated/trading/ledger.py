@@ -1,0 +1,304 @@
+"""Entries in the books: what orders, their deals and transfers leave behind."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .. import constants as mt5
+from ..books.books import (
+    CHANGED_ORDER,
+    CHANGED_POSITION,
+    DONE_ORDER,
+    GONE_ORDER,
+    GONE_POSITION,
+    NEW_ORDER,
+    NEW_POSITION,
+    Books,
+)
+from .deals import Deals
+from .holdings import is_netting, netted_row
+from .order_terms import OrderTerms, order_row
+from .requests import TradeOrder, add_lots, subtract_lots
+from .valuation import Valuation
+
+_NO_REQUEST = TradeOrder()
+
+
+class Ledger:
+    """Writes the orders, deals, positions and balances that belong together."""
+
+    def __init__(
+        self, books: Books, valuation: Valuation, server_time_msc: Callable[[], int]
+    ) -> None:
+        self._books = books
+        self._valuation = valuation
+        self._now_msc = server_time_msc
+        self._deals = Deals(books, server_time_msc)
+        self.commission = self._deals.commission
+
+    def now_msc(self) -> int:
+        return self._now_msc()
+
+    def add_order(self, account: int, symbol: int, request: TradeOrder, **more: Any) -> int:
+        """Enter an order that waits, for its price or its turn; return its ticket."""
+        ticket = self._books.next_order
+        more = {"ticket": ticket, **more}
+        self._books.write(NEW_ORDER, order_row(account, symbol, request, self._now_msc(), **more))
+        if more.get("margin"):
+            self._valuation.settle(account)
+        return ticket
+
+    def add_done_order(self, account: int, symbol: int, request: TradeOrder, **more: Any) -> int:
+        """Enter an order that was carried out at once; return its ticket."""
+        ticket, now = self._books.next_order, self._now_msc()
+        defaults = {"ticket": ticket, "state": mt5.ORDER_STATE_FILLED, "time_done_msc": now,
+                    "volume_current": 0.0, "position": request.position or ticket}  # fmt: skip
+        values = order_row(account, symbol, request, now, **{**defaults, **more})
+        self._books.write(DONE_ORDER, values)
+        return ticket
+
+    def change_order(self, order: Mapping[str, Any], changed: Mapping[str, Any]) -> None:
+        """Change columns of a waiting order, given as its row was."""
+        self._books.write(CHANGED_ORDER, order["ticket"], dict(changed))
+        if changed.get("margin", order["margin"]) != order["margin"]:
+            self._valuation.settle(order["account"])
+
+    def finish_order(
+        self,
+        ticket: int,
+        state: int,
+        *,
+        comment: str | None = None,
+        volume_left: float | None = None,
+        **more: Any,
+    ) -> None:
+        """Move a waiting order to the history in its last state (ORDER_STATE_*).
+
+        Raises KeyError when no such order waits.
+        """
+        row = self._books.order_row(ticket)
+        if row is None:
+            raise KeyError(ticket)
+        order = self._books.orders.row(row)
+        order |= {"state": state, "time_done_msc": self._now_msc(), "margin": 0.0, "due_msc": 0}
+        order |= more
+        if comment is not None:
+            order["comment"] = comment
+        if volume_left is not None:
+            order["volume_current"] = volume_left
+        self._books.write(GONE_ORDER, ticket)
+        self._books.write(DONE_ORDER, order)
+        self._valuation.settle(order["account"])
+
+    def fill(self, terms: OrderTerms, lots: float, price: float) -> int:
+        """Book one deal of an order and what it does to the positions; return its ticket.
+
+        On netting accounts a deal adds to the symbol's position, reduces it or turns it round; on
+        hedging accounts it opens one of its own, unless the order names one that it closes.
+        """
+        row = self.target_row(terms)
+        if row is None:
+            deal = self._open(terms, terms.ticket, lots, price, mt5.DEAL_ENTRY_IN)
+        else:
+            held = self._books.positions.row(row)
+            if held["type"] == terms.side:
+                deal = self._increase(held, terms, lots, price)
+            elif lots <= held["volume"]:
+                deal = self._reduce(held, terms, lots, price, mt5.DEAL_ENTRY_OUT)
+            else:
+                deal = self._reverse(held, terms, lots, price)
+        self._valuation.settle(terms.account)
+        return deal
+
+    def target_row(self, terms: OrderTerms) -> int | None:
+        """Return the row of the position that an order's next deal will change, if there is one."""
+        if is_netting(self._books, terms.account):
+            return netted_row(self._books, terms.account, terms.symbol)
+        return self._books.position_row(terms.position or terms.ticket)
+
+    def position_id(self, terms: OrderTerms) -> int:
+        """Return the identifier of the position that an order's next deal belongs to."""
+        row = self.target_row(terms)
+        return terms.ticket if row is None else int(self._books.positions["identifier"][row])
+
+    def close_position(
+        self, row: int, lots: float, reason: int, request: TradeOrder = _NO_REQUEST
+    ) -> tuple[int, int, float]:
+        """Close a position or a part of it at the market.
+
+        Returns the deal and order tickets and the price. The part takes its share of the swap.
+        """
+        held = self._books.positions.row(row)
+        account, symbol = held["account"], held["symbol"]
+        price = float(self._valuation.closing[held["side"]])
+        terms = OrderTerms(
+            account=account, symbol=symbol, side=1 - held["type"], ticket=self._books.next_order,
+            reason=reason, magic=request.magic, comment=request.comment, position=held["ticket"],
+        )  # fmt: skip
+        self.add_done_order(
+            account, symbol, request, type=terms.side, reason=reason, volume_initial=lots,
+            position=held["identifier"], price_open=price, price_current=price,
+        )  # fmt: skip
+        deal = self.fill(terms, lots, price)
+        return deal, terms.ticket, price
+
+    def close_by(self, row: int, by_row: int, request: TradeOrder, reason: int) -> tuple[int, int]:
+        """Close a position by an opposite one; return the first deal's and the order's ticket.
+
+        Both deals are at the opposite position's opening price: the first has the profit, the
+        second none. What is left stays on the larger position's ticket.
+        """
+        held, other = self._books.positions.row(row), self._books.positions.row(by_row)
+        account, symbol, price = held["account"], held["symbol"], other["price_open"]
+        lots = min(held["volume"], other["volume"])
+        order = self.add_done_order(
+            account, symbol, request, type=mt5.ORDER_TYPE_CLOSE_BY, reason=reason,
+            position=held["identifier"], position_by=other["identifier"], volume_initial=lots,
+            price_open=price, price_current=price,
+        )  # fmt: skip
+        tickets = []
+        for position in (held, other):
+            terms = OrderTerms(
+                account=account, symbol=symbol, side=1 - position["type"], ticket=order,
+                reason=reason, magic=request.magic, comment=request.comment,
+            )  # fmt: skip
+            entry = mt5.DEAL_ENTRY_OUT_BY
+            tickets.append(self._reduce(position, terms, lots, price, entry))
+        self._valuation.settle(account)
+        return tickets[0], order
+
+    def reopen_position(self, row: int, closing_price: float, opening_price: float) -> None:
+        """Book a position's overnight close and its opening at another price.
+
+        The position stays the same one, with its ticket, its stops and the time of its opening;
+        its result so far goes into the balance. There is no order, and no commission.
+        """
+        held = self._books.positions.row(row)
+        account, symbol, side = held["account"], held["symbol"], held["type"]
+        terms = {
+            "position": held["identifier"], "reason": mt5.DEAL_REASON_ROLLOVER, "symbol": symbol,
+            "volume": held["volume"], "magic": held["magic"], "comment": held["comment"],
+        }  # fmt: skip
+        profit = self._valuation.profit(
+            account, symbol, side, held["volume"], held["price_open"], closing_price
+        )
+        self._deals.write(account, type=1 - side, entry=mt5.DEAL_ENTRY_OUT, price=closing_price,
+                          swap=held["swap"], profit=profit, **terms)  # fmt: skip
+        self._deals.write(account, type=side, entry=mt5.DEAL_ENTRY_IN, price=opening_price, **terms)
+        changed = {
+            "price_open": opening_price, "swap": 0.0, "time_update_msc": self._now_msc(),
+            "margin_per_lot": self._valuation.margin_per_lot(account, symbol, side, opening_price),
+        }  # fmt: skip
+        self._books.write(CHANGED_POSITION, held["ticket"], changed)
+        self._valuation.settle(account)
+
+    def move_stops(self, ticket: int, sl: float, tp: float) -> None:
+        changed = {"sl": sl, "tp": tp, "time_update_msc": self._now_msc()}
+        self._books.write(CHANGED_POSITION, ticket, changed)
+
+    def charge_swap(self, row: int, amount: float) -> None:
+        """Add a swap to an open position; below zero it is a charge."""
+        positions = self._books.positions
+        ticket, account = int(positions["ticket"][row]), int(positions["account"][row])
+        digits = int(self._books.accounts["currency_digits"][account])
+        changed = {"swap": round(float(positions["swap"][row]) + amount, digits)}
+        self._books.write(CHANGED_POSITION, ticket, changed)
+        self._valuation.settle(account)
+
+    def transfer(self, account: int, deal_type: int, amount: float, comment: str) -> int:
+        """Book a balance operation; return its deal ticket. Credit goes to the credit."""
+        digits = int(self._books.accounts["currency_digits"][account])
+        return self._deals.write(
+            account,
+            type=deal_type,
+            entry=mt5.DEAL_ENTRY_IN,
+            profit=round(amount, digits),
+            comment=comment,
+        )
+
+    def _open(
+        self,
+        terms: OrderTerms,
+        identifier: int,
+        lots: float,
+        price: float,
+        entry: int,
+        *,
+        deal_lots: float | None = None,
+        **closed: float,
+    ) -> int:
+        """Open a position under the order's ticket; ``deal_lots`` differs when it turns one."""
+        now = self._now_msc()
+        deal = self._deals.of_order(
+            terms, entry, identifier, lots if deal_lots is None else deal_lots, price, **closed
+        )
+        per_lot = self._valuation.margin_per_lot(terms.account, terms.symbol, terms.side, price)
+        self._books.write(NEW_POSITION, {
+            "account": terms.account, "ticket": terms.ticket, "identifier": identifier,
+            "symbol": terms.symbol, "type": terms.side, "volume": lots, "price_open": price,
+            "sl": terms.sl, "tp": terms.tp, "swap": 0.0, "magic": terms.magic,
+            "reason": terms.reason, "time_msc": now, "time_update_msc": now,
+            "margin_per_lot": per_lot, "comment": terms.comment,
+        })  # fmt: skip
+        return deal
+
+    def _increase(
+        self, held: Mapping[str, Any], terms: OrderTerms, lots: float, price: float
+    ) -> int:
+        """Add to a position at the volume-weighted price; stops that the order brings replace."""
+        total = add_lots(held["volume"], lots)
+        per_lot = self._valuation.margin_per_lot(terms.account, terms.symbol, terms.side, price)
+        changed = {
+            "volume": total,
+            "price_open": _weighted(held["price_open"], held["volume"], price, lots),
+            "margin_per_lot": _weighted(held["margin_per_lot"], held["volume"], per_lot, lots),
+            "time_update_msc": self._now_msc(),
+        }
+        if terms.sl or terms.tp:
+            changed |= {"sl": terms.sl or held["sl"], "tp": terms.tp or held["tp"]}
+        deal = self._deals.of_order(terms, mt5.DEAL_ENTRY_IN, held["identifier"], lots, price)
+        self._books.write(CHANGED_POSITION, held["ticket"], changed)
+        return deal
+
+    def _reduce(
+        self, held: Mapping[str, Any], terms: OrderTerms, lots: float, price: float, entry: int
+    ) -> int:
+        result = self._result(held, lots, price)
+        deal = self._deals.of_order(terms, entry, held["identifier"], lots, price, **result)
+        left = subtract_lots(held["volume"], lots)
+        if left <= 0:
+            self._books.write(GONE_POSITION, held["ticket"])
+            return deal
+        digits = int(self._books.accounts["currency_digits"][terms.account])
+        changed = {
+            "volume": left,
+            "swap": round(held["swap"] - result["swap"], digits),
+            "time_update_msc": self._now_msc(),
+        }
+        self._books.write(CHANGED_POSITION, held["ticket"], changed)
+        return deal
+
+    def _reverse(
+        self, held: Mapping[str, Any], terms: OrderTerms, lots: float, price: float
+    ) -> int:
+        """Close a position and open the rest the other way with one deal, for the closed profit.
+
+        The ticket is the order's from now on, the identifier stays.
+        """
+        result = self._result(held, held["volume"], price)
+        self._books.write(GONE_POSITION, held["ticket"])
+        rest = subtract_lots(lots, held["volume"])
+        inout = mt5.DEAL_ENTRY_INOUT
+        return self._open(terms, held["identifier"], rest, price, inout, deal_lots=lots, **result)
+
+    def _result(self, held: Mapping[str, Any], lots: float, price: float) -> dict[str, float]:
+        """Return profit and swap of closing some lots of a position at a price."""
+        account = held["account"]
+        digits = int(self._books.accounts["currency_digits"][account])
+        profit = self._valuation.profit(
+            account, held["symbol"], held["type"], lots, held["price_open"], price
+        )
+        return {"profit": profit, "swap": round(held["swap"] * lots / held["volume"], digits)}
+
+
+def _weighted(value: float, weight: float, other: float, other_weight: float) -> float:
+    return (value * weight + other * other_weight) / (weight + other_weight)

@@ -1,0 +1,60 @@
+"""Margin of an account's positions, with the hedged part of DOMAIN's rule for hedging accounts.
+
+Each position keeps the margin per lot of its opening in the account's currency, as a MetaTrader
+server does, so the margin moves with trades and not with ticks.
+"""
+
+from dataclasses import dataclass
+
+from .. import constants as mt5
+from ..symbols.contracts import Contract
+
+_LEVERAGED = (mt5.SYMBOL_CALC_MODE_FOREX, mt5.SYMBOL_CALC_MODE_CFDLEVERAGE)
+_WITHOUT_PRICE = (mt5.SYMBOL_CALC_MODE_FOREX, mt5.SYMBOL_CALC_MODE_FOREX_NO_LEVERAGE)
+
+
+@dataclass(slots=True)
+class Leg:
+    """The volume of one direction, and the margin that it would take alone."""
+
+    lots: float = 0.0
+    margin: float = 0.0
+
+    def add(self, lots: float, margin_per_lot: float) -> None:
+        self.lots += lots
+        self.margin += lots * margin_per_lot
+
+    @property
+    def margin_per_lot(self) -> float:
+        return self.margin / self.lots if self.lots else 0.0
+
+
+def lot_margin(contract: Contract, leverage: int, price: float, rate: float) -> float:
+    """Return the margin of one lot at a price, in the contract's margin currency.
+
+    ``rate`` multiplies it: the contract's rate for positions, or that for waiting orders. Forex
+    without leverage is charged in its base currency; its notional at the price, in the profit
+    currency, is the same amount of money.
+    """
+    if contract.margin_initial:
+        return contract.margin_initial * rate
+    margin = contract.contract_size * rate
+    if contract.calc_mode not in _WITHOUT_PRICE:
+        margin *= price
+    if contract.calc_mode == mt5.SYMBOL_CALC_MODE_CFDINDEX:
+        margin *= contract.tick_value / contract.tick_size
+    return margin / leverage if contract.calc_mode in _LEVERAGED else margin
+
+
+def symbol_margin(contract: Contract, long: Leg, short: Leg) -> float:
+    """Return the margin of one symbol's positions in the account's currency."""
+    if contract.margin_hedged_use_leg:
+        return max(long.margin, short.margin)
+    larger = long if long.lots >= short.lots else short
+    covered = min(long.lots, short.lots)
+    uncovered = abs(long.lots - short.lots)
+    total = long.lots + short.lots
+    if not total:
+        return 0.0
+    average = (long.margin + short.margin) / total
+    return uncovered * larger.margin_per_lot + covered * contract.hedged_fraction * average
