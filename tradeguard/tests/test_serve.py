@@ -29,7 +29,7 @@ def test_it_says_where_the_desk_is_and_how_to_sign_in(desk: ServedDesk) -> None:
     assert set(health["parts"]) == {"database", "redis", "broker", "tick:local"}
     token = desk.sign_in()
     assert desk.get("/api/v1/groups", token=token)[1]["count"] == 3
-    assert desk.get("/api/v1/accounts", token=token)[1]["count"] == 9
+    assert desk.get("/api/v1/accounts", token=token)[1]["count"] == 11
 
 
 def test_the_desk_is_alive(desk: ServedDesk) -> None:
@@ -130,7 +130,7 @@ def test_a_killed_serve_takes_everything_with_it_and_starts_again(desk: ServedDe
     assert desk.password == password
     kept = json.loads((desk.home / "demo-users.json").read_text())
     assert {row["username"] for row in kept} == {"maya", "jonas", "staff"}
-    assert desk.rows("SELECT count(*) FROM accounts_connectedaccount") == [(12,)]
+    assert desk.rows("SELECT count(*) FROM accounts_connectedaccount") == [(14,)]
 
 
 def test_sigterm_stops_everything(desk: ServedDesk) -> None:
