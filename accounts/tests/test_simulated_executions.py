@@ -217,6 +217,24 @@ def test_a_partial_fill(
         assert (done["state"], done["volume_current"]) == (PARTIAL, 0.5)
 
 
+@pytest.mark.parametrize(
+    ("filling", "lots", "retcode", "filled"),
+    [
+        (IOC, 29.99, DONE, 29.99), (IOC, 30.0, DONE, 30.0), (FOK, 30.0, DONE, 30.0),
+        (IOC, 30.01, mt5.TRADE_RETCODE_DONE_PARTIAL, 30.0),
+        (FOK, 30.01, mt5.TRADE_RETCODE_REJECT, 0.0),
+    ],
+)  # fmt: skip
+def test_a_broker_takes_so_much_gold_at_once(
+    desk: Desk, filling: int, lots: float, retcode: int, filled: float
+) -> None:
+    desk.server.set_prices("XAUUSD", 4_085.2, 4_085.42)
+    desk.server.deposit(1001, 1_000_000.0)
+    result = desk.market(1001, BUY, lots, "XAUUSD", type_filling=filling)
+    assert (result[0], result[3]) == (retcode, filled)
+    assert [position["volume"] for position in desk.positions(1001)] == [filled] * (filled > 0)
+
+
 def test_a_partial_close_by_lack_of_volume(desk: Desk) -> None:
     ticket = desk.buy(1001, 1.0)
     half = Execution(fill_fraction=0.3)
@@ -338,7 +356,7 @@ def test_a_limit_order_through_the_market_is_filled_at_the_next_step(desk: Desk)
     assert len(desk.orders(1001)) == 1
 
 
-@pytest.mark.parametrize(("lots", "filled"), [(299.0, 299.0), (300.0, 300.0), (301.0, 300.0)])
+@pytest.mark.parametrize(("lots", "filled"), [(59.0, 59.0), (60.0, 60.0), (61.0, 60.0)])
 def test_a_dealer_with_a_book_takes_its_sum_at_the_quote(lots: float, filled: float) -> None:
     contract = CONTRACTS[CONTRACT_INDEX["GBPJPY"]]
     match = found(contract, SELL, (190.0, 190.03), lots)

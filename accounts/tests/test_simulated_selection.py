@@ -111,7 +111,7 @@ def test_the_book_shows_sells_over_buys_while_subscribed(terminal: SimulatedMeta
     kinds = [level.type for level in levels]
     assert kinds == [mt5.BOOK_TYPE_SELL] * 5 + [mt5.BOOK_TYPE_BUY] * 5
     assert (prices[4], prices[5]) == (tick.ask, tick.bid)
-    assert (levels[4].volume, levels[4].volume_dbl) == (20, 20.0)
+    assert (levels[4].volume, levels[4].volume_dbl) == (4, 4.0)
     assert type(levels[4].volume) is int
     assert terminal.market_book_release("GBPJPY.r") is True
     assert terminal.market_book_get("GBPJPY.r") is None

@@ -46,7 +46,7 @@ def _gold(name: str, ounces: float, **more: Any) -> Contract:
         margin_currency="USD", path=f"Metals\\{name}", digits=2, start_bid=4085.2,
         spread_points=22, annual_volatility=0.18, calc_mode=mt5.SYMBOL_CALC_MODE_CFDLEVERAGE,
         contract_size=ounces, margin_hedged=ounces / 2, volume_max=50.0, stops_level=10,
-        swap_long=-62.4, swap_short=31.0, hours=METAL_HOURS, depth_lots=10.0, **more,
+        swap_long=-62.4, swap_short=31.0, hours=METAL_HOURS, depth_lots=2.0, **more,
     )  # fmt: skip
 
 
@@ -66,7 +66,7 @@ CROSSES = (
     _pair("EURJPY", "Euro vs Japanese Yen", 3, 164.706, 18, 0.09, (6.1, -15.3), freeze_level=15,
           execution=mt5.SYMBOL_TRADE_EXECUTION_INSTANT),
     _pair("GBPJPY", "Great Britain Pound vs Japanese Yen", 3, 192.485, 25, 0.1, (14.2, -27.9),
-          depth_lots=20.0),
+          depth_lots=4.0),
     _pair("EURCHF", "Euro vs Swiss Franc", 5, 0.97723, 20, 0.06, (1.9, -7.0), volume_max=50.0),
     _pair("AUDNZD", "Australian Dollar vs New Zealand Dollar", 5, 1.1075, 24, 0.06, (-1.4, -2.2)),
     # Exotic: no leverage, in money rather than in points over night, and no stop-limit orders.
@@ -113,7 +113,7 @@ CFDS = (
         contract_size=1.0, volume_max=10.0, margin_hedged=0.0, margin_rate=5.0,
         filling_flags=FILLING_IOC_FLAG, swap_mode=mt5.SYMBOL_SWAP_MODE_INTEREST_CURRENT,
         swap_long=-20.0, swap_short=-5.0, swap_rollover3days=_FRIDAY, hours=ALWAYS,
-        depth_lots=2.0,
+        depth_lots=0.5,
     ),
     Contract(
         name="AAPL", description="Apple Inc, CFD", base="USD", quote="USD", margin_currency="USD",
