@@ -135,18 +135,35 @@ def _outcomes(accounts: Rows) -> Verdicts:
 
 
 def _is_behind(batch: ReadingBatch) -> npt.NDArray[np.bool_]:
-    """Tell which terminals have missed the ticks of more than two seconds on their server.
+    """Tell which terminals have missed more than two seconds of ticks that they should know.
 
     A terminal can be stuck and answer from its cache as if it were connected; its age by our clock
     says nothing then. A market that is quiet for all of the server's terminals is no lag.
     """
-    accounts, prices = batch.accounts, batch.prices
-    if not len(prices):
+    accounts = batch.accounts
+    if not len(batch.prices):
         return np.zeros(len(accounts), dtype=bool)
-    newest = np.zeros(int(max(accounts["server"].max(), prices["server"].max())) + 1, np.int64)
-    np.maximum.at(newest, prices["server"], prices["time_msc"])
-    lag_msc: npt.NDArray[np.int64] = newest[accounts["server"]] - accounts["tick_msc"]
+    lag_msc: npt.NDArray[np.int64] = _newest_expected(batch) - accounts["tick_msc"]
     return (accounts["server"] >= 0) & (lag_msc > STALE_AFTER_SECONDS * 1000)
+
+
+def _newest_expected(batch: ReadingBatch) -> npt.NDArray[np.int64]:
+    """Return the newest tick time that each terminal should know, 0 for none.
+
+    A terminal that shows currencies rests on a Saturday while crypto moves in another one, so that
+    only symbols count that this one is sure to show: those of its positions and orders.
+    """
+    servers, prices = batch.accounts["server"], batch.prices
+    # The last row and column take in what is unknown, numbered -1.
+    newest = np.zeros((len(batch.servers) + 1, len(batch.symbols) + 1), dtype=np.int64)
+    np.maximum.at(newest, (prices["server"], prices["symbol"]), prices["time_msc"])
+    if batch.shows_all_symbols:
+        return np.asarray(newest.max(axis=1)[servers])
+    expected = np.zeros(len(servers), dtype=np.int64)
+    for traded in (batch.positions, batch.orders):
+        known = newest[servers[traded["account"]], traded["symbol"]]
+        np.maximum.at(expected, traded["account"], known)
+    return expected
 
 
 def _fits_together(batch: ReadingBatch, listed: npt.NDArray[np.intp]) -> npt.NDArray[np.bool_]:

@@ -77,6 +77,7 @@ class Names:
             symbols=self.symbols.names,
             servers=self.servers.names,
             currencies=self.currencies.names,
+            shows_all_symbols=batch.shows_all_symbols,
         )
 
 

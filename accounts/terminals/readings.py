@@ -133,6 +133,8 @@ class ReadingBatch:
 
     ``positions``, ``orders`` and ``deals`` are sorted by ``account``. ``deals`` holds only those
     newer than the cursor that the caller sent. ``taken_at`` is the reader's UTC epoch in seconds.
+    ``prices`` are the newest that any terminal of a server knows. With ``shows_all_symbols`` each
+    of them would know them all; otherwise a terminal is only sure to show those that it trades.
     """
 
     taken_at: float
@@ -144,3 +146,4 @@ class ReadingBatch:
     symbols: tuple[str, ...]
     servers: tuple[str, ...]
     currencies: tuple[str, ...]
+    shows_all_symbols: bool = False

@@ -172,13 +172,21 @@ def test_it_accepts_no_other_currency_than_the_one_entered() -> None:
     assert verdict(with_account(connected=False), currency=1) is Verdict.NOT_CONNECTED
 
 
-def with_tick(newest_msc: int, server: int = 0) -> ReadingBatch:
-    """Give a reading whose terminal knows a tick of 12:00:00, and a newest tick of a server."""
+def with_price(
+    newest_msc: int, *, server: int = 0, symbol: int = 0, **account: int
+) -> ReadingBatch:
+    """Give a reading whose terminal knows a tick of 12:00:00, and a newest tick of a server.
+
+    Its account is on server 0 and holds symbol 0.
+    """
     prices = np.zeros(1, dtype=PRICE_DTYPE)
-    prices["server"], prices["time_msc"] = server, NOON_MSC + newest_msc
-    return replace(with_account(tick_msc=NOON_MSC), prices=prices)
+    prices["server"], prices["symbol"] = server, symbol
+    prices["time_msc"] = NOON_MSC + newest_msc
+    batch = with_account(tick_msc=NOON_MSC, **account)
+    return replace(batch, prices=prices, symbols=("EURUSD", "BTCUSD"))
 
 
+@pytest.mark.parametrize("shows_all_symbols", [False, True])
 @pytest.mark.parametrize(
     ("newest_msc", "server", "expected"),
     [
@@ -187,9 +195,30 @@ def with_tick(newest_msc: int, server: int = 0) -> ReadingBatch:
         (2_001, 0, Verdict.PRICES_BEHIND),
         (-60_000, 0, Verdict.ACCEPTED),
         (60_000, 1, Verdict.ACCEPTED),
+        (60_000, -1, Verdict.ACCEPTED),
     ],
 )
 def test_it_refuses_a_terminal_whose_prices_stand_still(
-    newest_msc: int, server: int, expected: Verdict
+    newest_msc: int, server: int, expected: Verdict, shows_all_symbols: bool
 ) -> None:
-    assert verdict(with_tick(newest_msc, server)) is expected
+    batch = with_price(newest_msc, server=server)
+    assert verdict(replace(batch, shows_all_symbols=shows_all_symbols)) is expected
+
+
+@pytest.mark.parametrize(
+    ("shows_all_symbols", "expected"),
+    [(False, Verdict.ACCEPTED), (True, Verdict.PRICES_BEHIND)],
+)
+@pytest.mark.parametrize("positions_each", [0, 1])
+def test_it_asks_nobody_for_prices_of_symbols_that_only_others_show(
+    shows_all_symbols: bool, expected: Verdict, positions_each: int
+) -> None:
+    batch = with_price(60_000, symbol=1, positions_each=positions_each)
+    assert verdict(replace(batch, shows_all_symbols=shows_all_symbols)) is expected
+
+
+def test_it_expects_a_terminal_to_know_the_symbol_of_an_order_that_waits() -> None:
+    batch = with_price(60_000, symbol=1, order_count=1)
+    orders = np.zeros(1, dtype=ORDER_DTYPE)
+    orders["symbol"] = 1
+    assert verdict(replace(batch, orders=orders)) is Verdict.PRICES_BEHIND

@@ -144,11 +144,14 @@ def test_a_reading_torn_once_is_read_again(desk: LiveDesk) -> None:
     assert desk.tick().accepted_now.all()
 
 
-def test_a_stuck_terminal_that_believes_to_be_connected_is_found_out(desk: LiveDesk) -> None:
+@pytest.mark.parametrize("moving_symbol", ["EURUSD", "GBPUSD"])
+def test_a_stuck_terminal_that_believes_to_be_connected_is_found_out(
+    desk: LiveDesk, moving_symbol: str
+) -> None:
     def run(ticks: int) -> list[Poll]:
         polls = []
         for number in range(ticks):
-            desk.server.set_prices("EURUSD", 1.2 + number / 1e4, 1.2001 + number / 1e4)
+            desk.server.set_prices(moving_symbol, 1.2 + number / 1e4, 1.2001 + number / 1e4)
             polls.append(desk.tick())
         return polls
 

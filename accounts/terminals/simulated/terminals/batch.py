@@ -119,6 +119,7 @@ class BatchReader:
             symbols=listing.names,
             servers=tuple(self._books.servers),
             currencies=CURRENCIES,
+            shows_all_symbols=True,
         )
 
     def _account_numbers(self, logins: Integers) -> npt.NDArray[np.intp]:
