@@ -1,6 +1,7 @@
 """Margin and profit of the simulated broker in every calculation mode."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from accounts.terminals.simulated.symbols.contracts import (
     FILLING_FOK_FLAG,
     Contract,
 )
+from accounts.tests.books_audit import books_of
 from accounts.tests.simulated_desk import Desk
 
 BUY, SELL = mt5.ORDER_TYPE_BUY, mt5.ORDER_TYPE_SELL
@@ -245,3 +247,24 @@ def test_it_takes_the_hedged_margin_of_a_contract(desk: Desk, symbol: str, margi
             "type_filling": filling(contract), "price": MARGIN_PRICES[symbol][0],
         })  # fmt: skip
     assert desk.account(login)["margin"] == pytest.approx(margin, abs=0.006)
+
+
+def test_it_counts_the_same_margin_after_a_crash(tmp_path: Path) -> None:
+    desk = Desk(home=tmp_path, always_open=True)
+    desk.open_account(1001, deposit=1_000_000.0)
+    desk.open_account(1002, deposit=1_000_000.0, currency="JPY")
+    desk.open_account(1003)
+    for login in (1001, 1002):
+        for lots in (0.1, 0.2, 0.3):  # a sum that depends on its order
+            desk.buy(login, lots)
+            desk.sell(login, lots / 2, "XAUUSD")
+        desk.sell(login, 0.4)
+        desk.wait_for(login, mt5.ORDER_TYPE_BUY_LIMIT, 3.0, 450.0, "MSFT")
+        desk.wait_for(login, mt5.ORDER_TYPE_BUY_LIMIT, 2.0, 440.0, "MSFT")
+    margins = books_of(desk.server).accounts["margin"].tolist()
+    assert min(margins[:2]) > 0
+    assert margins[2] == 0
+
+    again = Desk(home=tmp_path, always_open=True, clock=desk.clock)
+
+    assert books_of(again.server).accounts["margin"].tolist() == margins

@@ -15,6 +15,7 @@ from .books.upgrades import packed, unpacked, upgraded
 from .prices.feeds import Moment, Quote
 from .prices.history import PriceHistory
 from .prices.market import Market, sharing
+from .prices.recovery import PriceRecovery
 from .symbols.catalogue import CONTRACTS
 from .symbols.opening import Opening
 from .trading.due import DueOrders
@@ -64,7 +65,8 @@ class Engine:
         self._liquidation = Liquidation(self.books, self.ledger, self.opening)
         self.tick_msc = np.zeros(len(CONTRACTS), dtype=np.int64)
         self.pinned: set[int] = set()  # symbols whose price was set by hand
-        self._moment = self._stepped_at = self._prices_recorded_at = clock()
+        self._stepped_at = self._prices_recorded_at = clock()
+        self._move_to(self._stepped_at)
         self._market_state: Any = None
         self._recovered = self._recover()
         self._start_prices()
@@ -74,14 +76,17 @@ class Engine:
 
     def now_msc(self) -> int:
         """Return the moment being worked on, in the broker's milliseconds."""
-        return self._broker_msc(self._moment)
+        return self._now_msc
 
     def _broker_msc(self, moment: float) -> int:
         return round(to_broker_epoch(moment, self._zone) * 1000)
 
     def touch(self) -> None:
         """Take the present moment for what is done next; time never runs backwards."""
-        self._moment = max(self._moment, self.clock())
+        self._move_to(max(self._moment, self.clock()))
+
+    def _move_to(self, moment: float) -> None:
+        self._moment, self._now_msc = moment, self._broker_msc(moment)
 
     def step(self, after_prices: Callable[[], None] | None = None) -> int:
         """Let the market catch up with the clock; return the journal's number to wait for."""
@@ -94,7 +99,7 @@ class Engine:
 
         if seconds > 0 and self._market is not None:
             for share, quotes in self._market.advance(seconds, self.books.quotes, moment_at):
-                self._moment = max(self._moment, began + seconds * share)
+                self._move_to(max(self._moment, began + seconds * share))
                 self._do_what_is_due()
                 self._take(quotes)
         self._stepped_at = now
@@ -173,8 +178,7 @@ class Engine:
         now_msc = self.now_msc()
         if self._rollover.is_due(now_msc):
             self._rollover.run(now_msc)
-        if self._due_orders.are_due(now_msc):
-            self._due_orders.run_due(now_msc)
+        self._due_orders.run(now_msc)
 
     def _take(self, quotes: Iterable[Quote], *, by_hand: bool = False) -> None:
         now_msc = self.now_msc()
@@ -236,16 +240,18 @@ class Engine:
         if recovery.snapshot is not None:
             image, version = unpacked(recovery.snapshot)
             self._load(image)
+            prices = PriceRecovery(self.history, self.books.quotes)
             for records in recovery.batches:
-                self._replay(upgraded(records, version, self.books))
+                self._replay(upgraded(records, version, self.books), prices)
+            prices.finish()
         if recovery.after_crash:
             self.books.skip_tickets()
         return recovery.snapshot is not None or bool(recovery.batches)
 
-    def _replay(self, records: Iterable[Record]) -> None:
+    def _replay(self, records: Iterable[Record], prices: PriceRecovery) -> None:
         for record in records:
             if record[0] == CLOSED_BAR:
-                self.history.symbols[record[1]].restore(record[2])
+                prices.close_bar(record[1], record[2])
                 continue
             if record[0] == OPENING:
                 self._resume_by_hand(record[1])
@@ -253,6 +259,8 @@ class Engine:
             self.books.apply(record)
             if record[0] == PRICES:
                 self._market_state = record[2]
+                if record[2] is not None:
+                    prices.take(self._broker_msc(record[2][1]), record[1])
 
     def _snapshot(self) -> bytes:
         state = self._feed_state() if self._market else self._market_state

@@ -34,7 +34,7 @@ RowNumbers = npt.NDArray[np.intp]
 
 NEW_ACCOUNT, CHANGED_ACCOUNT = "A", "a"
 NEW_POSITION, CHANGED_POSITION, GONE_POSITION = "P", "p", "x"
-NEW_ORDER, CHANGED_ORDER, GONE_ORDER, DONE_ORDER = "O", "o", "y", "H"
+NEW_ORDER, CHANGED_ORDER, GONE_ORDER, GONE_ORDERS, DONE_ORDER = "O", "o", "y", "Y", "H"
 NEW_SERVER, NEW_DEAL, PRICES, ROLLED_OVER = "S", "D", "Q", "R"
 
 FIRST_ORDER = 50_000_001
@@ -84,6 +84,7 @@ class Books:
             NEW_ORDER: self._add_order,
             CHANGED_ORDER: self._change_order,
             GONE_ORDER: self._remove_order,
+            GONE_ORDERS: self._remove_orders,
             DONE_ORDER: self._add_done_order,
             NEW_DEAL: self._add_deal,
             PRICES: self._set_prices,
@@ -265,6 +266,11 @@ class Books:
 
     def _remove_order(self, ticket: int) -> None:
         self.orders.remove(self._row_of_order(ticket))
+
+    def _remove_orders(self, tickets: Sequence[int]) -> None:
+        stays = np.ones(len(self.orders), dtype=bool)
+        stays[[self._row_of_order(ticket) for ticket in tickets]] = False
+        self.orders.keep(np.flatnonzero(stays))
 
     def _row_of_order(self, ticket: int) -> int:
         row = self.order_row(ticket)

@@ -58,7 +58,7 @@ class Table:
 
     def row(self, row: int) -> dict[str, Any]:
         """Return one row as plain Python values."""
-        return {name: _plain(array[row]) for name, array in self._arrays.items()}
+        return {name: array.item(row) for name, array in self._arrays.items()}
 
     def keep(self, rows: Column) -> None:
         """Drop every row but those numbered in ``rows``, which become 0, 1, 2, …"""
@@ -102,10 +102,6 @@ class Table:
             grown = np.zeros(self._capacity, dtype=array.dtype)
             grown[: self.size] = array[: self.size]
             self._arrays[name] = grown
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if isinstance(value, np.generic) else value
 
 
 def _dumped(column: Column) -> Any:

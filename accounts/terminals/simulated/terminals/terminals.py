@@ -121,13 +121,12 @@ class Terminals:
         return found if group is None else [row for row in found if in_group(row[21], group)]
 
     def order_send(self, login: int, request: Mapping[str, Any]) -> Row | None:
-        state = self.state(login)
-        account, desk = state.row, self._engine.desk
+        account, desk = self.account(login), self._engine.desk
         if not self._books.accounts["python_api"][account]:
             raise LinkError(
                 CODE_ALGO_TRADING_OFF, "Auto-Trading using Python API disabled in Terminal"
             )
-        barred, comment = self._barred(state)
+        barred, comment = self._barred(account)
         if not barred and self._has(FaultKind.CUT_FROM_BROKER):
             barred, comment = mt5.TRADE_RETCODE_CONNECTION, "No connection"
         if barred:
@@ -137,23 +136,35 @@ class Terminals:
         return desk.send(account, request, mt5.ORDER_REASON_EXPERT, execution)
 
     def order_check(self, login: int, request: Mapping[str, Any]) -> Row:
-        state = self.state(login)
-        barred, _ = self._barred(state)
-        return self._engine.desk.check(state.row, request, barred)
+        account = self.account(login)
+        barred, _ = self._barred(account)
+        return self._engine.desk.check(account, request, barred)
+
+    def account(self, login: int) -> int:
+        """Return the row of the account that answers for a login; raise LinkError when none does.
+
+        It is another login's where a fault has mixed the terminals up.
+        """
+        disturbance = self.visit.disturbance
+        if disturbance.frozen is not None:
+            return disturbance.frozen.row
+        answering = login if disturbance.peer is None else disturbance.peer
+        account = self._books.account_of.get(answering)
+        if account is None or not self._books.accounts["enabled"][account]:
+            raise refused()
+        if answering == login and self._rights.must_log_in(self.visit.terminal, account):
+            raise refused()
+        return account
 
     def state(self, login: int) -> AccountState:
         """Return what the terminal of a login knows now; raise LinkError when it is silent."""
-        disturbance = self.visit.disturbance
-        if disturbance.frozen is not None:
-            return self._as_seen(disturbance.frozen)
-        answering = login if disturbance.peer is None else disturbance.peer
-        number = self._books.account_of.get(answering)
-        if number is None or not self._books.accounts["enabled"][number]:
-            raise refused()
-        if answering == login and self._rights.must_log_in(self.visit.terminal, number):
-            raise refused()
-        engine = self._engine
-        return self._as_seen(present_state(engine.books, engine.valuation, engine.tick_msc, number))
+        frozen, engine = self.visit.disturbance.frozen, self._engine
+        if frozen is not None:
+            return self._as_seen(frozen)
+        account = self.account(login)
+        return self._as_seen(
+            present_state(engine.books, engine.valuation, engine.tick_msc, account)
+        )
 
     def account_state(self, login: int) -> AccountState:
         """Return the state that account_info shows."""
@@ -180,9 +191,9 @@ class Terminals:
             return state
         return replace(state, account={**state.account, "investor": np.array([may_only_watch])})
 
-    def _barred(self, state: AccountState) -> tuple[int, str]:
+    def _barred(self, account: int) -> tuple[int, str]:
         """Return why this terminal may send no orders, as retcode and comment; 0 when it may."""
-        accounts, account = self._books.accounts, state.row
+        accounts = self._books.accounts
         if not accounts["algo_trading"][account]:
             return mt5.TRADE_RETCODE_CLIENT_DISABLES_AT, "AutoTrading disabled by client"
         if not accounts["trade_expert"][account]:

@@ -24,15 +24,9 @@ class DueOrders:
         self._ledger = ledger
         self._fulfilment = fulfilment
 
-    def are_due(self, now_msc: int) -> bool:
-        return bool(
-            self._expired(now_msc) or self._stopped_overnight(now_msc) or self._accepted(now_msc)
-        )
-
-    def run_due(self, now_msc: int) -> None:
+    def run(self, now_msc: int) -> None:
         """Expire orders, drop stops that hold for a day, and carry out what was accepted."""
-        for ticket in self._expired(now_msc):
-            self._ledger.finish_order(ticket, mt5.ORDER_STATE_EXPIRED)
+        self._ledger.expire_orders(self._expired(now_msc))
         for ticket in self._stopped_overnight(now_msc):
             self._ledger.move_stops(ticket, 0.0, 0.0)
         for ticket in self._accepted(now_msc):

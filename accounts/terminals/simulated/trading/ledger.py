@@ -1,6 +1,6 @@
 """Entries in the books: what orders, their deals and transfers leave behind."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .. import constants as mt5
@@ -9,6 +9,7 @@ from ..books.books import (
     CHANGED_POSITION,
     DONE_ORDER,
     GONE_ORDER,
+    GONE_ORDERS,
     GONE_POSITION,
     NEW_ORDER,
     NEW_POSITION,
@@ -75,12 +76,7 @@ class Ledger:
 
         Raises KeyError when no such order waits.
         """
-        row = self._books.order_row(ticket)
-        if row is None:
-            raise KeyError(ticket)
-        order = self._books.orders.row(row)
-        order |= {"state": state, "time_done_msc": self._now_msc(), "margin": 0.0, "due_msc": 0}
-        order |= more
+        order = self._finished(ticket, state) | more
         if comment is not None:
             order["comment"] = comment
         if volume_left is not None:
@@ -88,6 +84,20 @@ class Ledger:
         self._books.write(GONE_ORDER, ticket)
         self._books.write(DONE_ORDER, order)
         self._valuation.settle(order["account"])
+
+    def expire_orders(self, tickets: Sequence[int]) -> None:
+        """Move waiting orders to the history as expired, all at once: there may be thousands.
+
+        Raises KeyError when one of them does not wait.
+        """
+        if not tickets:
+            return
+        expired = [self._finished(ticket, mt5.ORDER_STATE_EXPIRED) for ticket in tickets]
+        self._books.write(GONE_ORDERS, list(tickets))
+        for order in expired:
+            self._books.write(DONE_ORDER, order)
+        for account in dict.fromkeys(order["account"] for order in expired):
+            self._valuation.settle(account)
 
     def fill(self, terms: OrderTerms, lots: float, price: float) -> int:
         """Book one deal of an order and what it does to the positions; return its ticket.
@@ -214,6 +224,14 @@ class Ledger:
             profit=round(amount, digits),
             comment=comment,
         )
+
+    def _finished(self, ticket: int, state: int) -> dict[str, Any]:
+        """Return a waiting order as the history is to have it."""
+        row = self._books.order_row(ticket)
+        if row is None:
+            raise KeyError(ticket)
+        done = {"state": state, "time_done_msc": self._now_msc(), "margin": 0.0, "due_msc": 0}
+        return self._books.orders.row(row) | done
 
     def _open(
         self,

@@ -1,13 +1,18 @@
-"""Margin of an account's positions, with the hedged part of DOMAIN's rule for hedging accounts.
+"""Margin of an account's positions, in which covered lots (buy against sell) cost less.
 
 Each position keeps the margin per lot of its opening in the account's currency, as a MetaTrader
 server does, so the margin moves with trades and not with ticks.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .. import constants as mt5
+from ..symbols.catalogue import CONTRACTS
 from ..symbols.contracts import Contract
+
+# A position's symbol, type, lots and margin per lot in account currency.
+Holding = tuple[int, int, float, float]
 
 _LEVERAGED = (mt5.SYMBOL_CALC_MODE_FOREX, mt5.SYMBOL_CALC_MODE_CFDLEVERAGE)
 _WITHOUT_PRICE = (mt5.SYMBOL_CALC_MODE_FOREX, mt5.SYMBOL_CALC_MODE_FOREX_NO_LEVERAGE)
@@ -44,6 +49,16 @@ def lot_margin(contract: Contract, leverage: int, price: float, rate: float) -> 
     if contract.calc_mode == mt5.SYMBOL_CALC_MODE_CFDINDEX:
         margin *= contract.tick_value / contract.tick_size
     return margin / leverage if contract.calc_mode in _LEVERAGED else margin
+
+
+def total_margin(holdings: Iterable[Holding]) -> float:
+    """Return the margin of all positions of an account, in its currency."""
+    legs: dict[int, tuple[Leg, Leg]] = {}
+    for symbol, side, lots, per_lot in holdings:
+        legs.setdefault(symbol, (Leg(), Leg()))[side].add(lots, per_lot)
+    return sum(
+        symbol_margin(CONTRACTS[symbol], long, short) for symbol, (long, short) in legs.items()
+    )
 
 
 def symbol_margin(contract: Contract, long: Leg, short: Leg) -> float:

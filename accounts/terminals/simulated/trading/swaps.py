@@ -168,8 +168,7 @@ class Rollover:
     def _settle(self, symbol: int) -> None:
         books = self._books
         waiting: Sequence[int] = books.orders["ticket"][books.orders["symbol"] == symbol].tolist()
-        for ticket in waiting:
-            self._ledger.finish_order(ticket, mt5.ORDER_STATE_EXPIRED)
+        self._ledger.expire_orders(waiting)
         positions = books.positions
         held: Sequence[int] = positions["ticket"][
             positions["live"] & (positions["symbol"] == symbol)

@@ -1,5 +1,7 @@
 """Marking to market: what open positions are worth at the current quotes."""
 
+from collections import defaultdict
+from collections.abc import Iterable
 from copy import copy
 
 import numpy as np
@@ -10,7 +12,7 @@ from ..books.books import Books, RowNumbers
 from ..symbols.catalogue import CONTRACTS
 from ..symbols.contracts import CURRENCY_INDEX
 from ..symbols.conversion import Conversion, pair_index
-from .margin import Leg, lot_margin, symbol_margin
+from .margin import Holding, lot_margin, total_margin
 
 Floats = npt.NDArray[np.float64]
 
@@ -81,44 +83,52 @@ class Valuation:
         )
         positions["price_current"][rows] = price
         positions["profit"][rows] = profit
-        digits = int(accounts["currency_digits"][account])
         # Added up one by one in row order, as `mark` adds them: the same sum to the last bit.
         floating = 0.0
         for result in (profit + positions["swap"][rows]).tolist():
             floating += result
         accounts["floating"][account] = floating
         reserved = self._books.orders["margin"][self._books.orders_of(account)].tolist()
-        accounts["margin"][account] = round(self.margin(rows) + sum(reserved), digits)
+        self._set_margin(account, self._holdings(rows), reserved)
 
     def settle_all(self) -> None:
         """Revalue everything, as after the books were read back."""
         self.mark()
-        accounts, positions = self._books.accounts, self._books.positions
-        touched = accounts["margin"] != 0
-        touched[positions["account"][positions["live"]]] = True
-        touched[self._books.orders["account"]] = True
-        for account in np.flatnonzero(touched).tolist():
-            self.settle(account)
+        accounts, positions, orders = (
+            self._books.accounts, self._books.positions, self._books.orders,
+        )  # fmt: skip
+        rows = np.flatnonzero(positions["live"])
+        held: defaultdict[int, list[Holding]] = defaultdict(list)
+        owners = positions["account"][rows].tolist()
+        for account, holding in zip(owners, self._holdings(rows), strict=True):
+            held[account].append(holding)
+        reserved: defaultdict[int, list[float]] = defaultdict(list)
+        for account, margin in zip(
+            orders["account"].tolist(), orders["margin"].tolist(), strict=True
+        ):
+            reserved[account].append(margin)
+        accounts["margin"][:] = 0.0
+        for account in held.keys() | reserved.keys():
+            self._set_margin(account, held[account], reserved[account])
 
-    def margin(self, rows: RowNumbers, extra: tuple[int, int, float, float] | None = None) -> float:
-        """Return the margin of an account's positions, and of one more.
+    def margin(self, rows: RowNumbers, extra: Holding | None = None) -> float:
+        """Return the margin of an account's positions, and of one more."""
+        return total_margin((*self._holdings(rows), *((extra,) if extra else ())))
 
-        ``extra`` is that position's symbol, type, lots and margin per lot in account currency.
-        """
+    def _holdings(self, rows: RowNumbers) -> Iterable[Holding]:
         positions = self._books.positions
-        legs: dict[int, tuple[Leg, Leg]] = {}
-        held = zip(
+        return zip(
             positions["symbol"][rows].tolist(),
             positions["type"][rows].tolist(),
             positions["volume"][rows].tolist(),
             positions["margin_per_lot"][rows].tolist(),
             strict=True,
         )
-        for symbol, side, lots, per_lot in (*held, *((extra,) if extra else ())):
-            legs.setdefault(symbol, (Leg(), Leg()))[side].add(lots, per_lot)
-        return sum(
-            symbol_margin(CONTRACTS[symbol], long, short) for symbol, (long, short) in legs.items()
-        )
+
+    def _set_margin(self, account: int, held: Iterable[Holding], reserved: Iterable[float]) -> None:
+        accounts = self._books.accounts
+        digits = int(accounts["currency_digits"][account])
+        accounts["margin"][account] = round(total_margin(held) + sum(reserved), digits)
 
     def margin_per_lot(self, account: int, symbol: int, side: int, price: float) -> float:
         """Return what a lot at a price takes of an account's money; ask for a buy, bid for a sell.
