@@ -10,10 +10,11 @@ import pytest
 from accounts.terminals.simulated import constants as mt5
 from accounts.terminals.simulated.prices.history import PriceHistory, SymbolHistory
 from accounts.terminals.simulated.prices.past import seeded_past
+from accounts.terminals.simulated.prices.recovery import PriceRecovery
 from accounts.terminals.simulated.prices.timeframes import RATES_DTYPE, TIMEFRAMES
 from accounts.terminals.simulated.symbols.catalogue import CONTRACT_INDEX, CONTRACTS
 from accounts.terminals.simulated.symbols.hours import DAY, HOUR, MINUTE
-from accounts.tests.simulated_desk import Desk
+from accounts.tests.simulated_desk import Clock, Desk
 
 NOON = 1_795_003_200  # Wednesday, 18 November 2026
 EURUSD, MSFT = CONTRACT_INDEX["EURUSD"], CONTRACT_INDEX["MSFT"]
@@ -243,25 +244,77 @@ def test_it_takes_over_a_history_of_minutes_alone() -> None:
     assert len(_bars(history.symbols[MSFT], mt5.TIMEFRAME_D1)) == 0
 
 
-def test_it_goes_on_with_bars_after_a_crash_as_they_were(tmp_path: Path) -> None:
+@pytest.mark.parametrize("timeframe", [mt5.TIMEFRAME_M1, mt5.TIMEFRAME_H1])
+def test_it_goes_on_with_bars_after_a_crash_as_they_were(tmp_path: Path, timeframe: int) -> None:
     desk = Desk(feed=True, speed=60.0, home=tmp_path)
     desk.open_account()
-    for _ in range(240):
+    for _ in range(250):
         desk.clock.now += 1.0
         desk.server.step()
-    closed = _rates(desk, "EURUSD", mt5.TIMEFRAME_M1, None, None, 1, 20)
-    hour = _rates(desk, "EURUSD", mt5.TIMEFRAME_H1, None, None, 0, 1)[0]
+    before = _rates(desk, "EURUSD", timeframe, None, None, 0, 20)
 
     again = Desk(feed=True, speed=60.0, home=_copied(tmp_path), clock=desk.clock)
 
-    kept = _rates(again, "EURUSD", mt5.TIMEFRAME_M1, None, None, 0, 30)
-    assert [row for row in closed.tolist() if row not in kept.tolist()] == []
-    same = _rates(again, "EURUSD", mt5.TIMEFRAME_H1, None, None, 0, 1)[0]
-    assert same["time"] == hour["time"]
-    assert same["open"] == hour["open"]
-    assert same["close"] == hour["close"]
+    after = _rates(again, "EURUSD", timeframe, None, None, 0, 20)
+    assert after[:-1].tolist() == before[:-1].tolist()
+    present = ["time", "open", "high", "low", "close", "spread"]
+    assert after[-1][present].tolist() == before[-1][present].tolist()
+    assert before["high"][-1] > before["low"][-1]
     desk.server.close()
     again.server.close()
+
+
+def test_it_makes_no_bars_of_a_weekend_when_it_comes_back_from_a_crash(tmp_path: Path) -> None:
+    friday_night = datetime(2026, 11, 20, 21, 57, tzinfo=UTC).timestamp()  # a minute to go
+    clock = Clock(friday_night)
+    desk = Desk(feed=True, home=tmp_path, clock=clock)
+    desk.open_account()
+    for _ in range(100):
+        clock.now += 1.0
+        desk.server.step()
+    before = _bars(desk.server._engine.history.symbols[EURUSD], mt5.TIMEFRAME_M1)
+    clock.now += DAY
+    desk.server.step()
+
+    again = Desk(feed=True, home=_copied(tmp_path), clock=clock)
+
+    after = _bars(again.server._engine.history.symbols[EURUSD], mt5.TIMEFRAME_M1)
+    assert after["time"].tolist() == before["time"].tolist()
+    assert after[["high", "low", "close"]].tolist() == before[["high", "low", "close"]].tolist()
+    desk.server.close()
+    again.server.close()
+
+
+class TestPriceRecovery:
+    """Prices of one minute, of which the journal knows what it wrote about once a second."""
+
+    def recovered(self, *prices: tuple[float, float], closed_at: int | None = None) -> Any:
+        history = PriceHistory()
+        recovery = PriceRecovery(history, [[1.0, 1.1]] * len(CONTRACTS))
+        if closed_at is not None:
+            recovery.close_bar(EURUSD, (closed_at, 1.0, 1.0, 1.0, 1.0, 1, 10, 0))
+        for seconds, bid in prices:
+            quotes = [[1.0, 1.1]] * len(CONTRACTS)
+            quotes[EURUSD] = [bid, 1.1]
+            recovery.take(round((NOON + seconds) * 1000), quotes)
+        recovery.finish()
+        assert len(_bars(history.symbols[EURUSD + 1], mt5.TIMEFRAME_M1)) == 0
+        return _bars(history.symbols[EURUSD], mt5.TIMEFRAME_M1)[["time", "high", "low", "close"]]
+
+    def test_it_grows_a_bar_again(self) -> None:
+        bars = self.recovered((1, 1.01), (2, 1.03), (3, 0.99), (4, 1.02))
+        assert bars.tolist() == [(NOON, 1.03, 0.99, 1.02)]
+
+    def test_it_takes_a_price_that_did_not_move_for_no_tick(self) -> None:
+        assert len(self.recovered((1, 1.0), (2, 1.0))) == 0
+
+    def test_it_begins_a_bar_after_one_that_closed_even_at_the_same_price(self) -> None:
+        bars = self.recovered((61, 1.0), closed_at=NOON)
+        assert bars["time"].tolist() == [NOON, NOON + MINUTE]
+
+    def test_it_adds_nothing_to_a_bar_that_closed(self) -> None:
+        bars = self.recovered((59.99, 1.2), (60.5, 1.1), closed_at=NOON)
+        assert bars.tolist() == [(NOON, 1.0, 1.0, 1.0), (NOON + MINUTE, 1.2, 1.1, 1.1)]
 
 
 def _copied(home: Path) -> Path:

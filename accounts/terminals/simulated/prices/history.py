@@ -4,7 +4,7 @@ Three series are kept for each symbol: minutes, hours and days. The coarser ones
 minutes that closed, so that they never disagree where two of them reach.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -57,6 +57,15 @@ class SymbolHistory:
         if self._bar is not None and closed[0] >= self._bar[0]:
             self._bar = None  # of a snapshot, when the minute was not over
         self._close(closed)
+
+    def regrow(self, prices: Iterable[tuple[int, float, float]]) -> None:
+        """Let the present bar grow again from (time_msc, bid, ask) of the journal, oldest first."""
+        self._start_ticks()
+        # The journal's clock may lag behind the tick, and runs twice through an hour in autumn.
+        known_msc = self.known_until * 1000
+        for time_msc, bid, ask in prices:
+            known_msc = max(known_msc, time_msc)
+            self.tick(known_msc, bid, ask)
 
     def tick(
         self,
