@@ -1,6 +1,5 @@
 """The batch read: all accounts of a host in one answer, worked out column by column."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,14 +91,20 @@ class BatchReader:
         self._sorted_rows: npt.NDArray[np.intp] = np.empty(0, dtype=np.intp)
 
     def read(
-        self, taken_at: float, logins: Integers, cursors: Integers, special: dict[int, Answer]
+        self,
+        taken_at: float,
+        numbers: npt.NDArray[np.intp],
+        cursors: Integers,
+        special: dict[int, Answer],
     ) -> ReadingBatch:
-        """Read accounts; ``special`` answers, by place in ``logins``, for those with faults."""
-        numbers = self._account_numbers(logins)
-        ordinary = np.ones(len(logins), dtype=bool)
+        """Read the accounts in the rows ``numbers``, from their deals after ``cursors`` on.
+
+        ``special`` answers, by place in ``numbers``, for those with faults and for unknown ones.
+        """
+        ordinary = np.ones(len(numbers), dtype=bool)
         ordinary[list(special)] = False
-        places = np.flatnonzero(ordinary & (numbers >= 0))
-        batch_accounts = np.zeros(len(logins), dtype=ACCOUNT_DTYPE)
+        places = np.flatnonzero(ordinary)
+        batch_accounts = np.zeros(len(numbers), dtype=ACCOUNT_DTYPE)
         batch_accounts["server"] = -1
         parts = [self._fill(batch_accounts, places, numbers[places], cursors)]
         for place, answer in special.items():
@@ -121,11 +126,6 @@ class BatchReader:
             currencies=CURRENCIES,
             shows_all_symbols=True,
         )
-
-    def _account_numbers(self, logins: Integers) -> npt.NDArray[np.intp]:
-        account_of = self._books.account_of
-        found: Iterable[int] = (account_of.get(login, -1) for login in logins.tolist())
-        return np.fromiter(found, dtype=np.intp, count=len(logins))
 
     def _fill(
         self,
@@ -284,7 +284,7 @@ def _joined(parts: list[Rows]) -> Rows:
     filled = [part for part in parts if len(part)]
     if not filled:
         return parts[0]
-    rows = np.concatenate(filled)
+    rows = filled[0] if len(filled) == 1 else np.concatenate(filled)
     if bool(np.all(rows["account"][1:] >= rows["account"][:-1])):
         return rows
     return rows[np.argsort(rows["account"], kind="stable")]

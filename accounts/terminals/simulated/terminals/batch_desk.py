@@ -64,7 +64,7 @@ class BatchDesk:
             raise ValueError("a batch needs one cursor for each login")
         numbers = self._account_numbers(logins)
         special = self._special_answers(logins, numbers)
-        batch = self._reader.read(self._engine.clock(), logins, deal_cursors, special)
+        batch = self._reader.read(self._engine.clock(), numbers, deal_cursors, special)
         self._let_traders_trade(batch, numbers, special)
         return {name: getattr(batch, name) for name in ReadingBatch.__slots__}
 
@@ -85,9 +85,9 @@ class BatchDesk:
         return SUCCESS
 
     def _account_numbers(self, logins: Integers) -> npt.NDArray[np.intp]:
+        """Return the row of each login's account, -1 for an unknown one."""
         account_of = self._books.account_of
-        found = (account_of.get(login, -1) for login in logins.tolist())
-        return np.fromiter(found, dtype=np.intp, count=len(logins))
+        return np.array([account_of.get(login, -1) for login in logins.tolist()], dtype=np.intp)
 
     def _special_answers(
         self, logins: Integers, numbers: npt.NDArray[np.intp]
