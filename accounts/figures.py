@@ -45,12 +45,9 @@ def duration(seconds: float) -> str:
     return f"{whole} s"
 
 
-def price(value: float | None) -> str:
-    """Write a price; a position does not carry its symbol's digits, so its size decides."""
-    if value is None or value == 0:
-        return UNKNOWN
-    digits = 5 if abs(value) < 20 else 3 if abs(value) < 1000 else 2
-    return amount(value, digits)
+def price(value: float | None, digits: int) -> str:
+    """Write a price with its symbol's `digits`; 0 stands for one that is not set."""
+    return amount(value or None, digits)
 
 
 def until(moment: datetime, now: datetime) -> str:

@@ -21,7 +21,7 @@ from accounts.terminals.readings import POSITION_DTYPE, Rows
 TABLES_FIELD = b"tables"
 # Layout version, checksum of the names that the indices stand for, rule rows, position rows.
 _HEADER = struct.Struct("<BIII")
-LAYOUT_VERSION = 3
+LAYOUT_VERSION = 4
 
 ACCOUNT_STATE_DTYPE = np.dtype(
     [
@@ -29,6 +29,7 @@ ACCOUNT_STATE_DTYPE = np.dtype(
         ("currency", "<i4"),  # index into the tables
         ("currency_digits", "<i1"),
         ("leverage", "<i4"),
+        ("margin_mode", "<i1"),  # ACCOUNT_MARGIN_MODE_*
         ("trade_allowed", "?"),
         ("algo_trading_allowed", "?"),
         ("balance", "<f8"),

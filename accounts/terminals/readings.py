@@ -67,6 +67,7 @@ POSITION_DTYPE = np.dtype(
         ("volume", "<f8"),
         ("price_open", "<f8"),
         ("price_current", "<f8"),
+        ("price_digits", "<i1"),  # digits of the symbol's prices behind the point
         ("sl", "<f8"),
         ("tp", "<f8"),
         ("swap", "<f8"),

@@ -39,11 +39,21 @@ def test_it_writes_results_with_their_sign(value: float | None, text: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("value", "text"),
-    [(1.08774, "1.08774"), (151.234, "151.234"), (2650.4, "2,650.40"), (0.0, "—"), (None, "—")],
+    ("value", "digits", "text"),
+    [
+        (1.08774, 5, "1.08774"),
+        (151.2, 3, "151.200"),
+        (20.00412, 5, "20.00412"),
+        (51.77, 3, "51.770"),
+        (23_924.6, 1, "23,924.6"),
+        (-37.63, 2, "−37.63"),
+        (4_086.0, 0, "4,086"),
+        (0.0, 5, "—"),
+        (None, 5, "—"),
+    ],
 )
-def test_it_writes_prices(value: float | None, text: str) -> None:
-    assert figures.price(value) == text
+def test_it_writes_prices(value: float | None, digits: int, text: str) -> None:
+    assert figures.price(value, digits) == text
 
 
 @pytest.mark.parametrize(

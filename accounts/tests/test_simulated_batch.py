@@ -88,6 +88,13 @@ def test_it_values_positions_in_account_currency(desk: Desk) -> None:
     assert usdjpy["notional"] == pytest.approx(0.05 * 100_000 * 150.0 / 162.93, abs=0.02)
 
 
+def test_it_says_how_many_digits_the_prices_of_positions_have(desk: Desk) -> None:
+    desk.buy(1002, 1.0, "GER40")
+    batch = desk.server.read_batch([1002], [0])
+    digits = {batch.symbols[row["symbol"]]: row["price_digits"] for row in batch.positions}
+    assert (digits["EURUSD"], digits["USDJPY"], digits["GER40"]) == (5, 3, 1)
+
+
 def test_it_sends_only_deals_after_the_cursor(desk: Desk) -> None:
     known = [deal["ticket"] for deal in desk.deals(1003)]
     batch = desk.server.read_batch([1003, 1001], [known[-3], known[-1] + 10**6])

@@ -27,6 +27,7 @@ _INFO = (
     "margin_free",
     "margin_level",
     "leverage",
+    "margin_mode",
     "is_watching_only",
 )
 

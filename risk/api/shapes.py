@@ -97,6 +97,11 @@ class AccountInfo(serializers.Serializer[Any]):
     margin_free = serializers.FloatField(allow_null=True)
     margin_level = serializers.FloatField(allow_null=True)
     leverage = serializers.IntegerField(allow_null=True)
+    margin_mode = serializers.ChoiceField(
+        choices=["netting", "exchange", "hedging"],
+        allow_null=True,
+        help_text="Hedging accounts may hold several positions of a symbol, the others one.",
+    )
     is_watching_only = serializers.BooleanField()
 
 
@@ -107,6 +112,7 @@ class Position(serializers.Serializer[Any]):
     volume = serializers.FloatField()
     price_open = serializers.FloatField()
     price_current = serializers.FloatField()
+    price_digits = serializers.IntegerField(help_text="Digits of the prices behind the point.")
     sl = serializers.FloatField(allow_null=True)
     tp = serializers.FloatField(allow_null=True)
     swap = serializers.FloatField()

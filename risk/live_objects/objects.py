@@ -11,6 +11,8 @@ from risk.live_objects.values import Json, known, moment
 
 _POSITION = {name: place for place, name in enumerate(POSITION_DTYPE.names or ())}
 _AMOUNTS = ("balance", "credit", "equity", "profit", "margin", "margin_free")
+# ACCOUNT_MARGIN_MODE_*: with the first two a symbol has one position at most.
+_MARGIN_MODES = {0: "netting", 1: "exchange", 2: "hedging"}
 
 
 def group_object(group_id: UUID, name: str, members: Sequence[Member], *, sequence: int) -> Json:
@@ -65,6 +67,7 @@ def _figures(member: Member) -> Json:
             **dict.fromkeys(_AMOUNTS),
             "margin_level": None,
             "leverage": None,
+            "margin_mode": None,
             "is_watching_only": False,
         }
     amounts = {name: known(float(account[name])) for name in _AMOUNTS}
@@ -74,6 +77,7 @@ def _figures(member: Member) -> Json:
         # MetaTrader reports 0 when there is no margin: that is "none", not a level.
         "margin_level": known(float(account["margin_level"])) if amounts["margin"] else None,
         "leverage": int(account["leverage"]),
+        "margin_mode": _MARGIN_MODES.get(int(account["margin_mode"])),
         "is_watching_only": not account["trade_allowed"],
     }
 
@@ -113,6 +117,7 @@ def _positions(member: Member) -> list[Json]:
             "volume": row[_POSITION["volume"]],
             "price_open": row[_POSITION["price_open"]],
             "price_current": row[_POSITION["price_current"]],
+            "price_digits": row[_POSITION["price_digits"]],
             "sl": row[_POSITION["sl"]] or None,
             "tp": row[_POSITION["tp"]] or None,
             "swap": row[_POSITION["swap"]],

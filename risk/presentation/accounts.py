@@ -25,6 +25,12 @@ from risk.presentation.cells import (
 from risk.presentation.groups import part_key
 from risk.presentation.headlines import account_headline, is_stale, own_sentence, page_title
 
+_MODE_WORDS = {
+    "netting": "netting: one position a symbol",
+    "exchange": "exchange: one position a symbol",
+    "hedging": "hedging",
+}
+
 
 def account_parts(risk: RiskObject, *, now: datetime) -> list[Part]:
     """Return the parts of the account page."""
@@ -141,11 +147,12 @@ def _positions_part(risk: RiskObject) -> Part:
     context = {
         "positions": rows,
         "currency": risk.get("currency"),
+        "mode": _MODE_WORDS.get(risk.get("margin_mode") or "", ""),
         "is_known": risk.get("positions") is not None and risk.get("equity") is not None,
         "total": _result_cell("p-total", risk.get("profit"), is_old=is_stale(risk)),
         "frame": Cell("p-frame", (), "stale" if is_stale(risk) else "live"),
     }
-    key = part_key(key, context["is_known"], context["currency"])
+    key = part_key(key, context["is_known"], context["currency"], context["mode"])
     return Part(
         "account-positions",
         "risk/parts/positions.html",
@@ -156,21 +163,21 @@ def _positions_part(risk: RiskObject) -> Part:
 
 
 def _position_row(position: RiskObject) -> dict[str, Any]:
-    id_ = f"p{position['ticket']}"
+    id_, digits = f"p{position['ticket']}", position["price_digits"]
     fixed = {
         "ticket": position["ticket"],
         "symbol": position["symbol"],
         "side": position["side"],
         "volume": amount(position["volume"]),
-        "price_open": price(position["price_open"]),
-        "stop_loss": price(position.get("sl")),
-        "take_profit": price(position.get("tp")),
+        "price_open": price(position["price_open"], digits),
+        "stop_loss": price(position.get("sl"), digits),
+        "take_profit": price(position.get("tp"), digits),
         "opened": _broker_moment(position.get("opened_at_broker")),
     }
     return {
         **fixed,
         "structure": tuple(fixed.values()),
-        "price": Cell(f"{id_}-price", (price(position.get("price_current")),)),
+        "price": Cell(f"{id_}-price", (price(position.get("price_current"), digits),)),
         "swap": Cell(f"{id_}-swap", (signed(position.get("swap")),)),
         "profit": _result_cell(f"{id_}-profit", position.get("profit")),
     }

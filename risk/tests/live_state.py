@@ -27,11 +27,13 @@ def leave_readings(
     left: float = 212.4,
     status: Status = Status.CRITICAL,
     ticket: int = 7,
+    margin_mode: int = 2,
 ) -> None:
     """Write a reading of each account: one position, and `left` of 5,000.00 on each rule."""
     count, pairs = len(accounts), len(accounts) * len(rules)
     states = np.zeros(count, ACCOUNT_STATE_DTYPE)
     states["read_at"], states["currency_digits"], states["leverage"] = read_at, 2, 100
+    states["margin_mode"] = margin_mode
     states["trade_allowed"], states["balance"] = True, 100_000.0
     states["equity"], states["profit"] = 95_000.0 + left, left - 5000.0
     states["margin"], states["margin_level"] = 108.77, 87_535.5
@@ -43,7 +45,8 @@ def leave_readings(
     numbers["floor"], numbers["buffer"], numbers["symbol"] = 95_000.0, left / 5000.0, -1
     positions = np.zeros(count, POSITION_DTYPE)
     positions["ticket"], positions["volume"], positions["tp"] = ticket, 0.1, 1.2
-    positions["price_open"], positions["profit"] = 1.08774, left - 5000.0
+    positions["price_open"], positions["price_digits"] = 1.087, 5
+    positions["profit"] = left - 5000.0
     tables = Tables(read_at, ("EURUSD",), ("USD",), tuple(str(rule.pk) for rule in rules))
     packed_tables, checksum = pack_tables(tables)
     packed = pack_accounts(

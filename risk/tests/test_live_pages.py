@@ -84,8 +84,23 @@ def test_it_shows_an_account_with_its_positions(alice: User, page: Client) -> No
 
     assert "95,212.40" in html
     assert "EURUSD" in html
+    assert "1.08700" in html
     assert "−4,787.60" in html
     assert "87,535 %" in html
+
+
+@pytest.mark.parametrize(
+    ("margin_mode", "words"), [(0, "netting: one position a symbol"), (2, "hedging")]
+)
+def test_it_says_how_an_account_adds_up_its_positions(
+    alice: User, page: Client, margin_mode: int, words: str
+) -> None:
+    account = make_account(alice, "Alpha 3", state="connected")
+    leave_readings([account], [make_rule(alice)], read_at=NOW.timestamp(), margin_mode=margin_mode)
+
+    html = page.get(f"/accounts/{account.pk}/risk-panel").content.decode()
+
+    assert words in html
 
 
 def test_it_writes_a_name_as_text_never_as_markup(alice: User, page: Client) -> None:

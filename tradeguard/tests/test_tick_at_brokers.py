@@ -68,6 +68,8 @@ def test_a_reversed_position_takes_the_place_of_the_one_before(stage: Stage) -> 
     assert redis.hget(f"market:{{{SERVER}:EURUSD.r}}", "bid") == b"1.1"
     (position,) = account_risk(account, now=stage.now)["positions"]
     assert (position["ticket"], position["symbol"]) == (turned, "EURUSD.r")
+    assert position["price_digits"] == 5
+    assert account_risk(account, now=stage.now)["margin_mode"] == "netting"
 
 
 def test_a_rule_on_size_counts_orders_that_wait(stage: Stage) -> None:

@@ -21,6 +21,7 @@ _COPIED = (
     "margin_free",
     "margin_level",
     "leverage",
+    "margin_mode",
     "currency",
     "currency_digits",
     "trade_allowed",

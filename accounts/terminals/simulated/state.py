@@ -25,6 +25,7 @@ _READ_ACCOUNT_COLUMNS = tuple(
 _READ_POSITION_COLUMNS = tuple(name for name, _ in POSITION_COLUMNS)
 _READ_ORDER_COLUMNS = tuple(name for name, _ in ORDER_COLUMNS)
 _POINTS = np.array([contract.point for contract in CONTRACTS])
+_DIGITS = np.array([contract.digits for contract in CONTRACTS])
 _TORN_POINTS = 20.0
 _TORN_WITHOUT_POSITIONS = 10.0
 
@@ -73,12 +74,13 @@ def with_figures(columns: Columns) -> Columns:
 
 
 def position_columns(books: Books, valuation: Valuation, rows: npt.NDArray[np.intp]) -> Columns:
-    """Return the positions in ``rows``, each with its notional value in account currency."""
+    """Return the positions in ``rows``: notional value in account currency, digits of prices."""
     columns = _taken(books.positions, _READ_POSITION_COLUMNS, rows)
     value = np.abs(columns["units"]) * columns["price_current"]
     scale = columns["money_scale"]
     notional = value * valuation.conversion.mid[columns["pair"]]
     columns["notional"] = np.rint(notional * scale) / scale
+    columns["price_digits"] = _DIGITS[columns["symbol"]]
     return columns
 
 
