@@ -16,9 +16,8 @@ from . import constants
 from .link import BrokerLink
 from .service.client import RemoteBroker
 from .service.process import ADDRESS_FILE
-from .surface import tuples
 from .surface.module import SimulatedMetaTrader5
-from .surface.structure import StructSequence
+from .surface.tuples import RESULT_TUPLES
 
 PACKAGE_NAME = "MetaTrader5"
 _FUNCTIONS = tuple(
@@ -85,7 +84,7 @@ def main(arguments: list[str] | None = None) -> None:
 def _module(terminal: SimulatedMetaTrader5) -> ModuleType:
     module = ModuleType(PACKAGE_NAME, SimulatedMetaTrader5.__doc__)
     contents = {name: getattr(terminal, name) for name in (*_FUNCTIONS, "_RawOrder")}
-    contents |= {kind.__name__: kind for kind in _result_tuples()}
+    contents |= {kind.__name__: kind for kind in RESULT_TUPLES}
     contents |= constants.CONSTANTS
     contents |= {name: getattr(terminal, name) for name in ("__version__", "__author__")}
     vars(module).update(contents)
@@ -95,14 +94,6 @@ def _module(terminal: SimulatedMetaTrader5) -> ModuleType:
 def _remote(path: Path, timeout_seconds: float) -> RemoteBroker:
     address_file = path if path.suffix == ".json" else path / ADDRESS_FILE
     return RemoteBroker(address_file, timeout_seconds=timeout_seconds)
-
-
-def _result_tuples() -> list[type[StructSequence]]:
-    return [
-        kind
-        for kind in vars(tuples).values()
-        if isinstance(kind, type) and issubclass(kind, StructSequence) and kind.n_fields
-    ]
 
 
 if __name__ == "__main__":

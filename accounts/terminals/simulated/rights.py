@@ -79,4 +79,4 @@ class Rights:
 
 
 def refused() -> LinkError:
-    return LinkError(CODE_AUTHORIZATION_FAILED, "Terminal: Authorization failed")
+    return LinkError(CODE_AUTHORIZATION_FAILED)

@@ -13,10 +13,10 @@ from .books.journal import Journal
 from .calls import BrokerCalls
 from .engine import Engine
 from .faults.disturbances import CALM, Disturbance
-from .faults.interference import Interference, no_connection
+from .faults.interference import Interference
 from .faults.register import Faults
 from .faults.specs import ALL_CALLS, QUOTATION_CALLS, TERMINAL_CALLS
-from .link import CODE_INVALID_PARAMS, BrokerCrash, LinkError, TerminalLink
+from .link import CODE_INVALID_PARAMS, CODE_NO_CONNECTION, BrokerCrash, LinkError, TerminalLink
 from .prices.exports import Export
 from .prices.market import Market
 from .rights import Rights
@@ -152,7 +152,7 @@ class TradeServer(BrokerCalls):
             return CALM
         login = arguments[0]
         if method != "authorise" and self._rights.has_crashed(terminal, login):
-            raise no_connection()
+            raise LinkError(CODE_NO_CONNECTION)
         if not self._faults:
             return CALM
         with self._lock:

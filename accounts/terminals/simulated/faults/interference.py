@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 from ..link import (
-    CODE_NO_CONNECTION,
     CODE_RECEIVE_FAILED,
     CODE_SEND_FAILED,
     LinkError,
@@ -69,17 +68,11 @@ class Interference:
             raise crashed_terminal(fault)
 
 
-def no_connection() -> LinkError:
-    return LinkError(CODE_NO_CONNECTION, "No IPC connection")
-
-
 def lost_terminal(fault: Fault) -> LinkError:
-    is_gone = fault.spec.code == CODE_NO_CONNECTION
-    return no_connection() if is_gone else LinkError(CODE_SEND_FAILED, "IPC send failed")
+    return LinkError(fault.spec.code)
 
 
 def crashed_terminal(fault: Fault) -> LinkError:
     """Return what the caller of a terminal sees that dies in the middle of the call."""
-    if fault.spec.moment == BEFORE:
-        return LinkError(CODE_SEND_FAILED, "IPC send failed")
-    return LinkError(CODE_RECEIVE_FAILED, "IPC recv failed")
+    is_before = fault.spec.moment == BEFORE
+    return LinkError(CODE_SEND_FAILED if is_before else CODE_RECEIVE_FAILED)

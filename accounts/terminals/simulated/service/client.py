@@ -12,6 +12,7 @@ from ..link import (
     CODE_CALL_FAILED,
     CODE_NO_CONNECTION,
     CODE_RECEIVE_FAILED,
+    CODE_TIMEOUT,
     LinkError,
     LinkTimeout,
     TerminalLink,
@@ -67,7 +68,7 @@ class RemoteBroker(BrokerCalls):
             raise LinkTimeout from error
         except OSError as error:
             connection.close()
-            raise LinkError(CODE_RECEIVE_FAILED, "IPC recv failed") from error
+            raise LinkError(CODE_RECEIVE_FAILED) from error
         except BaseException:
             connection.close()  # half a frame may be left in it
             raise
@@ -111,7 +112,7 @@ class RemoteBroker(BrokerCalls):
         except (OSError, ValueError, KeyError) as error:
             if connection is not None:
                 connection.close()
-            raise LinkError(CODE_NO_CONNECTION, "No IPC connection") from error
+            raise LinkError(CODE_NO_CONNECTION) from error
         connection.settimeout(self._timeout_seconds)
         return connection
 
@@ -137,7 +138,7 @@ def _is_alive(connection: socket.socket) -> bool:
 def _result(answer: dict[str, Any]) -> Any:
     if "link_error" in answer:
         code, text = answer["link_error"]
-        raise LinkTimeout(code, text) if code == LinkTimeout().code else LinkError(code, text)
+        raise LinkTimeout(code, text) if code == CODE_TIMEOUT else LinkError(code, text)
     if "value_error" in answer:
         raise ValueError(answer["value_error"])
     if "failure" in answer:

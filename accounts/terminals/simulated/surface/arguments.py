@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from accounts.terminals.simulated.surface.tuples import TradeRequest
+from ..link import CODE_INVALID_PARAMS
+from .tuples import TradeRequest
 
-INVALID_PARAMS: Final = -2
 ORDINALS: Final = ("1st", "2nd", "3rd")
 MAX_TAG_LENGTH: Final = 29  # symbol and comment of a request
 MAX_CREDENTIAL_LENGTH: Final = 253  # server and password
@@ -24,7 +24,7 @@ SIGNED_32_SPAN: Final = 1 << 32
 class ArgumentError(Exception):
     """A call refused before it left the process."""
 
-    code = INVALID_PARAMS
+    code = CODE_INVALID_PARAMS
 
     def __init__(self, text: str = "Invalid arguments") -> None:
         super().__init__(text)

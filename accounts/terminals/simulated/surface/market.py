@@ -1,14 +1,18 @@
 """The market part of the MetaTrader5 surface: symbols, quotes, market book, bars and ticks."""
 
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from accounts.terminals.simulated import constants
-from accounts.terminals.simulated.link import LinkError
-from accounts.terminals.simulated.prices.timeframes import RATES_DTYPE, TICKS_DTYPE
-from accounts.terminals.simulated.surface.arguments import (
+from ..link import (
+    CODE_CALL_FAILED,
+    CODE_INVALID_PARAMS,
+    CODE_NOT_FOUND,
+    LinkError,
+)
+from ..prices.timeframes import RATES_DTYPE, TICKS_DTYPE, TIMEFRAMES
+from .arguments import (
     GROUP,
     epoch,
     exactly,
@@ -18,18 +22,8 @@ from accounts.terminals.simulated.surface.arguments import (
     text,
     unsigned_32,
 )
-from accounts.terminals.simulated.surface.session import (
-    CALL_FAILED,
-    INVALID_PARAMS,
-    NOT_FOUND,
-    Session,
-    api,
-)
-from accounts.terminals.simulated.surface.tuples import BookInfo, SymbolInfo, Tick
-
-TIMEFRAMES: Final = frozenset(
-    value for name, value in constants.CONSTANTS.items() if name.startswith("TIMEFRAME_")
-)
+from .session import Session, api
+from .tuples import BookInfo, SymbolInfo, Tick
 
 Rows = npt.NDArray[np.void]
 
@@ -51,13 +45,13 @@ class Market(Session):
     def symbol_info(self, *args: Any) -> SymbolInfo:
         """symbol_info(symbol) -> SymbolInfo"""
         (symbol,) = exactly(args, text)
-        return self._row(SymbolInfo, "symbol_info", symbol, missing=NOT_FOUND)
+        return self._row(SymbolInfo, "symbol_info", symbol, missing=CODE_NOT_FOUND)
 
     @api(None)
     def symbol_info_tick(self, *args: Any) -> Tick:
         """symbol_info_tick(symbol) -> Tick"""
         (symbol,) = exactly(args, text)
-        return self._row(Tick, "symbol_tick", symbol, missing=NOT_FOUND)
+        return self._row(Tick, "symbol_tick", symbol, missing=CODE_NOT_FOUND)
 
     @api(False)
     def symbol_select(self, *args: Any) -> bool:
@@ -66,14 +60,14 @@ class Market(Session):
             args = (*args, True)
         symbol, enable = exactly(args, text, switch)
         if not self._ask("symbol_select", symbol, enable):
-            raise LinkError(*CALL_FAILED)
+            raise LinkError(CODE_CALL_FAILED)
         return True
 
     @api(False)
     def market_book_add(self, *args: Any) -> bool:
         """market_book_add(symbol) -> bool"""
         (symbol,) = exactly(args, text)
-        self._found("symbol_info", symbol, missing=NOT_FOUND)
+        self._found("symbol_info", symbol, missing=CODE_NOT_FOUND)
         self._book_symbols.add(symbol)
         return True
 
@@ -84,18 +78,18 @@ class Market(Session):
         () for a symbol whose broker shows no depth.
         """
         (symbol,) = exactly(args, text)
-        levels = self._found("market_book", symbol, missing=NOT_FOUND)
+        levels = self._found("market_book", symbol, missing=CODE_NOT_FOUND)
         if symbol not in self._book_symbols:
-            raise LinkError(*CALL_FAILED)
+            raise LinkError(CODE_CALL_FAILED)
         return tuple(map(BookInfo, levels))
 
     @api(False)
     def market_book_release(self, *args: Any) -> bool:
         """market_book_release(symbol) -> bool"""
         (symbol,) = exactly(args, text)
-        self._found("symbol_info", symbol, missing=NOT_FOUND)
+        self._found("symbol_info", symbol, missing=CODE_NOT_FOUND)
         if symbol not in self._book_symbols:
-            raise LinkError(*CALL_FAILED)
+            raise LinkError(CODE_CALL_FAILED)
         self._book_symbols.remove(symbol)
         return True
 
@@ -143,7 +137,7 @@ class Market(Session):
         self._require_account()
         positive = (count is None or count > 0) and (start_pos is None or start_pos >= 0)
         if timeframe not in TIMEFRAMES or not positive:
-            raise LinkError(*INVALID_PARAMS)
+            raise LinkError(CODE_INVALID_PARAMS)
         bars = self._found("rates", symbol, timeframe, date_from, date_to, start_pos, count)
         return np.array(bars, dtype=RATES_DTYPE)
 
@@ -152,6 +146,6 @@ class Market(Session):
     ) -> Rows:
         self._require_account()
         if count is not None and count <= 0:
-            raise LinkError(*INVALID_PARAMS)
+            raise LinkError(CODE_INVALID_PARAMS)
         ticks = self._found("ticks", symbol, date_from, date_to, count, flags)
         return np.array(ticks, dtype=TICKS_DTYPE)

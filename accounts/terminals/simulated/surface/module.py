@@ -2,12 +2,10 @@
 
 from typing import Any, Final, Literal
 
-from accounts.terminals.simulated import constants
-from accounts.terminals.simulated.surface import tuples
-from accounts.terminals.simulated.surface.market import Market
-from accounts.terminals.simulated.surface.structure import StructSequence
-from accounts.terminals.simulated.surface.trading import Trading
-from accounts.terminals.simulated.surface.tuples import OrderSendResult, TradePosition
+from .. import constants
+from .market import Market
+from .trading import Trading
+from .tuples import RESULT_TUPLES, OrderSendResult, TradePosition
 
 HELPER_TRIES: Final = 10
 HELPER_DEVIATION_POINTS: Final = 10
@@ -130,6 +128,5 @@ class SimulatedMetaTrader5(Market, Trading):
 
 for _name, _value in constants.CONSTANTS.items():
     setattr(SimulatedMetaTrader5, _name, _value)
-for _kind in vars(tuples).values():
-    if isinstance(_kind, type) and issubclass(_kind, StructSequence) and _kind.n_fields:
-        setattr(SimulatedMetaTrader5, _kind.__name__, _kind)
+for _kind in RESULT_TUPLES:
+    setattr(SimulatedMetaTrader5, _kind.__name__, _kind)

@@ -10,9 +10,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
-from accounts.terminals.simulated import constants
-from accounts.terminals.simulated.link import BrokerLink, LinkError, own_terminal
-from accounts.terminals.simulated.surface.arguments import (
+from .. import constants
+from ..link import (
+    CODE_AUTHORIZATION_FAILED,
+    CODE_CALL_FAILED,
+    CODE_NO_CONNECTION,
+    BrokerLink,
+    LinkError,
+    own_terminal,
+)
+from .arguments import (
     ArgumentError,
     Parameter,
     credential,
@@ -22,15 +29,10 @@ from accounts.terminals.simulated.surface.arguments import (
     unsigned_32,
     unsigned_64,
 )
-from accounts.terminals.simulated.surface.structure import StructSequence
-from accounts.terminals.simulated.surface.tuples import AccountInfo, TerminalInfo
+from .structure import StructSequence
+from .tuples import AccountInfo, TerminalInfo
 
 SUCCESS: Final = (constants.RES_S_OK, "Success")
-CALL_FAILED: Final = (constants.RES_E_FAIL, "Terminal: Call failed")
-INVALID_PARAMS: Final = (constants.RES_E_INVALID_PARAMS, "Terminal: Invalid params")
-NOT_FOUND: Final = (constants.RES_E_NOT_FOUND, "Terminal: Not found")
-AUTHORIZATION_FAILED: Final = (constants.RES_E_AUTH_FAILED, "Terminal: Authorization failed")
-NO_CONNECTION: Final = (constants.RES_E_INTERNAL_FAIL_CONNECT, "No IPC connection")
 
 DEFAULT_FOLDER: Final = "C:\\Program Files\\MetaTrader 5"
 COMMON_FOLDER: Final = "C:\\ProgramData\\MetaQuotes\\Terminal\\Common"
@@ -170,7 +172,7 @@ class Session:
         login = login or terminal.last_login
         server = server or terminal.last_server
         if not login:
-            raise LinkError(*AUTHORIZATION_FAILED)
+            raise LinkError(CODE_AUTHORIZATION_FAILED)
         password = password or terminal.passwords.get((login, server), "")
         self._link.call("authorise", login, password, server)
         self._login = terminal.last_login = login
@@ -179,22 +181,22 @@ class Session:
 
     def _require_session(self) -> None:
         if not self._is_open:
-            raise LinkError(*NO_CONNECTION)
+            raise LinkError(CODE_NO_CONNECTION)
 
     def _require_account(self) -> int:
         self._require_session()
         if self._login is None:
-            raise LinkError(*AUTHORIZATION_FAILED)
+            raise LinkError(CODE_AUTHORIZATION_FAILED)
         return self._login
 
     def _ask(self, method: str, *arguments: Any) -> Any:
         return self._link.call(method, self._require_account(), *arguments)
 
-    def _found(self, method: str, *arguments: Any, missing: tuple[int, str] = CALL_FAILED) -> Any:
+    def _found(self, method: str, *arguments: Any, missing: int = CODE_CALL_FAILED) -> Any:
         """Ask for something that the terminal answers with nothing when the call fails."""
         answer = self._ask(method, *arguments)
         if answer is None:
-            raise LinkError(*missing)
+            raise LinkError(missing)
         return answer
 
     def _row(
@@ -202,7 +204,7 @@ class Session:
         kind: type[_Row],
         method: str,
         *arguments: Any,
-        missing: tuple[int, str] = CALL_FAILED,
+        missing: int = CODE_CALL_FAILED,
     ) -> _Row:
         return kind(self._found(method, *arguments, missing=missing))
 

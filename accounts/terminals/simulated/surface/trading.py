@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from accounts.terminals.simulated.link import LinkError
-from accounts.terminals.simulated.surface.arguments import (
+from ..link import CODE_CALL_FAILED, LinkError
+from .arguments import (
     GROUP,
     ArgumentError,
     Parameter,
@@ -20,8 +20,8 @@ from accounts.terminals.simulated.surface.arguments import (
     unsigned_32,
     unsigned_64,
 )
-from accounts.terminals.simulated.surface.session import CALL_FAILED, Session, api
-from accounts.terminals.simulated.surface.tuples import (
+from .session import Session, api
+from .tuples import (
     OrderCheckResult,
     OrderSendResult,
     TradeDeal,
@@ -132,5 +132,5 @@ class Trading(Session):
     def _amount(self, method: str, *arguments: Any) -> float:
         amount = float(self._found(method, *arguments))
         if not math.isfinite(amount):
-            raise LinkError(*CALL_FAILED)
+            raise LinkError(CODE_CALL_FAILED)
         return amount

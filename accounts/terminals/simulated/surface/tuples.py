@@ -3,7 +3,9 @@
 Times are the broker's wall clock written as a UTC epoch, ``*_msc`` in milliseconds.
 """
 
-from accounts.terminals.simulated.surface.structure import StructSequence
+from typing import Final
+
+from .structure import StructSequence
 
 
 class Tick(StructSequence):
@@ -337,3 +339,18 @@ class OrderSendResult(StructSequence):
     request_id: int
     retcode_external: int
     request: TradeRequest
+
+
+RESULT_TUPLES: Final = (
+    Tick,
+    BookInfo,
+    TerminalInfo,
+    AccountInfo,
+    SymbolInfo,
+    TradePosition,
+    TradeOrder,
+    TradeDeal,
+    TradeRequest,
+    OrderCheckResult,
+    OrderSendResult,
+)

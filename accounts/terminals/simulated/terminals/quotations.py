@@ -176,4 +176,4 @@ def _check_question(knows_action: bool, volume: float, *prices: float) -> None:
     """Refuse what the terminal calculates nothing for, with its own error."""
     sane = all(0 < number < math.inf for number in (volume, *prices))
     if not knows_action or not sane:
-        raise LinkError(CODE_INVALID_PARAMS, "Terminal: Invalid params")
+        raise LinkError(CODE_INVALID_PARAMS)

@@ -123,9 +123,7 @@ class Terminals:
     def order_send(self, login: int, request: Mapping[str, Any]) -> Row | None:
         account, desk = self.account(login), self._engine.desk
         if not self._books.accounts["python_api"][account]:
-            raise LinkError(
-                CODE_ALGO_TRADING_OFF, "Auto-Trading using Python API disabled in Terminal"
-            )
+            raise LinkError(CODE_ALGO_TRADING_OFF)
         barred, comment = self._barred(account)
         if not barred and self._has(FaultKind.CUT_FROM_BROKER):
             barred, comment = mt5.TRADE_RETCODE_CONNECTION, "No connection"
