@@ -8,7 +8,7 @@ import pytest
 from accounts.terminals.simulated import constants as mt5
 from accounts.terminals.simulated.symbols.catalogue import CONTRACT_INDEX, CONTRACTS
 from accounts.terminals.simulated.trading.execution import Execution
-from accounts.terminals.simulated.trading.matches import found
+from accounts.terminals.simulated.trading.matching import matched
 from accounts.tests.simulated_desk import Desk
 
 BUY, SELL = mt5.ORDER_TYPE_BUY, mt5.ORDER_TYPE_SELL
@@ -359,7 +359,7 @@ def test_a_limit_order_through_the_market_is_filled_at_the_next_step(desk: Desk)
 @pytest.mark.parametrize(("lots", "filled"), [(59.0, 59.0), (60.0, 60.0), (61.0, 60.0)])
 def test_a_dealer_with_a_book_takes_its_sum_at_the_quote(lots: float, filled: float) -> None:
     contract = CONTRACTS[CONTRACT_INDEX["GBPJPY"]]
-    match = found(contract, SELL, (190.0, 190.03), lots)
+    match = matched(contract, SELL, (190.0, 190.03), lots)
     assert (match.deals, match.left_lots) == (((190.0, filled),), lots - filled)
 
 

@@ -18,10 +18,10 @@ from .prices.market import Market, sharing
 from .prices.recovery import PriceRecovery
 from .symbols.catalogue import CONTRACTS
 from .symbols.opening import Opening
-from .trading.due import DueOrders
+from .trading.due_orders import DueOrders
 from .trading.ledger import Ledger
 from .trading.liquidation import Liquidation
-from .trading.matching import OrderDesk
+from .trading.order_desk import OrderDesk
 from .trading.swaps import Rollover
 from .trading.triggers import Triggers
 from .trading.valuation import Valuation

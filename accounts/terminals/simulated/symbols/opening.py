@@ -37,6 +37,10 @@ class Opening:
             return True
         return CONTRACTS[symbol].hours.is_open(self._server_seconds())
 
+    def can_deal(self, symbol: int) -> bool:
+        """Tell whether orders in a symbol find a market and a price."""
+        return self.is_open(symbol) and symbol not in self.without_quotes
+
     def quoted(self, server_seconds: int) -> list[bool]:
         """Tell for every symbol whether the feed quotes it at a moment of the broker's clock."""
         quoted = [self.always_open] * len(CONTRACTS)

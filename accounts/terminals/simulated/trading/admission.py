@@ -4,9 +4,9 @@ from .. import constants as mt5
 from ..books.books import Books, RowNumbers
 from ..symbols.catalogue import CONTRACTS
 from ..symbols.opening import Opening
-from .holdings import is_netting, netted_row, opened_lots
 from .ledger import Ledger
-from .requests import Refusal, TradeOrder, add_lots, is_multiple, subtract_lots
+from .netting import is_netting, netted_row, opened_lots
+from .requests import Refusal, TradeOrder, add_lots, subtract_lots
 from .valuation import Valuation
 
 _LARGEST_TICKET = 2**63 - 1
@@ -66,12 +66,6 @@ class Admission:
             raise Refusal(mt5.TRADE_RETCODE_LONG_ONLY, "Only long positions are allowed")
         if mode == mt5.SYMBOL_TRADE_MODE_SHORTONLY and side == mt5.ORDER_TYPE_BUY:
             raise Refusal(mt5.TRADE_RETCODE_SHORT_ONLY, "Only short positions are allowed")
-
-    def check_volume(self, symbol: int, lots: float) -> None:
-        contract = CONTRACTS[symbol]
-        inside = contract.volume_min <= lots <= contract.volume_max
-        if not inside or not is_multiple(lots, contract.volume_step):
-            raise Refusal(mt5.TRADE_RETCODE_INVALID_VOLUME, "Invalid volume")
 
     def check_volume_limit(self, account: int, symbol: int, side: int, lots: float) -> None:
         """Refuse more lots of one direction than the symbol allows, waiting orders included."""

@@ -4,7 +4,7 @@ from .. import constants as mt5
 from ..books.books import Books
 from ..symbols.catalogue import CONTRACTS
 from .admission import Admission, invalid
-from .requests import Refusal, TradeOrder, is_multiple
+from .requests import Refusal, TradeOrder, check_volume, points_between
 from .valuation import Valuation
 
 
@@ -24,9 +24,8 @@ class Closing:
         if request.type != 1 - int(positions["type"][row]):
             raise invalid()
         lots = request.volume
-        inside = contract.volume_min <= lots <= contract.volume_max
-        if lots != held and not (inside and is_multiple(lots, contract.volume_step)):
-            raise Refusal(mt5.TRADE_RETCODE_INVALID_VOLUME, "Invalid volume")
+        if lots != held:
+            check_volume(contract, lots)
         if lots > held:
             raise Refusal(mt5.TRADE_RETCODE_INVALID_CLOSE_VOLUME, "Invalid close volume")
         self.check_free(account, row)
@@ -49,8 +48,7 @@ class Closing:
             return
         price = float(self._valuation.closing[positions["side"][row]])
         for level in (float(positions["sl"][row]), float(positions["tp"][row])):
-            distance_points = round(abs(price - level) / contract.point)
-            if level and distance_points < contract.freeze_level:
+            if level and abs(points_between(contract, price, level)) < contract.freeze_level:
                 raise frozen()
 
     def opposite_row(self, account: int, row: int, ticket: int) -> int:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from .requests import Refusal
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Execution:
@@ -19,6 +21,11 @@ class Execution:
     slippage_points: int = 0
     delay_seconds: float = 0.0
     comment: str | None = None
+
+    def obey(self) -> None:
+        """Raise the Refusal that is asked for, if one is."""
+        if self.retcode:
+            raise Refusal(self.retcode, self.retcode_comment)
 
 
 UNDISTURBED = Execution()

@@ -7,9 +7,9 @@ from ..books.books import Books
 from ..symbols.catalogue import CONTRACTS
 from .admission import Admission
 from .execution import Execution
-from .holdings import opened_lots
 from .ledger import Ledger
-from .matches import Match, check_price, found
+from .matching import Match, check_price, matched
+from .netting import opened_lots
 from .order_terms import LIMIT_TYPES, PENDING_TYPES, OrderTerms
 from .requests import Refusal
 from .valuation import Valuation
@@ -89,7 +89,7 @@ class Fulfilment:
         account, symbol, lots = terms.account, terms.symbol, order["volume_current"]
         admission = self._admission
         admission.check_market(symbol)
-        quote = self._quote(symbol)
+        quote = self._valuation.quoted(symbol)
         if order["type"] not in PENDING_TYPES:
             price, deviation_points = order["price_open"], order["deviation"]
             check_price(CONTRACTS[symbol], terms.side, quote, price, deviation_points)
@@ -102,7 +102,7 @@ class Fulfilment:
             admission.check_trade_mode(symbol, terms.side)
             if self._ledger.target_row(terms) is None:
                 admission.check_position_limit(account, symbol, counting_orders=False)
-        price = quote[1] if terms.side == mt5.ORDER_TYPE_BUY else quote[0]
+        price = self._valuation.opening_price(symbol, terms.side)
         admission.check_money(account, symbol, terms.side, lots, price, order["margin"])
 
     def _match(self, order: dict[str, Any], terms: OrderTerms) -> Match:
@@ -110,10 +110,7 @@ class Fulfilment:
             slippage_points=order["slippage_points"], fill_fraction=order["fill_fraction"]
         )
         limit = order["price_open"] if order["type"] in LIMIT_TYPES else 0.0
-        return found(
-            CONTRACTS[terms.symbol], terms.side, self._quote(terms.symbol),
+        return matched(
+            CONTRACTS[terms.symbol], terms.side, self._valuation.quoted(terms.symbol),
             order["volume_current"], limit=limit, execution=execution,
         )  # fmt: skip
-
-    def _quote(self, symbol: int) -> tuple[float, float]:
-        return float(self._valuation.bid[symbol]), float(self._valuation.ask[symbol])

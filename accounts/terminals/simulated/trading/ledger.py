@@ -16,7 +16,7 @@ from ..books.books import (
     Books,
 )
 from .deals import Deals
-from .holdings import is_netting, netted_row
+from .netting import is_netting, netted_row
 from .order_terms import OrderTerms, order_row
 from .requests import TradeOrder, add_lots, subtract_lots
 from .valuation import Valuation

@@ -59,13 +59,7 @@ class Liquidation:
         return below
 
     def _closable_symbols(self) -> Flags:
-        opening = self._opening
-        return np.array(
-            [
-                opening.is_open(symbol) and symbol not in opening.without_quotes
-                for symbol in range(len(CONTRACTS))
-            ]
-        )
+        return np.array([self._opening.can_deal(symbol) for symbol in range(len(CONTRACTS))])
 
     def _can_give_way(self, accounts: RowNumbers, can_close: Flags) -> Flags:
         """Tell which accounts have something that a stop-out can take from them now.

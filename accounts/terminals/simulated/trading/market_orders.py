@@ -7,14 +7,13 @@ from ..books.books import Books
 from ..symbols.catalogue import CONTRACTS
 from ..symbols.contracts import ORDER_MARKET_FLAG
 from .admission import Admission
-from .answers import Answer
 from .closing import Closing
 from .execution import Execution
-from .holdings import opened_lots
 from .ledger import Ledger
-from .matches import Match, check_filling, check_price, found, is_exchange
+from .matching import Match, check_filling, check_price, is_exchange, matched
+from .netting import opened_lots
 from .order_terms import OrderTerms
-from .requests import Refusal, TradeOrder, check_stops
+from .requests import Answer, Refusal, TradeOrder, check_stops, check_volume
 from .valuation import Valuation
 
 
@@ -75,17 +74,15 @@ class MarketOrders:
         else:
             self._closing.check_close(account, row, request)
         check_filling(contract, request.type, request.type_filling)
+        quote = self._valuation.quoted(symbol)
         check_price(
-            contract, request.type, self._quote(symbol), request.price, request.deviation,
+            contract, request.type, quote, request.price, request.deviation,
             execution.slippage_points,
         )  # fmt: skip
-        if execution.retcode:
-            raise Refusal(execution.retcode, execution.retcode_comment)
+        execution.obey()
         if execution.delay_seconds > 0 or is_exchange(contract):
             return MarketPlan(account, symbol, request, None, execution)
-        match = found(
-            contract, request.type, self._quote(symbol), request.volume, execution=execution
-        )
+        match = matched(contract, request.type, quote, request.volume, execution=execution)
         if not match.deals or (match.left_lots and request.type_filling == mt5.ORDER_FILLING_FOK):
             raise Refusal(mt5.TRADE_RETCODE_REJECT, "Not enough volume at the price")
         return MarketPlan(account, symbol, request, match, execution)
@@ -118,11 +115,10 @@ class MarketOrders:
 
     def _taken_in(self, plan: MarketPlan, reason: int) -> Answer:
         request, execution = plan.request, plan.execution
-        bid, ask = self._quote(plan.symbol)
         order = self._ledger.add_order(
             plan.account, plan.symbol, request, reason=reason,
             due_msc=self._ledger.now_msc() + round(execution.delay_seconds * 1000),
-            price_current=ask if request.type == mt5.ORDER_TYPE_BUY else bid,
+            price_current=self._valuation.opening_price(plan.symbol, request.type),
             slippage_points=execution.slippage_points, fill_fraction=execution.fill_fraction,
         )  # fmt: skip
         return Answer(retcode=mt5.TRADE_RETCODE_PLACED, order=order, volume=request.volume,
@@ -134,18 +130,14 @@ class MarketOrders:
         opened = opened_lots(self._books, account, symbol, side, request.volume)
         if opened:
             admission.check_trade_mode(symbol, side)
-        admission.check_volume(symbol, request.volume)
+        check_volume(contract, request.volume)
         closing_price = float(self._valuation.closing[symbol * 2 + side])
         if opened:
             check_stops(contract, side, closing_price, request.sl, request.tp)
             admission.check_position_limit(account, symbol)
             admission.check_volume_limit(account, symbol, side, request.volume)
-        bid, ask = self._quote(symbol)
-        price = ask if side == mt5.ORDER_TYPE_BUY else bid
+        price = self._valuation.opening_price(symbol, side)
         admission.check_money(account, symbol, side, request.volume, price)
-
-    def _quote(self, symbol: int) -> tuple[float, float]:
-        return float(self._valuation.bid[symbol]), float(self._valuation.ask[symbol])
 
     def _rounded(self, symbol: int, price: float) -> float:
         return round(price, CONTRACTS[symbol].digits)

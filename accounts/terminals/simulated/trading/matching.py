@@ -1,151 +1,131 @@
-"""The order desk: checks a trade request as a MetaTrader server does, and carries it out."""
+"""What an order finds on the other side of the book, by its filling mode."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from typing import Any
+import math
+from dataclasses import dataclass
 
 from .. import constants as mt5
-from ..books.books import Books
-from ..symbols.opening import Opening
-from .admission import Admission, invalid
-from .answers import Answer
-from .closing import Closing
+from ..symbols.contracts import (
+    FILLING_BOC_FLAG,
+    FILLING_FOK_FLAG,
+    FILLING_IOC_FLAG,
+    Contract,
+)
+from ..symbols.depth import Level, levels
 from .execution import UNDISTURBED, Execution
-from .fulfilment import Fulfilment
-from .ledger import Ledger
-from .market_orders import MarketOrders
-from .pendings import Pendings
-from .position_orders import CloseBys, PositionStops
-from .rehearsal import excerpt
-from .requests import Refusal, TradeOrder
-from .valuation import Valuation
+from .order_terms import LIMIT_TYPES, STOP_LIMIT_TYPES
+from .requests import Refusal, add_lots, floor_to_step, points_between, subtract_lots
 
-Row = tuple[Any, ...]
-# How a request of one kind is checked, and how what came of the check is carried out.
-_Plan = Callable[[int, TradeOrder, Execution], Any]
-_CarryOut = Callable[[Any, int], Answer]
+_FLAGS = {
+    mt5.ORDER_FILLING_FOK: FILLING_FOK_FLAG,
+    mt5.ORDER_FILLING_IOC: FILLING_IOC_FLAG,
+    mt5.ORDER_FILLING_BOC: FILLING_BOC_FLAG,
+}
 
 
-class OrderDesk:
-    """Takes the trade requests of all accounts.
+_PRICE_ASKED = (mt5.SYMBOL_TRADE_EXECUTION_INSTANT, mt5.SYMBOL_TRADE_EXECUTION_REQUEST)
 
-    ``admission`` and ``fulfilment`` are for the orders that the desk has accepted earlier.
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The deals that an order can make now (price, lots), and what stays without a counterparty."""
+
+    deals: tuple[Level, ...]
+    filled_lots: float
+    left_lots: float
+
+    @property
+    def price(self) -> float:
+        """The volume-weighted price of the deals, 0 without any."""
+        if len(self.deals) == 1:
+            return self.deals[0][0]
+        value = sum(price * lots for price, lots in self.deals)
+        return value / self.filled_lots if self.filled_lots else 0.0
+
+
+def is_exchange(contract: Contract) -> bool:
+    return contract.execution == mt5.SYMBOL_TRADE_EXECUTION_EXCHANGE
+
+
+def check_filling(contract: Contract, order_type: int, filling: int) -> None:
+    """Refuse a filling mode that the symbol does not offer for a type of order (10030).
+
+    RETURN needs no flag: waiting orders always have it, market orders on an exchange only.
+    BOC is for limit orders.
     """
+    is_market = order_type in (mt5.ORDER_TYPE_BUY, mt5.ORDER_TYPE_SELL)
+    if filling == mt5.ORDER_FILLING_RETURN:
+        offered = not is_market or is_exchange(contract)
+    else:
+        offered = bool(contract.filling_flags & _FLAGS.get(filling, 0))
+    if filling == mt5.ORDER_FILLING_BOC:
+        offered &= order_type in LIMIT_TYPES or order_type in STOP_LIMIT_TYPES
+    if not offered:
+        raise Refusal(mt5.TRADE_RETCODE_INVALID_FILL, "Unsupported filling mode")
 
-    def __init__(
-        self, books: Books, valuation: Valuation, ledger: Ledger, opening: Opening
-    ) -> None:
-        self._books = books
-        self._valuation = valuation
-        self._ledger = ledger
-        self._opening = opening
-        self._requests = 0
-        self.admission = Admission(books, valuation, ledger, opening)
-        self.fulfilment = Fulfilment(books, valuation, ledger, self.admission)
-        closing = Closing(books, valuation, self.admission)
-        market = MarketOrders(books, valuation, ledger, self.admission, closing)
-        pendings = Pendings(books, valuation, ledger, self.admission)
-        stops = PositionStops(books, valuation, ledger, self.admission, closing)
-        close_bys = CloseBys(books, ledger, self.admission, closing)
-        self._actions: dict[int, tuple[_Plan, _CarryOut]] = {
-            mt5.TRADE_ACTION_DEAL: (market.plan, market.carry_out),
-            mt5.TRADE_ACTION_PENDING: (pendings.plan_placing, pendings.carry_out),
-            mt5.TRADE_ACTION_MODIFY: (pendings.plan_change, pendings.carry_out),
-            mt5.TRADE_ACTION_REMOVE: (pendings.plan_removal, pendings.carry_out),
-            mt5.TRADE_ACTION_SLTP: (stops.plan, stops.carry_out),
-            mt5.TRADE_ACTION_CLOSE_BY: (close_bys.plan, close_bys.carry_out),
-        }
 
-    def send(
-        self,
-        account: int,
-        values: Mapping[str, Any],
-        reason: int,
-        execution: Execution = UNDISTURBED,
-    ) -> Row:
-        """Carry out a request; return an OrderSendResult row, refusals included.
+def check_price(
+    contract: Contract,
+    side: int,
+    quote: tuple[float, float],
+    price: float,
+    deviation_points: int,
+    slippage_points: int = 0,
+) -> None:
+    """Refuse a market order without a price (10015), or with one too far off the quote (10004).
 
-        ``reason`` is an ORDER_REASON_*. A retcode of ``execution`` answers what would have been
-        carried out otherwise; a request that is wrong anyway is refused for that.
-        """
-        request = TradeOrder.of(values)
-        self._requests += 1
-        marked = request
-        if execution.comment is not None:
-            marked = replace(request, comment=execution.comment)
-        try:
-            plan, carry_out = self._planned(account, marked, execution)
-        except Refusal as refusal:
-            answer = Answer(retcode=refusal.retcode, comment=refusal.comment)
-        else:
-            answer = carry_out(plan, reason)
-        return self._result(account, request, answer)
+    Only INSTANT and REQUEST execution ask for one. Either way it deals at the quote.
+    """
+    if price < 0 or not math.isfinite(price):
+        raise Refusal(mt5.TRADE_RETCODE_INVALID_PRICE, "Invalid price")
+    if contract.execution not in _PRICE_ASKED:
+        return
+    if not price:
+        raise Refusal(mt5.TRADE_RETCODE_INVALID_PRICE, "Invalid price")
+    bid, ask = quote
+    sign = 1 if side == mt5.ORDER_TYPE_BUY else -1
+    away_points = points_between(contract, ask if sign > 0 else bid, price)
+    if abs(away_points + sign * slippage_points) > deviation_points:
+        raise Refusal(mt5.TRADE_RETCODE_REQUOTE, "Requote")
 
-    def refuse(self, account: int, values: Mapping[str, Any], retcode: int, comment: str) -> Row:
-        answer = Answer(retcode=retcode, comment=comment)
-        return self._result(account, TradeOrder.of(values), answer)
 
-    def check(self, account: int, values: Mapping[str, Any], barred: int = 0) -> Row:
-        """Return an OrderCheckResult row: 0 when the request would be carried out.
+def matched(
+    contract: Contract,
+    side: int,
+    quote: tuple[float, float],
+    lots: float,
+    *,
+    limit: float = 0.0,
+    execution: Execution = UNDISTURBED,
+) -> Match:
+    """Match a volume against bid and ask (``quote``), no worse than ``limit`` (0: any price).
 
-        Its figures are the account's after the request, seen by carrying it out on a copy of the
-        account's books. ``barred`` is a retcode that the terminal itself would answer with.
-        """
-        request = TradeOrder.of(values)
-        if barred:
-            return self._check_row(account, request, barred, "Barred by the terminal")
-        try:
-            self._planned(account, request, UNDISTURBED)
-        except Refusal as refusal:
-            return self._check_row(account, request, refusal.retcode, refusal.comment)
-        rehearsed = self._rehearsed(account, request)
-        return rehearsed._check_row(0, request, 0, "Done")
+    An exchange makes a deal at each level of its book. Elsewhere the broker deals at the quote, and
+    the sum of the levels is all that it takes at once.
+    """
+    wanted = lots
+    if execution.fill_fraction < 1.0:
+        wanted = floor_to_step(lots * max(execution.fill_fraction, 0.0), contract.volume_step)
+    sign = 1.0 if side == mt5.ORDER_TYPE_BUY else -1.0
+    slip = execution.slippage_points * contract.point * sign
+    deals: list[Level] = []
+    filled = 0.0
+    for price, offered in _offers(contract, side, quote, lots):
+        taken = min(offered, subtract_lots(wanted, filled))
+        dealt = round(price + slip, contract.digits)
+        if taken <= 0 or (limit and (dealt - limit) * sign > 0):
+            break
+        deals.append((dealt, taken))
+        filled = add_lots(filled, taken)
+    return Match(tuple(deals), filled, subtract_lots(lots, filled))
 
-    def _rehearsed(self, account: int, request: TradeOrder) -> "OrderDesk":
-        copy = excerpt(self._books, account)
-        valuation = self._valuation.over(copy)
-        ledger = Ledger(copy, valuation, self._ledger.now_msc)
-        desk = OrderDesk(copy, valuation, ledger, self._opening)
-        plan, carry_out = desk._planned(0, request, UNDISTURBED)
-        answer = carry_out(plan, mt5.ORDER_REASON_EXPERT)
-        if request.action == mt5.TRADE_ACTION_DEAL and answer.retcode == mt5.TRADE_RETCODE_PLACED:
-            desk.fulfilment.carry_out(answer.order)
-        valuation.settle(0)
-        return desk
 
-    def _planned(
-        self, account: int, request: TradeOrder, execution: Execution
-    ) -> tuple[Any, _CarryOut]:
-        if request.action not in self._actions:
-            raise invalid()
-        plan, carry_out = self._actions[request.action]
-        self.admission.check_account(account, request)
-        return plan(account, request, execution), carry_out
-
-    def _result(self, account: int, request: TradeOrder, answer: Answer) -> Row:
-        bid, ask = self._quote(account, request)
-        return (
-            answer.retcode, answer.deal, answer.order, answer.volume, answer.price, bid, ask,
-            answer.comment, self._requests, 0, request.row(),
-        )  # fmt: skip
-
-    def _quote(self, account: int, request: TradeOrder) -> tuple[float, float]:
-        """Return bid and ask of the symbol that a request names or whose ticket it names."""
-        symbol = self._books.naming_of(account).symbol(request.symbol)
-        if symbol is None:
-            position = self._books.position_row(request.position)
-            if position is None:
-                return 0.0, 0.0
-            symbol = int(self._books.positions["symbol"][position])
-        return float(self._valuation.bid[symbol]), float(self._valuation.ask[symbol])
-
-    def _check_row(self, account: int, request: TradeOrder, retcode: int, comment: str) -> Row:
-        accounts = self._books.accounts
-        digits = int(accounts["currency_digits"][account])
-        equity, margin = self._books.equity(account), float(accounts["margin"][account])
-        return (
-            retcode, float(accounts["balance"][account]), equity,
-            round(float(accounts["floating"][account]), digits), margin,
-            round(equity - margin, digits), equity * 100.0 / margin if margin else 0.0, comment,
-            request.row(),
-        )  # fmt: skip
+def _offers(contract: Contract, side: int, quote: tuple[float, float], lots: float) -> list[Level]:
+    bid, ask = quote
+    buys, sells = levels(contract, bid, ask)
+    book = sells if side == mt5.ORDER_TYPE_BUY else buys
+    best = ask if side == mt5.ORDER_TYPE_BUY else bid
+    if not book:
+        return [(best, lots)]
+    if is_exchange(contract):
+        return book
+    return [(best, sum(offered for _, offered in book))]

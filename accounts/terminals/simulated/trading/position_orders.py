@@ -7,12 +7,11 @@ from ..books.books import Books
 from ..symbols.catalogue import CONTRACTS
 from ..symbols.contracts import ORDER_CLOSE_BY_FLAG
 from .admission import Admission, invalid
-from .answers import Answer
 from .closing import Closing
 from .execution import Execution
-from .holdings import is_netting, netted_row
 from .ledger import Ledger
-from .requests import Refusal, TradeOrder, check_stops
+from .netting import is_netting, netted_row
+from .requests import Answer, Refusal, TradeOrder, check_stops
 from .valuation import Valuation
 
 
@@ -50,8 +49,7 @@ class PositionStops:
         if wanted == (float(positions["sl"][row]), float(positions["tp"][row])):
             raise Refusal(mt5.TRADE_RETCODE_NO_CHANGES, "No changes")
         self._closing.check_not_frozen(row)
-        if execution.retcode:
-            raise Refusal(execution.retcode, execution.retcode_comment)
+        execution.obey()
         return StopsPlan(int(positions["ticket"][row]), *wanted)
 
     def carry_out(self, plan: StopsPlan, _reason: int) -> Answer:
@@ -101,8 +99,7 @@ class CloseBys:
             raise Refusal(mt5.TRADE_RETCODE_INVALID_ORDER, "Close by is prohibited")
         self._closing.check_free(account, row)
         self._closing.check_free(account, by_row)
-        if execution.retcode:
-            raise Refusal(execution.retcode, execution.retcode_comment)
+        execution.obey()
         return CloseByPlan(row, by_row, request)
 
     def carry_out(self, plan: CloseByPlan, reason: int) -> Answer:

@@ -1,4 +1,4 @@
-"""Trade requests as they arrive, and the refusals that answer them."""
+"""Trade requests as they arrive, what answers them, and what any of them has to fulfil."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -19,6 +19,18 @@ class Refusal(Exception):  # noqa: N818 (an ordinary answer of the server, not a
         super().__init__(retcode, comment)
         self.retcode = retcode
         self.comment = comment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The part of an OrderSendResult that depends on how the request fared."""
+
+    retcode: int = mt5.TRADE_RETCODE_DONE
+    deal: int = 0
+    order: int = 0
+    volume: float = 0.0
+    price: float = 0.0
+    comment: str = "Request executed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +103,7 @@ def on_tick(contract: Contract, price: float) -> bool:
 
 
 def points_between(contract: Contract, upper: float, lower: float) -> int:
+    """Return how many whole points one price lies above another."""
     return round((upper - lower) / contract.point)
 
 
@@ -106,6 +119,6 @@ def check_stops(contract: Contract, side: int, price: float, sl: float, tp: floa
         valid = math.isfinite(level) and level >= 0
         if valid and level:
             valid = bool(contract.order_flags & flag) and on_tick(contract, level)
-            valid = valid and round((price - level) * direction / contract.point) >= nearest
+            valid = valid and points_between(contract, price, level) * direction >= nearest
         if not valid:
             raise Refusal(mt5.TRADE_RETCODE_INVALID_STOPS, "Invalid stops")

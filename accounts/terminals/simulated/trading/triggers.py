@@ -73,7 +73,7 @@ class Triggers:
         if row is None:
             return
         order = self._books.orders.row(row)
-        if not self._tradable(order["symbol"]):
+        if not self._opening.can_deal(order["symbol"]):
             return
         if order["type"] in STOP_LIMIT_TYPES:
             self._start_limit(order)
@@ -91,9 +91,6 @@ class Triggers:
         if market <= limit if is_buy else market >= limit:
             self._fulfilment.carry_out(order["ticket"])
 
-    def _tradable(self, symbol: int) -> bool:
-        return self._opening.is_open(symbol) and symbol not in self._opening.without_quotes
-
     def _close_at_stops(self) -> None:
         positions = self._books.positions
         price = positions["price_current"] * positions["sign"]
@@ -104,7 +101,7 @@ class Triggers:
         hits = [(int(positions["ticket"][row]), bool(stopped[row])) for row in due]
         for ticket, is_stop in hits:
             row = self._books.position_row(ticket)
-            if row is not None and self._tradable(int(positions["symbol"][row])):
+            if row is not None and self._opening.can_deal(int(positions["symbol"][row])):
                 self._close_at_level(row, is_stop)
 
     def _close_at_level(self, row: int, is_stop: bool) -> None:

@@ -47,6 +47,14 @@ class Valuation:
         self.bid[symbol] = self.closing[symbol * 2] = bid
         self.ask[symbol] = self.closing[symbol * 2 + 1] = ask
 
+    def quoted(self, symbol: int) -> tuple[float, float]:
+        """Return a symbol's bid and ask."""
+        return float(self.bid[symbol]), float(self.ask[symbol])
+
+    def opening_price(self, symbol: int, side: int) -> float:
+        """Return the price at which a buy or a sell enters the market now."""
+        return float((self.ask if side == mt5.ORDER_TYPE_BUY else self.bid)[symbol])
+
     def convert(self) -> None:
         """Renew the exchange rates after quotes have changed."""
         self.conversion.update(self.bid, self.ask)

@@ -15,13 +15,20 @@ from ..symbols.contracts import (
 )
 from ..symbols.hours import DAY
 from .admission import Admission, invalid
-from .answers import Answer
 from .closing import frozen
 from .execution import Execution
 from .ledger import Ledger
-from .matches import check_filling, is_exchange
+from .matching import check_filling, is_exchange
 from .order_terms import LIMIT_TYPES, PENDING_TYPES, STOP_LIMIT_TYPES, side_of
-from .requests import Refusal, TradeOrder, check_stops, on_tick
+from .requests import (
+    Answer,
+    Refusal,
+    TradeOrder,
+    check_stops,
+    check_volume,
+    on_tick,
+    points_between,
+)
 from .valuation import Valuation
 
 _EXPIRING = (mt5.ORDER_TIME_SPECIFIED, mt5.ORDER_TIME_SPECIFIED_DAY)
@@ -39,7 +46,7 @@ class PendingPlan:
     removes: bool = False
 
 
-class Pendings:
+class PendingOrders:
     """Checks and books requests for orders that wait for their price.
 
     A symbol with exchange execution answers an order with 10008, for the exchange has the last
@@ -64,7 +71,7 @@ class Pendings:
         if not contract.order_flags & _flag(request.type):
             raise Refusal(mt5.TRADE_RETCODE_INVALID_ORDER, "This type of order is prohibited")
         admission.check_trade_mode(symbol, side)
-        admission.check_volume(symbol, request.volume)
+        check_volume(contract, request.volume)
         check_filling(contract, request.type, request.type_filling)
         self._check_prices(symbol, request)
         expiration = self._expiration(contract, request)
@@ -73,11 +80,11 @@ class Pendings:
         admission.check_volume_limit(account, symbol, side, request.volume)
         price = _entry_price(request)
         margin = admission.pending_margin(account, symbol, side, request.volume, price)
-        _obey(execution)
+        execution.obey()
         values = {
             "state": mt5.ORDER_STATE_PLACED, "time_expiration": expiration, "position": 0,
             "position_by": 0, "margin": margin, "due_msc": self._due_msc(symbol, request),
-            "price_current": self._trigger_price(symbol, side),
+            "price_current": self._valuation.opening_price(symbol, side),
             "price_stoplimit": round(request.stoplimit, contract.digits)
             if request.type in STOP_LIMIT_TYPES else 0.0,
         }  # fmt: skip
@@ -110,14 +117,14 @@ class Pendings:
             _entry_price(asked), order["margin"],
         )  # fmt: skip
         changed["due_msc"] = self._due_msc(symbol, asked)
-        _obey(execution)
+        execution.obey()
         return PendingPlan(account, symbol, request, order, changed)
 
     def plan_removal(self, account: int, request: TradeOrder, execution: Execution) -> PendingPlan:
         order = self._waiting(account, request)
         if order["type"] in PENDING_TYPES:
             self._check_not_frozen(order)
-        _obey(execution)
+        execution.obey()
         return PendingPlan(account, order["symbol"], request, order, {}, removes=True)
 
     def carry_out(self, plan: PendingPlan, reason: int) -> Answer:
@@ -153,9 +160,8 @@ class Pendings:
 
     def _check_not_frozen(self, order: dict[str, Any]) -> None:
         contract = CONTRACTS[order["symbol"]]
-        price = self._trigger_price(order["symbol"], side_of(order["type"]))
-        distance_points = round(abs(price - order["price_open"]) / contract.point)
-        if distance_points < contract.freeze_level:
+        price = self._valuation.opening_price(order["symbol"], side_of(order["type"]))
+        if abs(points_between(contract, price, order["price_open"])) < contract.freeze_level:
             raise frozen()
 
     def _check_prices(self, symbol: int, request: TradeOrder) -> None:
@@ -170,12 +176,12 @@ class Pendings:
                 raise _invalid_price()
         if not request.price:
             raise _invalid_price()
-        market = self._trigger_price(symbol, side_of(kind))
+        market = self._valuation.opening_price(symbol, side_of(kind))
         sign = 1.0 if side_of(kind) == mt5.ORDER_TYPE_BUY else -1.0
         nearest = max(contract.stops_level, 1)
         # Limit orders wait on the better side of the market, stops on the worse.
         better = sign if kind in LIMIT_TYPES else -sign
-        away_points = round((market - request.price) * better / contract.point)
+        away_points = points_between(contract, market, request.price) * better
         if kind in LIMIT_TYPES and is_exchange(contract):
             if away_points <= 0 and request.type_filling == mt5.ORDER_FILLING_BOC:
                 raise Refusal(mt5.TRADE_RETCODE_REJECT, "The order would fill at once")
@@ -184,7 +190,7 @@ class Pendings:
         entry = request.price
         if kind in STOP_LIMIT_TYPES:
             entry = request.stoplimit
-            below_points = round((request.price - entry) * sign / contract.point)
+            below_points = points_between(contract, request.price, entry) * sign
             if not entry or below_points < nearest:
                 raise _invalid_price()
         check_stops(contract, side_of(kind), entry, request.sl, request.tp)
@@ -212,13 +218,9 @@ class Pendings:
             return 0
         side = side_of(request.type)
         sign = 1.0 if side == mt5.ORDER_TYPE_BUY else -1.0
-        reached = (self._trigger_price(symbol, side) - request.price) * sign <= 0
+        reached = (self._valuation.opening_price(symbol, side) - request.price) * sign <= 0
         at_once = request.type_filling in (mt5.ORDER_FILLING_FOK, mt5.ORDER_FILLING_IOC)
         return self._ledger.now_msc() if reached or at_once else 0
-
-    def _trigger_price(self, symbol: int, side: int) -> float:
-        quotes = self._valuation.ask if side == mt5.ORDER_TYPE_BUY else self._valuation.bid
-        return float(quotes[symbol])
 
 
 def _entry_price(request: TradeOrder) -> float:
@@ -230,11 +232,6 @@ def _flag(order_type: int) -> int:
     if order_type in LIMIT_TYPES:
         return ORDER_LIMIT_FLAG
     return ORDER_STOP_LIMIT_FLAG if order_type in STOP_LIMIT_TYPES else ORDER_STOP_FLAG
-
-
-def _obey(execution: Execution) -> None:
-    if execution.retcode:
-        raise Refusal(execution.retcode, execution.retcode_comment)
 
 
 def _invalid_price() -> Refusal:
