@@ -350,3 +350,39 @@ def test_it_drops_a_last_command_with_any_bit_flipped(
         journal.write_bytes(damaged)
         assert len(Journal(tmp_path / "journal").recover().batches) == 1
     assert "unfinished command" in caplog.text
+
+
+def test_it_leaves_a_journal_alone_that_is_damaged_before_its_end(tmp_path: Path) -> None:
+    desk = Desk(home=tmp_path)
+    desk.open_account(1001)
+    journal = _journal_file(tmp_path)
+    size = journal.stat().st_size
+    desk.buy(1001, 0.01, comment="answered")
+    end = journal.stat().st_size
+    desk.buy(1001, 0.01)
+    raw = journal.read_bytes()
+    # Zeros in its place, a torn rest and all: what comes behind was answered.
+    damages = [raw[:size] + bytes(end - size) + raw[end:], raw[: end - 1] + raw[end:] + b"\0\0\0"]
+    for place in range(size * 8, end * 8, 97):
+        flipped = bytearray(raw)
+        flipped[place // 8] ^= 1 << place % 8
+        damages.append(bytes(flipped))
+    for damaged in damages:
+        journal.write_bytes(damaged)
+        with pytest.raises(JournalError, match=f"damaged at byte {size}"):
+            Desk(home=tmp_path)
+        assert journal.read_bytes() == damaged
+
+
+def test_it_sees_an_orderly_end_behind_damage(tmp_path: Path) -> None:
+    _traded(tmp_path)
+    journal = Journal(tmp_path / "journal")
+    journal.recover()
+    journal.rotate(b"snapshot")
+    journal.flush(journal.append([("D", {"comment": "x" * 40})] * 20))
+    journal.close()
+    raw = bytearray(_journal_file(tmp_path).read_bytes())
+    raw[12] ^= 1
+    _journal_file(tmp_path).write_bytes(raw)
+    with pytest.raises(JournalError, match="damaged at byte 0"):
+        Journal(tmp_path / "journal").recover()

@@ -2,7 +2,8 @@
 
 A folder holds one snapshot of everything and the batches written since, ``books-N.snapshot`` and
 ``books-N.journal``. A batch is the work of one command: length, CRC-32, msgpack. What the end of a
-journal holds of an unfinished batch was never acknowledged and is dropped.
+journal holds of an unfinished batch was never acknowledged and is dropped. Damage in front of whole
+batches has hit acknowledged ones: such a journal is not read, and left as it is.
 """
 
 import logging
@@ -23,6 +24,8 @@ from .books import Record
 _HEAD = struct.Struct("<II")
 _NAME = re.compile(r"books-(\d+)\.snapshot")
 _CLEAN_END = "end"
+# How a batch begins: a list of records, the first of which begins with its kind.
+_BATCH = re.compile(rb"(?=(?:[\x91-\x9f]|\xdc..)[\x91-\x9f](?:\xa1[A-Za-z]|\xa3end))", re.DOTALL)
 
 logger = logging.getLogger(__name__)
 
@@ -123,6 +126,11 @@ class Journal:
         batches = [msgpack.unpackb(payload, use_list=False) for payload in payloads]
         unread = len(raw) - sum(_HEAD.size + len(payload) for payload in payloads)
         if unread:
+            place = len(raw) - unread
+            if _holds_batches(raw, place):
+                raise JournalError(
+                    f"{journal} is damaged at byte {place}, in front of accepted commands."
+                )
             logger.warning("%s ends in %d bytes of an unfinished command.", journal, unread)
         clean = bool(batches) and batches[-1] == ((_CLEAN_END,),)
         return Recovery(frames[0], batches[:-1] if clean else batches, after_crash=not clean)
@@ -211,3 +219,14 @@ def _frames(raw: bytes) -> list[Any]:
         payloads.append(payload)
         offset += length
     return payloads
+
+
+def _holds_batches(raw: bytes, offset: int) -> bool:
+    """Tell whether a whole batch lies anywhere behind an offset, at which there is none."""
+    for found in _BATCH.finditer(raw, offset + _HEAD.size):
+        begin = found.start()
+        length, checksum = _HEAD.unpack_from(raw, begin - _HEAD.size)
+        payload = raw[begin : begin + length]
+        if len(payload) == length and zlib.crc32(payload) == checksum:
+            return True
+    return False

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 from ..books.journal import JournalError
 from ..link import LinkError
 from ..server import TradeServer
-from .wire import WireError, admit, receive, send
+from .wire import admit, receive, send
 
 if sys.platform == "win32":
     import msvcrt
@@ -26,6 +26,7 @@ LOCK_FILE = "broker.lock"
 SECONDS_BETWEEN_STEPS = 0.1
 _HANDSHAKE_SECONDS = 5.0
 _JOIN_SECONDS = 5.0
+_SECONDS_AFTER_REFUSED_CLIENT = 0.5
 CRASH_STATUS = 70
 
 logger = logging.getLogger(__name__)
@@ -118,9 +119,20 @@ class BrokerService:
         while not self._stopping.is_set():
             try:
                 client, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+            except OSError as error:
+                self._pause_accepting(error)
+                continue
+            try:
+                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+            except RuntimeError as error:
+                client.close()
+                self._pause_accepting(error)
+
+    def _pause_accepting(self, error: Exception) -> None:
+        """Wait for files or threads to become free: nobody gets in for ever otherwise."""
+        if not self._stopping.is_set():
+            logger.warning("A client cannot be let in now: %s", error)
+            self._stopping.wait(_SECONDS_AFTER_REFUSED_CLIENT)
 
     def _serve(self, client: socket.socket) -> None:
         with self._clients_lock:
@@ -135,8 +147,7 @@ class BrokerService:
         except JournalError:
             logger.debug("A connection ended with the books.")
         except OSError as error:
-            if not isinstance(error, WireError):
-                logger.debug("A connection ended: %s", error)
+            logger.debug("A connection ended: %s", error)
         finally:
             with self._clients_lock:
                 self._clients.discard(client)
@@ -152,9 +163,10 @@ class BrokerService:
             return {"value_error": str(error)}
         except JournalError:
             # No answer: the connection breaks, and nobody takes the order for accepted.
-            logger.exception("The books cannot be kept any more.")
-            self.failed = True
-            self._stopping.set()
+            if not self._stopping.is_set():
+                logger.exception("The books cannot be kept any more.")
+                self.failed = True
+                self._stopping.set()
             raise
         except Exception as error:
             logger.exception("A call failed.")

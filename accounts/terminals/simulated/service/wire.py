@@ -16,6 +16,8 @@ import numpy as np
 
 _LENGTH = struct.Struct(">I")
 _LARGEST_FRAME_BYTES = 256 * 1024 * 1024
+# Room for a frame is made as it comes in, not for the length that somebody claims.
+_ROOM_BYTES = 1024 * 1024
 _NONCE_BYTES = 32
 _ARRAY = 1
 
@@ -42,8 +44,11 @@ def encode(value: Any) -> bytes:
 
 
 def decode(payload: bytes | bytearray) -> Any:
-    """Return what was encoded, with tuples in the place of lists."""
-    return msgpack.unpackb(payload, use_list=False, ext_hook=_decoded, strict_map_key=False)
+    """Return what was encoded, with tuples in the place of lists; raises WireError for others."""
+    try:
+        return msgpack.unpackb(payload, use_list=False, ext_hook=_decoded, strict_map_key=False)
+    except (ValueError, TypeError, SyntaxError, msgpack.UnpackException) as error:
+        raise WireError("a frame cannot be read") from error
 
 
 def admit(sock: socket.socket, key: bytes) -> None:
@@ -72,13 +77,16 @@ def _proof(key: bytes, role: bytes, challenge: bytes) -> bytes:
 
 
 def _exactly(sock: socket.socket, size: int) -> bytearray:
-    data = bytearray(size)
-    view = memoryview(data)
-    while view:
-        received = sock.recv_into(view)
+    data = bytearray(min(size, _ROOM_BYTES))
+    filled = 0
+    while filled < size:
+        if filled == len(data):
+            data.extend(bytes(min(size - filled, filled)))
+        with memoryview(data) as view:
+            received = sock.recv_into(view[filled:])
         if not received:
             raise WireError("the connection was closed")
-        view = view[received:]
+        filled += received
     return data
 
 
