@@ -1,6 +1,7 @@
 """Faults on request: what can go wrong between a terminal, its broker and whoever asks it."""
 
 import math
+import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
@@ -86,6 +87,12 @@ BEFORE, AFTER = "before", "after"
 REPLACE, TRUNCATE, ERASE = "replace", "truncate", "erase"
 FIXED, UNIFORM, LOGNORMAL = "fixed", "uniform", "lognormal"
 LONGEST_COMMENT = 31
+LONGEST_SECONDS = 1e7  # more than a system can wait for is no wait
+LARGEST_SLIPPAGE_POINTS = 10_000  # no catalogue price is so low that this takes it to zero
+LARGEST_SIGMA = 10.0
+_WHOLE_NUMBERS: Final = (
+    "skip", "times", "seed", "code", "peer", "points", "points_to", "length",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +144,12 @@ class FaultSpec:
             raise ValueError(f"{self.kind} is not a kind of fault") from error
         calls = tuple(self.calls) or _USUAL.get(self.kind, ALL_CALLS)
         object.__setattr__(self, "calls", calls)
+        for name in _WHOLE_NUMBERS:
+            value = getattr(self, name)
+            _require(
+                value is None or isinstance(value, numbers.Integral), f"{name} is a whole number"
+            )
+        _require(isinstance(self.text, str), "text is a string")
         self._check_foreign_details()
         self._check_scope()
         self._check_details()
@@ -167,11 +180,21 @@ class FaultSpec:
     def _check_details(self) -> None:
         _require(self.code in (-10004, -10001), "a lost terminal answers -10004 or -10001")
         _require(self.moment in (BEFORE, AFTER), "a crash comes before or after the call")
-        _require(0 <= self.hang_seconds < math.inf, "a call hangs for 0 seconds or longer")
-        _require(0 < self.delay_seconds < math.inf, "a late order is late by more than 0 seconds")
+        _require(
+            0 <= self.hang_seconds <= LONGEST_SECONDS,
+            f"a call hangs for 0 seconds or longer, up to {LONGEST_SECONDS:.0f}",
+        )
+        _require(
+            0 < self.delay_seconds <= LONGEST_SECONDS,
+            f"a late order is late by more than 0 and at most {LONGEST_SECONDS:.0f} seconds",
+        )
         _require(0 < self.fraction < 1, "a partial fill is a fraction between 0 and 1")
         most_points = self.points if self.points_to is None else self.points_to
         _require(self.points <= most_points, "slippage is drawn from points up to points_to")
+        _require(
+            max(abs(self.points), abs(most_points)) <= LARGEST_SLIPPAGE_POINTS,
+            f"slippage is at most {LARGEST_SLIPPAGE_POINTS} points",
+        )
         _require(
             self.rewrite in (REPLACE, TRUNCATE, ERASE), "a comment is replaced, truncated or erased"
         )
@@ -184,10 +207,11 @@ class FaultSpec:
             "latency is fixed, uniform or lognormal",
         )
         _require(
-            0 <= self.least_seconds <= self.most_seconds < math.inf
-            and 0 <= self.median_seconds < math.inf
-            and 0 <= self.sigma < math.inf,
-            "latency needs 0 ≤ least ≤ most seconds, and neither median nor sigma below 0",
+            0 <= self.least_seconds <= self.most_seconds <= LONGEST_SECONDS
+            and 0 <= self.median_seconds <= LONGEST_SECONDS
+            and 0 <= self.sigma <= LARGEST_SIGMA,
+            f"latency needs 0 ≤ least ≤ most seconds, at most {LONGEST_SECONDS:.0f} as the median,"
+            f" and 0 ≤ sigma ≤ {LARGEST_SIGMA:.0f}",
         )
 
 
