@@ -51,12 +51,7 @@ def test_it_is_open_from_the_first_second_of_a_session_to_the_last(
     assert not FOREX_HOURS.is_open(WEDNESDAY + second + 3 * DAY)  # a Saturday
 
 
-def test_it_tells_when_the_market_opens_and_closes() -> None:
-    saturday = WEDNESDAY + 3 * DAY + 10 * HOUR
-    assert FOREX_HOURS.opens_at(saturday) == WEDNESDAY + 5 * DAY + 2 * MINUTE
-    assert FOREX_HOURS.opens_at(WEDNESDAY + HOUR) == WEDNESDAY + HOUR
-    assert FOREX_HOURS.closes_at(WEDNESDAY + HOUR) == WEDNESDAY + DAY - 2 * MINUTE
-    assert FOREX_HOURS.closes_at(saturday) == saturday
+def test_it_adds_up_the_sessions_of_a_week() -> None:
     assert FOREX_HOURS.open_seconds == 5 * (DAY - 4 * MINUTE)
     assert ALWAYS.open_seconds == WEEK
 

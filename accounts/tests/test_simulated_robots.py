@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from accounts.terminals.simulated import constants as mt5
-from accounts.terminals.simulated.robots.robots import RobotSpec
+from accounts.terminals.simulated.robots.specs import RobotSpec
 from accounts.terminals.simulated.robots.strategies import STRATEGIES
 from accounts.terminals.simulated.symbols.catalogue import CONTRACT_INDEX, CONTRACTS
 from accounts.tests.simulated_desk import Desk

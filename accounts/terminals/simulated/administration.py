@@ -10,7 +10,7 @@ from .books.books import CHANGED_ACCOUNT, NEW_ACCOUNT, NEW_SERVER
 from .calls import AccountTerms
 from .engine import Engine
 from .rights import password_digest
-from .robots.robots import RobotSpec
+from .robots.specs import RobotSpec
 from .symbols.catalogue import CONTRACT_INDEX, CONTRACTS
 from .symbols.contracts import ACCOUNT_CURRENCIES, CURRENCY_INDEX, currency_digits
 from .symbols.naming import Naming

@@ -7,7 +7,7 @@ from django.utils import timezone
 from accounts.models import TerminalHost, User
 from accounts.services.users import register_user
 from accounts.terminals.simulated.link import LinkError
-from accounts.terminals.simulated.service.client import BrokerError, RemoteBroker
+from accounts.terminals.simulated.service.client import RemoteBroker
 from accounts.terminals.simulated.service.process import ADDRESS_FILE
 from tradeguard.demo.creation import create_desk
 from tradeguard.demo.credentials import (
@@ -45,7 +45,7 @@ class Command(BaseCommand):
                 self._create_desk(broker)
             else:
                 self._create_crowd(broker, options["accounts"])
-        except (LinkError, BrokerError) as error:
+        except LinkError as error:
             raise CommandError(
                 f"The simulated broker does not answer ({error}). “manage.py serve” runs it, and "
                 "creates the demo by itself."

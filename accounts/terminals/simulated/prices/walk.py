@@ -90,7 +90,7 @@ class RandomWalk:
     ) -> None:
         self.symbols = list(symbols)
         self._speed = speed
-        self._with = parameters
+        self._parameters = parameters
         contracts = [CONTRACTS[symbol] for symbol in self.symbols]
         self._keys = [generator_key(seed, contract.name) for contract in contracts]
         quiet = 1.0 / math.sqrt(1.0 + parameters.news_variance_fraction)
@@ -148,9 +148,9 @@ class RandomWalk:
         self._move(seconds, quoted, passed, normals, uniforms[:, 0])
         if not quoted.any():
             return []
-        widening = 1.0 + self._with.news_spread * self._heat
+        widening = 1.0 + self._parameters.news_spread * self._heat
         if self._is_rollover(moment.wall_seconds):
-            widening += self._with.rollover_spread
+            widening += self._parameters.rollover_spread
         spread = np.rint(self._spread_ticks * widening)
         spread += np.floor(uniforms[:, 1] * self._spread_noise)
         bid_ticks = np.maximum(np.rint(np.exp(self._level) / self._tick), 1.0)
@@ -170,7 +170,7 @@ class RandomWalk:
         chance: Floats,
     ) -> None:
         """Move levels: diffusion pulled home, the gap after closed time, and news."""
-        given = self._with
+        given = self._parameters
         fading = math.log(2) / given.news_half_life_seconds * seconds * self._speed
         # The mean of the fading burst over the step, and of its square.
         burst = given.news_volatility * self._heat * _mean_decay(fading)
@@ -195,7 +195,7 @@ class RandomWalk:
     ) -> Quote:
         digits = self._digits[place]
         bid, ask = round(bid, digits), round(ask, digits)
-        if not self._traded[place] or uniforms[2] >= self._with.trade_probability:
+        if not self._traded[place] or uniforms[2] >= self._parameters.trade_probability:
             return Quote(self.symbols[place], bid, ask)
         lots = 1 + int(-math.log1p(-uniforms[3]) * self._usual_trade[place])
         if direction > 0:
@@ -204,7 +204,7 @@ class RandomWalk:
 
     def _is_rollover(self, wall_seconds: int) -> bool:
         of_day = wall_seconds % DAY
-        return min(of_day, DAY - of_day) * self._speed < self._with.rollover_seconds
+        return min(of_day, DAY - of_day) * self._speed < self._parameters.rollover_seconds
 
     def _draw(self) -> tuple[Floats, Floats]:
         """Return this step's normal and uniform numbers, a row per symbol."""

@@ -2,19 +2,15 @@
 
 They send the same requests over the same order desk as any terminal. Everything they draw comes
 from a generator seeded by the server's seed, the login and the account's last deal, so that equal
-books go on equally.
+books go on equally. What they remember otherwise (prices, pace, rests) dies with the broker: after
+a restart they begin afresh, as experts in a terminal that is started anew do.
 """
 
 import heapq
 import json
-import math
 import random
-from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
 
 from .. import constants as mt5
 from ..engine import Engine
@@ -24,79 +20,14 @@ from ..symbols.contracts import CURRENCY_INDEX, FILLING_FOK_FLAG
 from ..symbols.conversion import pair_index
 from ..symbols.hours import MINUTE
 from ..trading.requests import floor_to_step
+from .specs import RobotSpec
 from .strategies import STRATEGIES, Hands, Held, Strategy, Trend
+from .window import PriceWindow
 
-WINDOW_BARS = 60
 FIRST_MAGIC = 7_001
 _SMALLEST_SHARE = 0.1
 _RUIN_FRACTION = 0.25
-_DEFAULT_SYMBOLS = ("EURUSD", "GBPUSD", "USDCAD", "USDJPY", "AUDUSD")
 _REST_AFTER_REFUSAL_BARS = 20.0
-
-
-@dataclass(frozen=True, slots=True)
-class RobotSpec:
-    """A robot as the books keep it: a strategy's name, and what differs from its defaults."""
-
-    strategy: str
-    symbols: tuple[str, ...] = _DEFAULT_SYMBOLS
-    exposure: float | None = None
-    pace_bars: float | None = None
-    max_positions: int | None = None
-    loss_limit_fraction: float | None = None
-
-    @classmethod
-    def of(cls, plain: Mapping[str, Any]) -> "RobotSpec":
-        """Read a spec; raises ValueError that says what is wrong with it."""
-        known = set(cls.__slots__)
-        if unknown := set(plain) - known:
-            raise ValueError(f"a robot has no {', '.join(sorted(unknown))}")
-        if plain.get("strategy") not in STRATEGIES:
-            raise ValueError(f"a robot's strategy is one of {', '.join(STRATEGIES)}")
-        symbols = tuple(plain.get("symbols", _DEFAULT_SYMBOLS))
-        if not symbols or any(symbol not in CONTRACT_INDEX for symbol in symbols):
-            raise ValueError(f"a robot trades some of {', '.join(CONTRACT_INDEX)}")
-        return cls(**{**plain, "symbols": symbols})
-
-
-class PriceWindow:
-    """The last hour of every symbol in bars of a market minute, shared by all robots."""
-
-    def __init__(self, engine: Engine, bar_seconds: float) -> None:
-        self._valuation = engine.valuation
-        self._bar_seconds = bar_seconds
-        self._sampled_at = engine.clock()
-        self._mids: list[deque[float]] = []
-        self._trends: dict[int, Trend] = {}
-        for symbol, history in enumerate(engine.history.symbols):
-            closes = history.closed["close"][-WINDOW_BARS:].tolist()
-            self._mids.append(deque([*closes, self._mid(symbol)], maxlen=WINDOW_BARS + 1))
-
-    def sample(self, now: float) -> None:
-        if now - self._sampled_at < self._bar_seconds:
-            return
-        self._sampled_at = now
-        self._trends.clear()
-        for symbol, mids in enumerate(self._mids):
-            mids.append(self._mid(symbol))
-
-    def trend(self, symbol: int) -> Trend:
-        known = self._trends.get(symbol)
-        if known is None:
-            known = self._trends[symbol] = self._measured(symbol)
-        return known
-
-    def _measured(self, symbol: int) -> Trend:
-        mids = np.array(self._mids[symbol])
-        spread = float(self._valuation.ask[symbol] - self._valuation.bid[symbol])
-        if len(mids) < 3:
-            return Trend(0.0, 0.0, spread, spread)
-        sigma = max(float(np.std(np.diff(mids))), CONTRACTS[symbol].point)
-        drift = float(mids[-1] - mids.mean()) / (sigma * math.sqrt(len(mids)) / 2)
-        return Trend(drift, float(mids[-1] - mids[-3]), sigma, spread)
-
-    def _mid(self, symbol: int) -> float:
-        return float(self._valuation.bid[symbol] + self._valuation.ask[symbol]) / 2
 
 
 class Robot(Hands):
@@ -128,6 +59,8 @@ class Robot(Hands):
         self.symbols = [CONTRACT_INDEX[name] for name in spec.symbols]
         self.held: Sequence[Held] = ()
         self.equity = 0.0
+        self._now = 0.0
+        self._share = 1.0  # of its exposure
         self._resting_until = 0.0
         self._deals_seen = 0
         self._paid_in_so_far = 0.0

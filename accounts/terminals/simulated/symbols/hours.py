@@ -14,7 +14,6 @@ _EPOCH_DAY_OF_WEEK = 4
 
 SUNDAY, MONDAY, TUESDAY, WEDNESDAY, THURSDAY, FRIDAY, SATURDAY = range(7)
 WORKDAYS = (MONDAY, TUESDAY, WEDNESDAY, THURSDAY, FRIDAY)
-EVERY_DAY = (SUNDAY, *WORKDAYS, SATURDAY)
 
 
 def day_of_week(server_seconds: int) -> int:
@@ -37,14 +36,6 @@ class WeeklyHours:
         moment = time_of_week(server_seconds)
         return any(start <= moment < end for start, end in self.sessions)
 
-    def opens_at(self, server_seconds: int) -> int:
-        """Return the next moment of being open, which is the given one when it is open."""
-        moment = time_of_week(server_seconds)
-        for start, end in self.sessions:
-            if moment < end:
-                return server_seconds + max(0, start - moment)
-        return server_seconds - moment + WEEK + self.sessions[0][0]
-
     @property
     def open_seconds(self) -> int:
         """How many seconds of a week are in session."""
@@ -60,17 +51,6 @@ class WeeklyHours:
         for start, end in self.sessions:
             touched |= (moments < end) & (moments + seconds > start)
         return touched
-
-    def closes_at(self, server_seconds: int) -> int:
-        """Return the end of the session that a moment lies in, or the moment itself when closed.
-
-        Sessions that touch are one.
-        """
-        end = server_seconds
-        while self.is_open(end) and end - server_seconds < WEEK:
-            moment = time_of_week(end)
-            end += next(stop for start, stop in self.sessions if start <= moment < stop) - moment
-        return end
 
 
 def daily(days: tuple[int, ...], *times: tuple[int, int]) -> WeeklyHours:
