@@ -47,7 +47,7 @@ _DEAL_NAMES = tuple(name for name, _ in DEAL_COLUMNS if name != "comment")
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SpecialAnswer:
     """What one account out of the ordinary answers: an outcome, and its state when it has one."""
 
     outcome: Outcome
@@ -95,28 +95,28 @@ class BatchReader:
         taken_at: float,
         numbers: npt.NDArray[np.intp],
         cursors: Integers,
-        special: dict[int, Answer],
+        special: dict[int, SpecialAnswer],
     ) -> ReadingBatch:
         """Read the accounts in the rows ``numbers``, from their deals after ``cursors`` on.
 
         ``special`` answers, by place in ``numbers``, for those with faults and for unknown ones.
         """
+        accounts = np.zeros(len(numbers), dtype=ACCOUNT_DTYPE)
+        accounts["server"] = -1
         ordinary = np.ones(len(numbers), dtype=bool)
         ordinary[list(special)] = False
         places = np.flatnonzero(ordinary)
-        batch_accounts = np.zeros(len(numbers), dtype=ACCOUNT_DTYPE)
-        batch_accounts["server"] = -1
-        parts = [self._fill(batch_accounts, places, numbers[places], cursors)]
+        parts = [self._fill(accounts, places, numbers[places], cursors)]
         for place, answer in special.items():
-            parts.append(self._fill_special(batch_accounts, place, answer, int(cursors[place])))
+            parts.append(self._fill_special(accounts, place, answer, int(cursors[place])))
         details = Details.of(parts)
-        servers = batch_accounts["server"]
+        servers = accounts["server"]
         listing = self._listings.of(np.unique(servers[servers >= 0]))
         for rows in (details.positions, details.orders, details.deals):
             listing.renumber(rows, servers)
         return ReadingBatch(
             taken_at=taken_at,
-            accounts=batch_accounts,
+            accounts=accounts,
             positions=details.positions,
             orders=details.orders,
             deals=details.deals,
@@ -191,7 +191,9 @@ class BatchReader:
         columns = {name: deals[name][first:][newer] for name in _DEAL_NAMES}
         return _deal_rows(columns, owner[newer])
 
-    def _fill_special(self, target: Rows, place: int, answer: Answer, cursor: int) -> Details:
+    def _fill_special(
+        self, target: Rows, place: int, answer: SpecialAnswer, cursor: int
+    ) -> Details:
         state = answer.state
         if state is None:
             target["outcome"][place] = answer.outcome

@@ -27,13 +27,13 @@ from ..link import (
 )
 from ..rights import Rights
 from ..state import AccountState
-from .batch import Answer, BatchReader, Integers
+from .batch import BatchReader, Integers, SpecialAnswer
 from .terminals import Terminals, Visit
 
 SUCCESS: Final = 1
 # How long the batch waits for an account's terminal.
 PATIENCE_SECONDS: Final = 0.1
-_SILENT: Final = Answer(Outcome.SILENT, CODE_TIMEOUT)
+_SILENT: Final = SpecialAnswer(Outcome.SILENT, CODE_TIMEOUT)
 _TIMEOUTS: Final = (FaultKind.HANG, FaultKind.TIMEOUT_BEFORE, FaultKind.TIMEOUT_AFTER)
 
 
@@ -91,14 +91,14 @@ class BatchDesk:
 
     def _special_answers(
         self, logins: Integers, numbers: npt.NDArray[np.intp]
-    ) -> dict[int, Answer]:
+    ) -> dict[int, SpecialAnswer]:
         """Return the answers of the accounts that cannot be read like the others."""
         is_open = numbers >= 0
         is_open[is_open] = self._books.accounts["enabled"][numbers[is_open]]
         terminal = self._terminals.visit.terminal
         for place in self._watched(numbers):
             is_open[place] &= not self._rights.must_log_in(terminal, int(numbers[place]))
-        refused = Answer(Outcome.REFUSED, CODE_AUTHORIZATION_FAILED)
+        refused = SpecialAnswer(Outcome.REFUSED, CODE_AUTHORIZATION_FAILED)
         special = dict.fromkeys(np.flatnonzero(~is_open).tolist(), refused)
         for place in _repeated(logins):
             if is_open[place]:
@@ -106,7 +106,7 @@ class BatchDesk:
         self._add_faulty(special, logins)
         return special
 
-    def _add_faulty(self, special: dict[int, Answer], logins: Integers) -> None:
+    def _add_faulty(self, special: dict[int, SpecialAnswer], logins: Integers) -> None:
         """Put the answers of accounts with faults and of crashed terminals to the others."""
         crashed = self._rights.crashed_logins(self._terminals.visit.terminal)
         if not self._faults and not crashed:
@@ -115,21 +115,21 @@ class BatchDesk:
         faulty = self._faults.faulty(listed)
         for place, login in enumerate(listed):
             if login in crashed:
-                special[place] = Answer(Outcome.NO_TERMINAL, CODE_NO_CONNECTION)
+                special[place] = SpecialAnswer(Outcome.NO_TERMINAL, CODE_NO_CONNECTION)
             elif login in faulty:
                 disturbance = self._faults.meet(login, READING_CALLS)
                 if disturbance:
                     special[place] = self._disturbed_answer(login, disturbance)
 
-    def _disturbed_answer(self, login: int, disturbance: Disturbance) -> Answer:
+    def _disturbed_answer(self, login: int, disturbance: Disturbance) -> SpecialAnswer:
         silence = self._silence(login, disturbance)
         if silence is not None:
             return silence
         try:
             state = self._reading(login, disturbance)
         except LinkError as error:
-            return Answer(Outcome.REFUSED, error.code)
-        return Answer(Outcome.ANSWERED, SUCCESS, state)
+            return SpecialAnswer(Outcome.REFUSED, error.code)
+        return SpecialAnswer(Outcome.ANSWERED, SUCCESS, state)
 
     def _reading(self, login: int, disturbance: Disturbance) -> AccountState:
         """Put a reading together of what each of its calls would show, struck as it is."""
@@ -148,21 +148,21 @@ class BatchDesk:
             terminals.visit = visit
         return replace(account, positions=positions, orders=orders)
 
-    def _silence(self, login: int, disturbance: Disturbance) -> Answer | None:
+    def _silence(self, login: int, disturbance: Disturbance) -> SpecialAnswer | None:
         """Return the answer of a terminal that gives no reading; None when it gives one."""
         if self._is_silent(disturbance):
             return _SILENT
         for fault in disturbance.faults:
             kind = fault.spec.kind
             if kind is FaultKind.DISCONNECT_TERMINAL:
-                return Answer(Outcome.NO_TERMINAL, fault.spec.code)
+                return SpecialAnswer(Outcome.NO_TERMINAL, fault.spec.code)
             if kind is FaultKind.CRASH_TERMINAL:
                 self._rights.crash(self._terminals.visit.terminal, login)
-                return Answer(Outcome.NO_TERMINAL, crashed_terminal(fault).code)
+                return SpecialAnswer(Outcome.NO_TERMINAL, crashed_terminal(fault).code)
             if kind is FaultKind.CRASH_BROKER:
                 self._interference.crash_broker()
             if kind is FaultKind.NONE:
-                return Answer(Outcome.NONE, CODE_CALL_FAILED)
+                return SpecialAnswer(Outcome.NONE, CODE_CALL_FAILED)
         return None
 
     def _is_silent(self, disturbance: Disturbance) -> bool:

@@ -14,6 +14,9 @@ from .order_terms import LIMIT_TYPES, PENDING_TYPES, OrderTerms
 from .requests import Refusal
 from .valuation import Valuation
 
+# The filling modes of orders whose rest waits on.
+_KEEPING = (mt5.ORDER_FILLING_RETURN, mt5.ORDER_FILLING_BOC)
+
 
 class Fulfilment:
     """Carries out orders that waited. One that cannot be carried out any more says why."""
@@ -51,23 +54,20 @@ class Fulfilment:
         position = self._ledger.position_id(terms)
         for price, lots in match.deals:
             self._ledger.fill(terms, lots, price)
-        more: dict[str, Any] = {}
-        if match.deals:
-            more = {"position": position, "price_current": match.price}
-            if order["type"] not in PENDING_TYPES:
-                more["price_open"] = match.price
-        self._conclude(order, match, more)
-
-    def _conclude(self, order: dict[str, Any], match: Match, more: dict[str, Any]) -> None:
-        ticket, left = order["ticket"], match.left_lots
-        if not left:
-            state = mt5.ORDER_STATE_FILLED
-        elif order["filling"] in (mt5.ORDER_FILLING_RETURN, mt5.ORDER_FILLING_BOC):
+        if match.left_lots and order["filling"] in _KEEPING:
             self._keep(order, match)
-            return
         else:
-            state = mt5.ORDER_STATE_PARTIAL if match.deals else mt5.ORDER_STATE_CANCELED
-        self._ledger.finish_order(ticket, state, volume_left=left, **more)
+            self._finish(order, match, position)
+
+    def _finish(self, order: dict[str, Any], match: Match, position: int) -> None:
+        state = mt5.ORDER_STATE_CANCELED
+        traded: dict[str, Any] = {}
+        if match.deals:
+            state = mt5.ORDER_STATE_PARTIAL if match.left_lots else mt5.ORDER_STATE_FILLED
+            traded = {"position": position, "price_current": match.price}
+            if order["type"] not in PENDING_TYPES:
+                traded["price_open"] = match.price
+        self._ledger.finish_order(order["ticket"], state, volume_left=match.left_lots, **traded)
 
     def _keep(self, order: dict[str, Any], match: Match) -> None:
         """Let the rest of an order wait: a market order for its turn, another for its price."""

@@ -56,13 +56,7 @@ class MarketOrders:
 
     def plan(self, account: int, request: TradeOrder, execution: Execution) -> MarketPlan:
         """Check a request; raise Refusal for one that is not to be carried out."""
-        row = None
-        if request.position:
-            row = self._admission.position_row(account, request.position)
-            symbol = int(self._books.positions["symbol"][row])
-            self._admission.check_agrees(account, request, symbol)
-        else:
-            symbol = self._admission.named_symbol(account, request)
+        symbol, row = self._named(account, request)
         if request.type not in (mt5.ORDER_TYPE_BUY, mt5.ORDER_TYPE_SELL):
             raise Refusal(mt5.TRADE_RETCODE_INVALID_ORDER, "Not a market order")
         contract = CONTRACTS[symbol]
@@ -123,6 +117,15 @@ class MarketOrders:
         )  # fmt: skip
         return Answer(retcode=mt5.TRADE_RETCODE_PLACED, order=order, volume=request.volume,
                       comment="Request placed")  # fmt: skip
+
+    def _named(self, account: int, request: TradeOrder) -> tuple[int, int | None]:
+        """Return the symbol of a request, and the row of the position that it is to close."""
+        if not request.position:
+            return self._admission.named_symbol(account, request), None
+        row = self._admission.position_row(account, request.position)
+        symbol = int(self._books.positions["symbol"][row])
+        self._admission.check_agrees(account, request, symbol)
+        return symbol, row
 
     def _check_opening(self, account: int, symbol: int, request: TradeOrder) -> None:
         admission, side = self._admission, request.type

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any
 
 from .. import constants as mt5
@@ -62,12 +63,14 @@ class TradeOrder:
         return cls(**given)
 
     def row(self) -> tuple[Any, ...]:
-        return tuple(getattr(self, name) for name in _KINDS)
+        """Return the fields in their order."""
+        return _FIELDS(self)
 
 
 _KINDS: dict[str, Callable[[Any], Any]] = {
     field.name: type(field.default) for field in fields(TradeOrder)
 }
+_FIELDS: Callable[[TradeOrder], tuple[Any, ...]] = attrgetter(*_KINDS)
 
 
 def is_multiple(volume_lots: float, step_lots: float) -> bool:
