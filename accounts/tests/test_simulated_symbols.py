@@ -9,7 +9,7 @@ from accounts.terminals.simulated import constants as mt5
 from accounts.terminals.simulated.surface.tuples import SymbolInfo, Tick
 from accounts.terminals.simulated.symbols.catalogue import CONTRACT_INDEX, CONTRACTS
 from accounts.terminals.simulated.symbols.contracts import CURRENCIES, Contract
-from accounts.tests.simulated_desk import Clock, Desk
+from accounts.tests.simulated_desk import PASSWORD, Clock, Desk
 
 WEDNESDAY_AT_THE_EXCHANGE = 1_795_014_400.0  # 18 November 2026, 15:06:40 UTC
 CONTRACT_IDS = [contract.name for contract in CONTRACTS]
@@ -126,6 +126,13 @@ def test_it_tells_the_terms_of_a_contract(untouched: Desk, contract: Contract) -
         "spread": contract.spread_points, "bid": contract.start_bid,
         "ticks_bookdepth": 5 if contract.depth_lots else 0,
     }.items() <= told._asdict().items()  # fmt: skip
+
+
+def test_it_puts_symbols_into_the_tree_under_the_names_of_the_server(untouched: Desk) -> None:
+    untouched.server.create_server("Southwind", prefix="m", suffix=".r")
+    untouched.server.create_account(1004, PASSWORD, "Southwind", "Account 1004")
+    told = info(untouched, "mGBPJPY.r", 1004)
+    assert (told.name, told.path) == ("mGBPJPY.r", "Forex\\Crosses\\mGBPJPY.r")
 
 
 @every_contract

@@ -16,6 +16,11 @@ class Naming:
         """Return what the server calls a symbol; "" for the -1 of a balance operation."""
         return f"{self.prefix}{CONTRACTS[symbol].name}{self.suffix}" if symbol >= 0 else ""
 
+    def path(self, symbol: int) -> str:
+        """Return where a symbol stands in the server's tree; the last branch is its own name."""
+        folder, _, _ = CONTRACTS[symbol].path.rpartition("\\")
+        return f"{folder}\\{self.listed(symbol)}"
+
     def symbol(self, name: str) -> int | None:
         """Return the number of the symbol that the server calls so; MetaTrader minds the case."""
         if not (name.startswith(self.prefix) and name.endswith(self.suffix)):

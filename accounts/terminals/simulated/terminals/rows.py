@@ -145,7 +145,7 @@ def symbol_row(
         0.0, 0.0, 0.0, contract.margin_hedged, day.change_percent, 0.0, 0.0, 0.0, 0.0, 0.0,
         0.0, 0.0, 0.0, 0.0, "", "", contract.base, contract.quote, contract.margin_currency, "",
         contract.description, contract.exchange, "", contract.isin, state.naming.listed(symbol),
-        "", contract.path,
+        "", state.naming.path(symbol),
     )  # fmt: skip
 
 
