@@ -33,7 +33,8 @@ SYMBOLS = (
 )  # fmt: skip
 CLIENTS = 8
 ORDERS_PER_CLIENT = 300
-JOURNALED_ORDERS = 1_000
+ORDERS = 1_000
+EXPIRING_ORDERS = 10_000
 _WIDE = 0.5  # stops and waiting orders lie so far from the price that they rest
 
 
@@ -56,7 +57,6 @@ def main() -> None:
     for accounts in options.accounts:
         print(f"{accounts} accounts × {options.positions} positions, an order waiting for each")
         _measure_size(accounts, options.positions)
-    print("orders, opened and closed in turn")
     _measure_orders()
     _measure_process()
 
@@ -84,14 +84,17 @@ def _measure_size(accounts: int, positions: int) -> None:
     _report("mark to market, one price tick", tick)
     _report("feed round of all symbols", feed_round)
     _report("batch read", lambda: server.read_batch(logins, cursors))
-    plain = server.call("read_batch", logins, cursors)
-    size = len(encode(plain)) / 1e6
-    _report(f"encode and decode a batch of {size:.2f} MB", lambda: decode(encode(plain)))
+    _measure_wire(server.call("read_batch", logins, cursors))
     _report("order and batch read", order_and_read, rounds=20)
     round_trips = _round_trips(server, logins.tolist())
-    _report("order in these books, in memory", lambda: next(round_trips), rounds=1_000)
+    _report("order in these books, in memory", partial(next, round_trips), rounds=ORDERS)
     _report("history of one account", lambda: _history(server, 7), rounds=200)
     _measure_recovery(server, clock)
+
+
+def _measure_wire(batch: dict[str, Any]) -> None:
+    size = len(encode(batch)) / 1e6
+    _report(f"encode and decode a batch of {size:.2f} MB", lambda: decode(encode(batch)))
 
 
 def _measure_recovery(server: TradeServer, clock: Clock) -> None:
@@ -110,12 +113,30 @@ def _recover(home: Path, clock: Clock) -> None:
 
 
 def _measure_orders() -> None:
+    print("orders, of one account")
     with tempfile.TemporaryDirectory() as folder:
         for name, home in (("in memory", None), ("journaled", Path(folder))):
             server = TradeServer(feed=False, home=home, clock=Clock())
             server.create_account(1, "password", SERVER, "Account", deposit=100_000.0)
-            orders = _round_trips(server, [1])
-            _report(name, partial(next, orders), rounds=JOURNALED_ORDERS, rate=True)
+            for kind, orders in (
+                ("opened and closed in turn", _round_trips(server, [1])),
+                ("left to wait and removed in turn", _placed_and_removed(server)),
+            ):
+                _report(f"{kind}, {name}", partial(next, orders), rounds=ORDERS, rate=True)
+    _measure_expiry()
+
+
+def _measure_expiry() -> None:
+    clock = Clock()
+    server = TradeServer(feed=False, clock=clock)
+    server.create_account(1, "password", SERVER, "Account", deposit=100_000.0)
+    for _ in range(EXPIRING_ORDERS):
+        _leave_waiting(server, 1, "EURUSD", 1.0, type_time=mt5.ORDER_TIME_DAY)
+    clock.now += 86_400.0
+    began = time.perf_counter()
+    server.step()
+    taken = (time.perf_counter() - began) * 1000
+    _print_row(f"{EXPIRING_ORDERS} orders that expire in one step", [taken])
 
 
 def _measure_process() -> None:
@@ -178,11 +199,7 @@ def _fill(server: TradeServer, logins: list[int], positions: int) -> None:
             _deal(server, login, symbol, side, sl=(below, above)[side], tp=(above, below)[side])
     for login in logins:
         symbol = SYMBOLS[login % len(SYMBOLS)]
-        _send(server, login, {
-            "action": mt5.TRADE_ACTION_PENDING, "symbol": symbol, "volume": 0.1,
-            "type": mt5.ORDER_TYPE_BUY_LIMIT, "type_filling": mt5.ORDER_FILLING_RETURN,
-            "price": round(quotes[symbol][0] * (1 - _WIDE), 3),
-        })  # fmt: skip
+        _leave_waiting(server, login, symbol, round(quotes[symbol][0] * (1 - _WIDE), 3))
 
 
 def _round_trips(broker: BrokerLink, logins: list[int]) -> Iterator[int]:
@@ -194,6 +211,14 @@ def _round_trips(broker: BrokerLink, logins: list[int]) -> Iterator[int]:
         yield _deal(broker, login, "EURUSD", mt5.ORDER_TYPE_SELL, position=ticket)
 
 
+def _placed_and_removed(broker: BrokerLink) -> Iterator[int]:
+    """Send an order whenever asked: one that waits, then its removal."""
+    while True:
+        ticket = _leave_waiting(broker, 1, "EURUSD", 1.0)
+        yield ticket
+        yield _send(broker, 1, {"action": mt5.TRADE_ACTION_REMOVE, "order": ticket})
+
+
 def _history(server: TradeServer, login: int) -> object:
     return server.call("history_deals", login, 0, 4_000_000_000, None, None, None)
 
@@ -202,6 +227,13 @@ def _deal(broker: BrokerLink, login: int, symbol: str, side: int, **more: Any) -
     return _send(broker, login, {
         "action": mt5.TRADE_ACTION_DEAL, "symbol": symbol, "volume": 0.1, "type": side,
         "type_filling": mt5.ORDER_FILLING_FOK, **more,
+    })  # fmt: skip
+
+
+def _leave_waiting(broker: BrokerLink, login: int, symbol: str, price: float, **more: Any) -> int:
+    return _send(broker, login, {
+        "action": mt5.TRADE_ACTION_PENDING, "symbol": symbol, "volume": 0.1, "price": price,
+        "type": mt5.ORDER_TYPE_BUY_LIMIT, "type_filling": mt5.ORDER_FILLING_RETURN, **more,
     })  # fmt: skip
 
 
