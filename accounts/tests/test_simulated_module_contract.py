@@ -1,8 +1,6 @@
 """The simulated module held against the recorded surface of the MetaTrader5 package."""
 
 import inspect
-import json
-from pathlib import Path
 from typing import Any, get_type_hints
 
 import numpy as np
@@ -13,9 +11,7 @@ from accounts.terminals.simulated.prices.timeframes import RATES_DTYPE, TICKS_DT
 from accounts.terminals.simulated.surface import tuples
 from accounts.terminals.simulated.surface.module import SimulatedMetaTrader5
 from accounts.terminals.simulated.surface.structure import StructSequence
-
-API_FILE = Path(__file__).resolve().parents[2].parent / "shared" / "mt5_api.json"
-POSITIONAL_ONLY = "positional-only"
+from accounts.tests.recorded_surface import KEYWORDS, POSITIONAL_ONLY, recorded_surface
 
 
 class SilentLink:
@@ -27,10 +23,7 @@ class SilentLink:
 
 @pytest.fixture(scope="module")
 def api() -> dict[str, Any]:
-    if not API_FILE.exists():
-        pytest.skip(f"the recorded surface of the package is not there: {API_FILE.name}")
-    content: dict[str, Any] = json.loads(API_FILE.read_text(encoding="utf-8"))
-    return content
+    return recorded_surface()
 
 
 @pytest.fixture
@@ -41,7 +34,7 @@ def module() -> SimulatedMetaTrader5:
 
 
 def kinds() -> dict[str, type[StructSequence]]:
-    return {kind.__name__: kind for kind in StructSequence.__subclasses__()}
+    return {kind.__name__: kind for kind in tuples.RESULT_TUPLES}
 
 
 def test_it_has_every_constant_and_no_other(api: dict[str, Any]) -> None:
@@ -127,11 +120,7 @@ def test_positional_only_functions_take_no_keywords(
 def test_functions_with_keywords_refuse_by_last_error(
     api: dict[str, Any], module: SimulatedMetaTrader5
 ) -> None:
-    names = [
-        name
-        for name, fact in api["functions"].items()
-        if fact["calling"] == "METH_VARARGS|METH_KEYWORDS"
-    ]
+    names = [name for name, fact in api["functions"].items() if fact["calling"] == KEYWORDS]
     assert names
     for name in names:
         assert getattr(module, name)(*[object()] * 4) in (None, False)

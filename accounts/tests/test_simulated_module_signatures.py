@@ -1,8 +1,6 @@
 """Every argument of every function, as the recorded surface of the package describes them."""
 
-import json
 import re
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,11 +8,9 @@ import pytest
 
 from accounts.terminals.simulated.surface.arguments import REQUEST_PARAMETERS
 from accounts.terminals.simulated.surface.module import SimulatedMetaTrader5
+from accounts.tests.recorded_surface import KEYWORDS, POSITIONAL_ONLY, recorded_surface
 from accounts.tests.recording_link import NO_CONNECTION, RecordingLink, connected
 
-API_FILE = Path(__file__).resolve().parents[2].parent / "shared" / "mt5_api.json"
-POSITIONAL_ONLY = "positional-only"
-KEYWORDS = "METH_VARARGS|METH_KEYWORDS"
 # A value that fits the parameter of that name, by what the signatures call it.
 FITTING = {
     "symbol": "EURUSD", "date_from": 0, "date_to": 1, "count": 1, "flags": -1, "timeframe": 1,
@@ -37,10 +33,7 @@ ANSWERS = {
 
 @pytest.fixture(scope="module")
 def api() -> dict[str, Any]:
-    if not API_FILE.exists():
-        pytest.skip(f"the recorded surface of the package is not there: {API_FILE.name}")
-    content: dict[str, Any] = json.loads(API_FILE.read_text(encoding="utf-8"))
-    return content
+    return recorded_surface()
 
 
 @pytest.fixture
