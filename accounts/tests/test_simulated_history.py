@@ -264,7 +264,10 @@ def test_it_goes_on_with_bars_after_a_crash_as_they_were(tmp_path: Path, timefra
     again.server.close()
 
 
-def test_it_makes_no_bars_of_a_weekend_when_it_comes_back_from_a_crash(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ends_cleanly", [True, False])
+def test_it_shows_the_same_bars_after_a_restart_on_a_weekend(
+    tmp_path: Path, ends_cleanly: bool
+) -> None:
     friday_night = datetime(2026, 11, 20, 21, 57, tzinfo=UTC).timestamp()  # a minute to go
     clock = Clock(friday_night)
     desk = Desk(feed=True, home=tmp_path, clock=clock)
@@ -272,16 +275,17 @@ def test_it_makes_no_bars_of_a_weekend_when_it_comes_back_from_a_crash(tmp_path:
     for _ in range(100):
         clock.now += 1.0
         desk.server.step()
-    before = _bars(desk.server._engine.history.symbols[EURUSD], mt5.TIMEFRAME_M1)
+    before = _rates(desk, "EURUSD", mt5.TIMEFRAME_M1, None, None, 0, FAR)
     clock.now += DAY
     desk.server.step()
+    if ends_cleanly:
+        desk.server.close()
 
     again = Desk(feed=True, home=_copied(tmp_path), clock=clock)
 
-    after = _bars(again.server._engine.history.symbols[EURUSD], mt5.TIMEFRAME_M1)
+    after = _rates(again, "EURUSD", mt5.TIMEFRAME_M1, None, None, 0, FAR)
     assert after["time"].tolist() == before["time"].tolist()
     assert after[["high", "low", "close"]].tolist() == before[["high", "low", "close"]].tolist()
-    desk.server.close()
     again.server.close()
 
 

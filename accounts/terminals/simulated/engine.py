@@ -223,14 +223,13 @@ class Engine:
     def _start_ticks(self, symbol: int, bid: float, ask: float) -> None:
         """Let a symbol's first tick be of now, or of the last bar when it is not in session."""
         history, now_msc = self.history.symbols[symbol], self.now_msc()
-        known_msc = history.known_until * 1000
-        if self._market is None or not known_msc:
+        if self._market is None or not history.known_until:
             self.tick_msc[symbol] = now_msc
         elif self.opening.is_open(symbol):
-            self.tick_msc[symbol] = max(now_msc, known_msc)
+            self.tick_msc[symbol] = max(now_msc, history.closed_until * 1000)
             history.resume(int(self.tick_msc[symbol]), bid, ask)
         else:
-            self.tick_msc[symbol] = min(now_msc, known_msc - 1)
+            self.tick_msc[symbol] = min(now_msc, history.known_until * 1000 - 1)
 
     def _recover(self) -> bool:
         """Read the journal back; return whether there was anything in it."""

@@ -62,7 +62,7 @@ class SymbolHistory:
         """Let the present bar grow again from (time_msc, bid, ask) of the journal, oldest first."""
         self._start_ticks()
         # The journal's clock may lag behind the tick, and runs twice through an hour in autumn.
-        known_msc = self.known_until * 1000
+        known_msc = self.closed_until * 1000
         for time_msc, bid, ask in prices:
             known_msc = max(known_msc, time_msc)
             self.tick(known_msc, bid, ask)
@@ -141,10 +141,15 @@ class SymbolHistory:
         return self._ticks.rows
 
     @property
-    def known_until(self) -> int:
+    def closed_until(self) -> int:
         """When the newest closed bar was over (the broker's clock), 0 without any."""
         rows = self._minutes.rows
         return int(rows["time"][-1]) + MINUTE if len(rows) else 0
+
+    @property
+    def known_until(self) -> int:
+        """When the newest bar is over, the present one included; 0 without any."""
+        return self.closed_until if self._bar is None else self._bar[0] + MINUTE
 
     def _add_tick(
         self, time_msc: int, bid: float, ask: float, last: float, volume: int, side: int
