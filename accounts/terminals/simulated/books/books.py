@@ -74,22 +74,7 @@ class Books:
         self._done_orders_of: dict[int, array[int]] = {}
         self._dead = 0
         self.written: list[Record] = []
-        self._appliers: dict[str, Callable[..., None]] = {
-            NEW_SERVER: self._add_server,
-            NEW_ACCOUNT: self._add_account,
-            CHANGED_ACCOUNT: self.accounts.update,
-            NEW_POSITION: self._add_position,
-            CHANGED_POSITION: self._change_position,
-            GONE_POSITION: self._remove_position,
-            NEW_ORDER: self._add_order,
-            CHANGED_ORDER: self._change_order,
-            GONE_ORDER: self._remove_order,
-            GONE_ORDERS: self._remove_orders,
-            DONE_ORDER: self._add_done_order,
-            NEW_DEAL: self._add_deal,
-            PRICES: self._set_prices,
-            ROLLED_OVER: self._set_rolled_over,
-        }
+        self._appliers = self._record_appliers()
 
     def write(self, *record: Any) -> None:
         """Apply a record and remember it for the journal."""
@@ -172,6 +157,25 @@ class Books:
 
     def fingerprint(self) -> str:
         return hashlib.sha256(self.dump()).hexdigest()
+
+    def _record_appliers(self) -> dict[str, Callable[..., None]]:
+        """Return what applies each kind of record."""
+        return {
+            NEW_SERVER: self._add_server,
+            NEW_ACCOUNT: self._add_account,
+            CHANGED_ACCOUNT: self.accounts.update,
+            NEW_POSITION: self._add_position,
+            CHANGED_POSITION: self._change_position,
+            GONE_POSITION: self._remove_position,
+            NEW_ORDER: self._add_order,
+            CHANGED_ORDER: self._change_order,
+            GONE_ORDER: self._remove_order,
+            GONE_ORDERS: self._remove_orders,
+            DONE_ORDER: self._add_done_order,
+            NEW_DEAL: self._add_deal,
+            PRICES: self._set_prices,
+            ROLLED_OVER: self._set_rolled_over,
+        }
 
     def _tables(self) -> dict[str, Table]:
         return {

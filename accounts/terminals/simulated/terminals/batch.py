@@ -205,12 +205,9 @@ class BatchReader:
         newest = int(state.tick_msc.max())
         _fill_accounts(target, places, state.account, newest, connected=state.connected)
         _count(target, places, held, waiting)
-        deals = self._books.deals
-        newer = np.flatnonzero(
-            (deals["account"] == state.row)
-            & (deals["ticket"] > cursor)
-            & (deals["ticket"] <= state.last_deal)
-        )
+        deals, mine = self._books.deals, self._books.deals_of(state.row)
+        tickets = deals["ticket"][mine]
+        newer = mine[(tickets > cursor) & (tickets <= state.last_deal)]
         columns = {name: deals[name][newer] for name in _DEAL_NAMES}
         return Details(held, waiting, _deal_rows(columns, _owner(place, columns)))
 

@@ -20,6 +20,9 @@ from . import rows
 from .rows import Row
 from .selection import in_group
 
+# Where a row has the name of its symbol.
+_POSITION_SYMBOL, _ORDER_SYMBOL, _DEAL_SYMBOL = 16, 21, 15
+
 
 @dataclass(frozen=True, slots=True)
 class Visit:
@@ -59,14 +62,16 @@ class Terminals:
     ) -> list[Row] | None:
         if self._has(FaultKind.NONE):
             return None
-        return _chosen(rows.position_rows(self.positions_state(login)), 16, symbol, group, ticket)
+        held = rows.position_rows(self.positions_state(login))
+        return _chosen(held, _POSITION_SYMBOL, symbol, group, ticket)
 
     def orders(
         self, login: int, symbol: str | None, group: str | None, ticket: int | None
     ) -> list[Row] | None:
         if self._has(FaultKind.NONE):
             return None
-        return _chosen(rows.order_rows(self.orders_state(login)), 21, symbol, group, ticket)
+        waiting = rows.order_rows(self.orders_state(login))
+        return _chosen(waiting, _ORDER_SYMBOL, symbol, group, ticket)
 
     def history_deals(
         self,
@@ -91,7 +96,7 @@ class Terminals:
             time_msc = deals["time_msc"][mine]
             asked &= (time_msc >= start * 1000) & (time_msc < (end + 1) * 1000)
         found = [rows.deal_row(deals, row, state.naming) for row in mine[asked].tolist()]
-        return found if group is None else [row for row in found if in_group(row[15], group)]
+        return _of_group(found, _DEAL_SYMBOL, group)
 
     def history_orders(
         self,
@@ -118,7 +123,7 @@ class Terminals:
             done = orders["time_done_msc"][mine]
             asked &= (done >= start * 1000) & (done < (end + 1) * 1000)
         found = [rows.order_row(orders, row, state.naming) for row in mine[asked].tolist()]
-        return found if group is None else [row for row in found if in_group(row[21], group)]
+        return _of_group(found, _ORDER_SYMBOL, group)
 
     def order_send(self, login: int, request: Mapping[str, Any]) -> Row | None:
         account, desk = self.account(login), self._engine.desk
@@ -167,10 +172,9 @@ class Terminals:
     def account_state(self, login: int) -> AccountState:
         """Return the state that account_info shows."""
         state = self.state(login)
-        is_flat = not len(state.positions["ticket"])
-        return (
-            torn(state, self._engine.valuation) if is_flat and self._has(FaultKind.TORN) else state
-        )
+        if len(state.positions["ticket"]) or not self._has(FaultKind.TORN):
+            return state
+        return torn(state, self._engine.valuation)
 
     def positions_state(self, login: int) -> AccountState:
         """Return the state that the list of positions shows."""
@@ -212,4 +216,10 @@ def _chosen(
         return [row for row in found if row[0] == ticket]
     if symbol is not None:
         return [row for row in found if row[symbol_field] == symbol]
-    return found if group is None else [row for row in found if in_group(row[symbol_field], group)]
+    return _of_group(found, symbol_field, group)
+
+
+def _of_group(found: list[Row], symbol_field: int, group: str | None) -> list[Row]:
+    if group is None:
+        return found
+    return [row for row in found if in_group(row[symbol_field], group)]
