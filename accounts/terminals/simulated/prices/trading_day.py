@@ -1,6 +1,6 @@
 """What SymbolInfo tells of a symbol's day on the broker's clock: ranges, last trade, session."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -63,29 +63,37 @@ def trading_day(
     """
     present, before = _days(history, until_msc)
     today = int(present["time"][0]) if len(present) else until_msc // 1000 // DAY * DAY
-    ticks = history.ticks
-    first, end = np.searchsorted(ticks["time_msc"], (today * 1000, until_msc + 1))
-    ticks = ticks[first:end]
-    on_last = contract.chart_mode == mt5.SYMBOL_CHART_MODE_LAST
-    known = known_tick(history, until_msc)
-    last = float(known["last"][0]) if on_last and len(known) else 0.0
-    price = last if on_last and last else bid
-    closed = float(before["close"][-1]) if len(before) else 0.0
+    first, end = np.searchsorted(history.ticks["time_msc"], (today * 1000, until_msc + 1))
+    ticks = history.ticks[first:end]
     bid_range, ask_range = _quote_ranges(contract, present, ticks, bid, ask)
-    trades = ticks[ticks["flags"] & mt5.TICK_FLAG_LAST != 0] if on_last else ticks[:0]
-    volumes = trades["volume_real"]
-    return TradingDay(
+    is_traded = contract.chart_mode == mt5.SYMBOL_CHART_MODE_LAST
+    known = known_tick(history, until_msc) if is_traded else ticks[:0]
+    last, last_volume = 0.0, 0.0
+    if len(known):
+        last, last_volume = float(known["last"][0]), float(known["volume_real"][0])
+    closed = float(before["close"][-1]) if len(before) else 0.0
+    day = TradingDay(
         bid=bid_range,
         ask=ask_range,
         last=last,
-        last_range=_range(present) if on_last else _NO_RANGE,
-        last_volume=float(known["volume_real"][0]) if on_last and len(known) else 0.0,
-        volume_range=(float(volumes.max()), float(volumes.min())) if len(volumes) else _NO_RANGE,
         opened_at=float(present["open"][0]) if len(present) else 0.0,
         closed_before_at=closed,
-        change_percent=round((price / closed - 1) * 100, _PERCENT_DIGITS) if closed else 0.0,
-        session=_session(contract, present, trades, bid, ask) if on_last else Session(),
+        change_percent=_change_percent(last or bid, closed),
     )
+    if not is_traded:
+        return day
+    trades = ticks[ticks["flags"] & mt5.TICK_FLAG_LAST != 0]
+    return replace(
+        day,
+        last_range=_range(present),
+        last_volume=last_volume,
+        volume_range=_extremes(trades["volume_real"]) or _NO_RANGE,
+        session=_session(contract, present, trades, bid, ask),
+    )
+
+
+def _change_percent(price: float, closed: float) -> float:
+    return round((price / closed - 1) * 100, _PERCENT_DIGITS) if closed else 0.0
 
 
 def _days(history: SymbolHistory, until_msc: int) -> tuple[Bars, Bars]:
@@ -104,7 +112,8 @@ def _quote_ranges(
 
     Daily bars reach back further than ticks do, but only where they are made of bids.
     """
-    bids, asks = [bid, *_extremes(ticks["bid"])], [ask, *_extremes(ticks["ask"])]
+    bids = [bid, *(_extremes(ticks["bid"]) or ())]
+    asks = [ask, *(_extremes(ticks["ask"]) or ())]
     if contract.chart_mode == mt5.SYMBOL_CHART_MODE_BID and len(present):
         spread = contract.spread_points * contract.point
         high, low = _range(present)
@@ -113,9 +122,9 @@ def _quote_ranges(
     return (max(bids), min(bids)), (max(asks), min(asks))
 
 
-def _extremes(column: npt.NDArray[np.float64]) -> list[float]:
+def _extremes(column: npt.NDArray[np.float64]) -> Range | None:
     known = column[column > 0]
-    return [float(known.max()), float(known.min())] if len(known) else []
+    return (float(known.max()), float(known.min())) if len(known) else None
 
 
 def _range(present: Bars) -> Range:
