@@ -3,6 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from .. import constants as mt5
 from .catalogue import CONTRACTS
 from .hours import WeeklyHours
@@ -37,9 +40,14 @@ class Opening:
             return True
         return CONTRACTS[symbol].hours.is_open(self._server_seconds())
 
-    def can_deal(self, symbol: int) -> bool:
-        """Tell whether orders in a symbol find a market and a price."""
-        return self.is_open(symbol) and symbol not in self.without_quotes
+    def dealable(self) -> npt.NDArray[np.bool_]:
+        """Tell for every symbol whether orders in it find a market and a price now."""
+        return np.array(
+            [
+                symbol not in self.without_quotes and self.is_open(symbol)
+                for symbol in range(len(CONTRACTS))
+            ]
+        )
 
     def quoted(self, server_seconds: int) -> list[bool]:
         """Tell for every symbol whether the feed quotes it at a moment of the broker's clock."""

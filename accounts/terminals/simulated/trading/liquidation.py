@@ -11,7 +11,6 @@ import numpy.typing as npt
 
 from .. import constants as mt5
 from ..books.books import CHANGED_ACCOUNT, Books, RowNumbers
-from ..symbols.catalogue import CONTRACTS
 from ..symbols.opening import Opening
 from .ledger import Ledger
 from .requests import TradeOrder
@@ -36,7 +35,7 @@ class Liquidation:
         """Stop out the accounts without cover, then set or lift the margin calls."""
         due = np.flatnonzero(self._are_below("stop_out_level", _EVERYONE))
         if len(due):
-            can_close = self._closable_symbols()
+            can_close = self._opening.dealable()
             for account in due[self._can_give_way(due, can_close)].tolist():
                 self._stop_out(account, can_close)
         self._call_margin()
@@ -57,9 +56,6 @@ class Liquidation:
         floor = np.where(in_percent, margin * limit / 100.0, limit)
         below: Flags = (margin > 0) & (equity <= floor + _DUST)
         return below
-
-    def _closable_symbols(self) -> Flags:
-        return np.array([self._opening.can_deal(symbol) for symbol in range(len(CONTRACTS))])
 
     def _can_give_way(self, accounts: RowNumbers, can_close: Flags) -> Flags:
         """Tell which accounts have something that a stop-out can take from them now.

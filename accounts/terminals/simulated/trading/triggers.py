@@ -58,13 +58,15 @@ class Triggers:
             orders["price_current"][:] = np.where(sells, bid, ask)
 
     def _reached(self) -> list[int]:
-        """Return the pending orders whose price the market has reached, oldest first."""
+        """Return the pending orders whose price an open market has reached, oldest first."""
         orders = self._books.orders
         if not len(orders):
             return []
         kind, market, price = orders["type"], orders["price_current"], orders["price_open"]
         reached = np.where(_ON_RISE[kind], market >= price, market <= price)
         reached &= _IS_PENDING[kind]
+        if reached.any():
+            reached &= self._opening.dealable()[orders["symbol"]]
         tickets: list[int] = orders["ticket"][reached].tolist()
         return tickets
 
@@ -73,8 +75,6 @@ class Triggers:
         if row is None:
             return
         order = self._books.orders.row(row)
-        if not self._opening.can_deal(order["symbol"]):
-            return
         if order["type"] in STOP_LIMIT_TYPES:
             self._start_limit(order)
         else:
@@ -97,11 +97,14 @@ class Triggers:
         stopped = positions["live"] & (price <= positions["sl_edge"])
         taken = positions["live"] & (price >= positions["tp_edge"])
         due = np.flatnonzero(stopped | taken)
+        if not len(due):
+            return
+        due = due[self._opening.dealable()[positions["symbol"][due]]]
         # By ticket: closing a position may compact the table under the row numbers.
         hits = [(int(positions["ticket"][row]), bool(stopped[row])) for row in due]
         for ticket, is_stop in hits:
             row = self._books.position_row(ticket)
-            if row is not None and self._opening.can_deal(int(positions["symbol"][row])):
+            if row is not None:
                 self._close_at_level(row, is_stop)
 
     def _close_at_level(self, row: int, is_stop: bool) -> None:
