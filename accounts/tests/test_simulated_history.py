@@ -272,8 +272,8 @@ def test_it_shows_the_same_bars_after_a_restart_on_a_weekend(
     clock = Clock(friday_night)
     desk = Desk(feed=True, home=tmp_path, clock=clock)
     desk.open_account()
-    for _ in range(100):
-        clock.now += 1.0
+    for _ in range(20):
+        clock.now += 5.0
         desk.server.step()
     before = _rates(desk, "EURUSD", mt5.TIMEFRAME_M1, None, None, 0, FAR)
     clock.now += DAY
@@ -286,6 +286,32 @@ def test_it_shows_the_same_bars_after_a_restart_on_a_weekend(
     after = _rates(again, "EURUSD", mt5.TIMEFRAME_M1, None, None, 0, FAR)
     assert after["time"].tolist() == before["time"].tolist()
     assert after[["high", "low", "close"]].tolist() == before[["high", "low", "close"]].tolist()
+    again.server.close()
+
+
+def test_its_times_never_run_backwards_when_it_comes_back_in_a_repeated_hour(
+    tmp_path: Path,
+) -> None:
+    clock = Clock(datetime(2026, 10, 25, 0, 58, tzinfo=UTC).timestamp())  # 02:58, twice
+    desk = Desk(feed=True, home=tmp_path, clock=clock, zone_name="Europe/Prague")
+    desk.open_account()
+    for _ in range(60):
+        clock.now += 10.0
+        desk.server.step()
+    before = _rates(desk, "BTCUSD", mt5.TIMEFRAME_M1, None, None, 0, 10)
+    newest_msc = desk.server.call("symbol_tick", 1001, "BTCUSD")[5]
+
+    again = Desk(feed=True, home=_copied(tmp_path), clock=clock, zone_name="Europe/Prague")
+    assert again.server.call("symbol_tick", 1001, "BTCUSD")[5] == newest_msc
+    clock.now += 10.0
+    again.server.step()
+
+    after = _rates(again, "BTCUSD", mt5.TIMEFRAME_M1, None, None, 0, 10)
+    assert after["time"].tolist() == before["time"].tolist()
+    assert after["high"][-1] >= before["high"][-1]
+    ticks = again.server.call("ticks", 1001, "BTCUSD", 0, None, FAR, mt5.COPY_TICKS_ALL)
+    assert (np.diff(ticks["time_msc"]) >= 0).all()
+    desk.server.close()
     again.server.close()
 
 

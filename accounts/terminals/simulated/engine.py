@@ -226,7 +226,7 @@ class Engine:
         if self._market is None or not history.known_until:
             self.tick_msc[symbol] = now_msc
         elif self.opening.is_open(symbol):
-            self.tick_msc[symbol] = max(now_msc, history.closed_until * 1000)
+            self.tick_msc[symbol] = max(now_msc, history.earliest_msc)
             history.resume(int(self.tick_msc[symbol]), bid, ask)
         else:
             self.tick_msc[symbol] = min(now_msc, history.known_until * 1000 - 1)

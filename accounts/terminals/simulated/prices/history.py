@@ -61,11 +61,8 @@ class SymbolHistory:
     def regrow(self, prices: Iterable[tuple[int, float, float]]) -> None:
         """Let the present bar grow again from (time_msc, bid, ask) of the journal, oldest first."""
         self._start_ticks()
-        # The journal's clock may lag behind the tick, and runs twice through an hour in autumn.
-        known_msc = self.closed_until * 1000
         for time_msc, bid, ask in prices:
-            known_msc = max(known_msc, time_msc)
-            self.tick(known_msc, bid, ask)
+            self.tick(max(time_msc, self.earliest_msc), bid, ask)
 
     def tick(
         self,
@@ -141,15 +138,21 @@ class SymbolHistory:
         return self._ticks.rows
 
     @property
-    def closed_until(self) -> int:
-        """When the newest closed bar was over (the broker's clock), 0 without any."""
-        rows = self._minutes.rows
-        return int(rows["time"][-1]) + MINUTE if len(rows) else 0
+    def earliest_msc(self) -> int:
+        """The earliest time that the next tick can have, though the clock may have gone back."""
+        ticks = self.ticks
+        newest_msc = int(ticks["time_msc"][-1]) if len(ticks) else 0
+        return max(self._closed_until * 1000, newest_msc)
 
     @property
     def known_until(self) -> int:
-        """When the newest bar is over, the present one included; 0 without any."""
-        return self.closed_until if self._bar is None else self._bar[0] + MINUTE
+        """When the newest bar is over (the broker's clock), the present one too; 0 without any."""
+        return self._closed_until if self._bar is None else self._bar[0] + MINUTE
+
+    @property
+    def _closed_until(self) -> int:
+        rows = self._minutes.rows
+        return int(rows["time"][-1]) + MINUTE if len(rows) else 0
 
     def _add_tick(
         self, time_msc: int, bid: float, ask: float, last: float, volume: int, side: int
