@@ -18,7 +18,7 @@ from risk.presentation.cells import (
     spent_amount,
     status_cell,
 )
-from risk.presentation.headlines import group_headline, is_stale, page_title
+from risk.presentation.headlines import group_headline, is_stale, page_title, unbroken
 
 
 def group_parts(risk: RiskObject) -> list[Part]:
@@ -47,7 +47,9 @@ def card_part(risk: RiskObject) -> Part:
         "note": headline.note,
         "frame": Cell(f"{prefix}-frame", (), risk["status"]),
         "status": status_cell(f"{prefix}-status", risk["status"]),
-        "sentence": Cell(f"{prefix}-say", (weakest["message"] if weakest else headline.sentence,)),
+        "sentence": Cell(
+            f"{prefix}-say", (unbroken(weakest["message"]) if weakest else headline.sentence,)
+        ),
         "rules": [
             {
                 "name": rule.get("name") or RULE_NAMES.get(rule["rule_type"], ""),
@@ -110,7 +112,7 @@ def _weakest_part(risk: RiskObject) -> Part:
         "rule_name": rule.get("name") or RULE_NAMES.get(rule["rule_type"], ""),
         "frame": Cell("w-frame", (), weakest["status"]),
         "status": status_cell("w-status", weakest["status"]),
-        "sentence": Cell("w-say", (rule["message"],)),
+        "sentence": Cell("w-say", (unbroken(rule["message"]),)),
         "bar": bar_cell("w-bar", rule),
         "is_level": unit == "%",
         "used": Cell("w-used", (spent_amount(rule.get("used"), unit),)),
@@ -138,7 +140,7 @@ def _rules_part(risk: RiskObject) -> Part:
                 "frame": Cell(f"{id_}-frame", (), rule["status"]),
                 "status": status_cell(f"{id_}-status", rule["status"]),
                 "bar": bar_cell(f"{id_}-bar", rule),
-                "sentence": Cell(f"{id_}-say", (rule["message"],)),
+                "sentence": Cell(f"{id_}-say", (unbroken(rule["message"]),)),
             }
         )
     key = part_key(*((rule["rule_id"], rule.get("name")) for rule in risk["rules"]))

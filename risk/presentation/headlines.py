@@ -67,7 +67,12 @@ def is_stale(risk: RiskObject) -> bool:
 def own_sentence(message: str, name: str, beginning: str = "") -> str:
     """Leave the account's name, and a beginning, out of a sentence on the account's own page."""
     sentence = message.removeprefix(f"{name}: ").removeprefix(beginning)
-    return sentence[:1].upper() + sentence[1:]
+    return unbroken(sentence[:1].upper() + sentence[1:])
+
+
+def unbroken(sentence: str) -> str:
+    """Keep a number and its percent sign on one line."""
+    return sentence.replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 _ACCOUNT_WORDS = {

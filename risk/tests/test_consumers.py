@@ -170,7 +170,7 @@ async def test_it_sends_only_the_cells_that_changed(desk: Desk, alice: User) -> 
     socket = await Socket(f"/ws/group/{group.pk}?format=html", alice).open()
     fragments = await socket.text()
     assert 'hx-swap-oob="true"' in fragments
-    assert "Alpha 3: 212.40 USD of 5,000.00 left today (4 %)" in fragments
+    assert "Alpha 3: 212.40 USD of 5,000.00 left today (4\N{NO-BREAK SPACE}%)" in fragments
 
     await publish(desk, left=210.0)
     patches = json.loads(await socket.until(lambda text: "210.00" in text))

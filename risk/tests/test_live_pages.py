@@ -35,7 +35,7 @@ def test_it_names_the_weakest_account_of_a_group_with_its_numbers(
 
     html = page.get(f"/groups/{group.pk}/risk-panel").content.decode()
 
-    assert "Alpha 3: 212.40 USD of 5,000.00 left today (4 %)" in html
+    assert "Alpha 3: 212.40 USD of 5,000.00 left today (4\N{NO-BREAK SPACE}%)" in html
     assert f'ws-connect="/ws/group/{group.pk}?format=html"' in html
     assert "● CRITICAL Desk – TradeGuard" in html
     assert 'value="95.8"' in html

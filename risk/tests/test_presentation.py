@@ -165,3 +165,8 @@ def test_its_parts_change_with_structure_and_not_with_numbers() -> None:
 
 def test_it_leaves_the_name_out_on_the_accounts_own_page() -> None:
     assert own_sentence("Alpha 3: not known, why", "Alpha 3") == "Not known, why"
+
+
+def test_a_percent_sign_stays_with_its_number() -> None:
+    sentence = own_sentence("Alpha 3: 5.00 of 5.00 left (4 %)", "Alpha 3")
+    assert sentence == "5.00 of 5.00 left (4\N{NO-BREAK SPACE}%)"

@@ -80,7 +80,7 @@ def test_the_group_page_moves_without_a_reload(maya: Visitor) -> None:
     assert len(before) == 4
     wait_until(lambda: maya.equities() != before, "a price moves an equity on the page")
     text = maya.page.inner_text(".weakest-sentence")
-    assert re.match(r"^(Alpha [1-4]): [\d,.]+ .*\(-?\d+ %\)", text), text
+    assert re.match(r"^(Alpha [1-4]): [\d,.]+ .*\(-?\d+\s%\)", text), text
     assert maya.page_loads == loads
 
 
@@ -100,6 +100,21 @@ def test_a_killed_worker_shows_as_stale_and_comes_back(maya: Visitor, desk: Serv
     before = maya.equities()
     wait_until(lambda: maya.equities() != before, "the page moves again")
     assert maya.page_loads == loads
+
+
+def test_a_phone_shows_the_figures_of_a_position_at_one_edge(maya: Visitor) -> None:
+    maya.page.set_viewport_size({"width": 390, "height": 844})
+    maya.page.goto(f"{maya.desk.url}/accounts")
+    maya.page.click("main a:has-text('Bluewater Macro')")
+    maya.page.wait_for_selector(".positions .position-profit")
+
+    edges = maya.page.eval_on_selector_all(
+        ".positions :is(.position-profit, .position-now) > *",
+        "found => found.map(figure => Math.round(figure.getBoundingClientRect().right))",
+    )
+
+    assert len(edges) >= 2
+    assert len(set(edges)) == 1
 
 
 def test_another_user_sees_nothing_of_it(maya: Visitor, browser: Browser) -> None:
