@@ -34,10 +34,9 @@ def write(keys: PortfolioKeys, read: ReadingBatch, holders: list[Holder] | None 
 
 
 def names(redis: Redis) -> set[str]:
-    """Return what is in Redis, without the register and the prices."""
-    return {
-        key for key in redis.scan_iter() if not key.startswith(("market:", "portfolio_written"))
-    }
+    """Return what is in Redis, without the register, the prices and the queues of tasks."""
+    others = ("market:", "portfolio_written", "celery:")
+    return {key for key in redis.scan_iter() if not key.startswith(others)}
 
 
 def test_it_writes_what_an_account_holds(redis: Redis) -> None:

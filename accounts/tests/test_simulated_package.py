@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from accounts.terminals.simulated.constants import CONSTANTS
-from accounts.terminals.simulated.package import connect, install
+from accounts.terminals.simulated.package import connect, install, main
 from accounts.terminals.simulated.prices.timeframes import RATES_DTYPE
 from accounts.terminals.simulated.service.process import ADDRESS_FILE, BrokerService
 from accounts.terminals.simulated.surface.tuples import AccountInfo
@@ -95,6 +95,14 @@ def test_a_program_sees_that_it_is_refused(home: Path) -> None:
 
 
 @pytest.mark.usefixtures("imports")
+def test_it_says_that_a_program_is_not_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["--home", str(tmp_path), str(tmp_path / "bot.py")])
+    assert f"there is no program {tmp_path / 'bot.py'}" in capsys.readouterr().err
+
+
 def test_it_is_imported_under_the_name_of_the_package(desk: Desk) -> None:
     module = install(desk.server)
     import MetaTrader5 as mt5  # noqa: N813 (what the test is about)

@@ -75,6 +75,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("program", type=Path, help="the Python file to run")
     parser.add_argument("arguments", nargs=argparse.REMAINDER, help="what the program is given")
     options = parser.parse_args(arguments)
+    if not options.program.is_file():
+        parser.error(f"there is no program {options.program}")
     install(options.home)
     sys.argv = [str(options.program), *options.arguments]
     sys.path.insert(0, str(options.program.resolve().parent))
