@@ -1,8 +1,8 @@
 """The broker's back office: accounts, money, and prices by hand."""
 
 import json
-import math
 from collections.abc import Mapping
+from numbers import Integral
 from typing import Any
 
 from . import constants as mt5
@@ -31,6 +31,19 @@ _TRADE_MODES = (
     mt5.SYMBOL_TRADE_MODE_FULL,
 )
 LARGEST_LOGIN = 2**53
+LARGEST_AMOUNT = 1e12  # beyond it doubles lose cents, and sums could overflow
+LARGEST_PRICE_POINTS = 10**9  # bars keep spreads in 32 bits
+_TERM_VALUES: Mapping[str, range] = {
+    "leverage": range(1, 2**31),
+    "trade_mode": range(mt5.ACCOUNT_TRADE_MODE_DEMO, mt5.ACCOUNT_TRADE_MODE_REAL + 1),
+    "margin_mode": range(
+        mt5.ACCOUNT_MARGIN_MODE_RETAIL_NETTING, mt5.ACCOUNT_MARGIN_MODE_RETAIL_HEDGING + 1
+    ),
+    "stop_out_mode": range(mt5.ACCOUNT_STOPOUT_MODE_PERCENT, mt5.ACCOUNT_STOPOUT_MODE_MONEY + 1),
+    "position_limit": range(2**31),
+    "order_limit": range(2**31),
+}
+_TERM_AMOUNTS = ("deposit", "stop_out_call", "stop_out_level", "commission_per_lot")
 
 
 class Administration:
@@ -71,14 +84,14 @@ class Administration:
     def transfer(self, login: int, deal_type: int, amount: float, comment: str) -> int:
         if deal_type not in _TRANSFER_TYPES:
             raise ValueError(f"{deal_type} is not a balance operation")
-        if not math.isfinite(amount):
-            raise ValueError(f"{amount} is no amount to move")
+        _check_amount(amount)
         return self._engine.ledger.transfer(self.number(login), deal_type, amount, comment)
 
     def charge_swap(self, ticket: int, amount: float) -> None:
         row = self._books.position_row(ticket)
         if row is None:
             raise ValueError(f"there is no open position {ticket}")
+        _check_amount(amount)
         self._engine.ledger.charge_swap(row, amount)
 
     def trade_by_hand(self, login: int, request: Mapping[str, Any], reason: int) -> tuple[Any, ...]:
@@ -88,9 +101,9 @@ class Administration:
 
     def set_prices(self, symbol: str, bid: float, ask: float) -> None:
         index = _symbol(symbol)
-        digits = CONTRACTS[index].digits
-        if not 0 < round(bid, digits) <= round(ask, digits) < math.inf:
-            raise ValueError(f"{bid} / {ask} is no quote: 0 < bid ≤ ask does not hold")
+        digits, largest = CONTRACTS[index].digits, CONTRACTS[index].point * LARGEST_PRICE_POINTS
+        if not 0 < round(bid, digits) <= round(ask, digits) <= largest:
+            raise ValueError(f"{bid} / {ask} is no quote: 0 < bid ≤ ask ≤ {largest} does not hold")
         self._engine.quote(index, round(float(bid), digits), round(float(ask), digits))
 
     def release_prices(self, symbol: str) -> None:
@@ -171,8 +184,20 @@ def _check_terms(login: int, server: str, terms: AccountTerms) -> None:
         raise ValueError("an account needs the name of its server")
     if terms.currency not in ACCOUNT_CURRENCIES:
         raise ValueError(f"accounts are kept in {', '.join(ACCOUNT_CURRENCIES)}")
-    if terms.leverage < 1 or terms.deposit < 0:
-        raise ValueError("leverage is at least 1 and a deposit not below 0")
+    for name, values in _TERM_VALUES.items():
+        value = getattr(terms, name)
+        # A range that is asked for a float looks at each of its numbers.
+        if not isinstance(value, Integral) or int(value) not in values:
+            raise ValueError(f"{value} is no {name} of an account")
+    for name in _TERM_AMOUNTS:
+        _check_amount(getattr(terms, name))
+    if terms.deposit < 0:
+        raise ValueError("a deposit is not below 0")
+
+
+def _check_amount(amount: float) -> None:
+    if not abs(amount) <= LARGEST_AMOUNT:
+        raise ValueError(f"{amount} is no amount: at most {LARGEST_AMOUNT:.0f} can be kept")
 
 
 def _opened(login: int, password: str, name: str, terms: AccountTerms) -> dict[str, Any]:

@@ -75,7 +75,7 @@ def check_price(
 
     Only INSTANT and REQUEST execution ask for one. Either way it deals at the quote.
     """
-    if price < 0 or not math.isfinite(price):
+    if price < 0 or not math.isfinite(price / contract.point):
         raise Refusal(mt5.TRADE_RETCODE_INVALID_PRICE, "Invalid price")
     if contract.execution not in _PRICE_ASKED:
         return
