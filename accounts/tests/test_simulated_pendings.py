@@ -296,3 +296,10 @@ def test_it_finds_orders_again_after_a_crash(tmp_path: Path) -> None:
 
     third = _after_crash(again, tmp_path)
     assert [third.positions(1001), third.orders(1001), third.deals(1001)] == filled
+
+
+@pytest.mark.parametrize("kind", [mt5.ORDER_TIME_SPECIFIED, mt5.ORDER_TIME_SPECIFIED_DAY])
+def test_it_keeps_an_order_until_the_last_time_that_can_be_named(desk: Desk, kind: int) -> None:
+    desk.wait_for(1001, BUY_LIMIT, 0.1, 1.0, type_time=kind, expiration=2**63 - 1)
+    desk.pass_time(1.0)
+    assert len(desk.orders(1001)) == 1

@@ -11,6 +11,7 @@ from .fulfilment import Fulfilment
 from .ledger import Ledger
 
 _DAY_MSC = DAY * 1000
+_LATEST = 2**53  # seconds: later times would overflow in milliseconds
 # Contracts whose orders, or whose orders and stops, hold for one day only.
 _DAILY = np.array([contract.gtc_mode != mt5.SYMBOL_ORDERS_GTC for contract in CONTRACTS])
 _STOPS_DAILY = np.array([contract.gtc_mode == mt5.SYMBOL_ORDERS_DAILY for contract in CONTRACTS])
@@ -46,7 +47,8 @@ class DueOrders:
         orders = self._books.orders
         if not len(orders):
             return []
-        kind, given = orders["type_time"], orders["time_expiration"]
+        kind = orders["type_time"]
+        given = np.minimum(orders["time_expiration"], _LATEST)
         end = np.full(len(orders), np.iinfo(np.int64).max)
         day_only = (kind == mt5.ORDER_TIME_DAY) | _DAILY[orders["symbol"]]
         end[day_only] = _end_of_day(orders["time_setup_msc"][day_only])
