@@ -36,10 +36,10 @@ def test_it_adds_to_the_position_at_the_weighted_price(mode: int) -> None:
 
     assert (position["ticket"], position["identifier"], position["volume"]) == (first, first, 4.0)
     assert position["price_open"] == pytest.approx(1.1032, abs=1e-12)
-    assert (position["sl"], position["tp"], position["magic"]) == (1.0950, 1.1200, 1)
+    assert (position["sl"], position["tp"], position["magic"]) == (1.0950, 0.0, 1)
     desk.buy(1001, 0.01, tp=1.1300)
     desk.buy(1001, 0.01)
-    assert [(held["sl"], held["tp"]) for held in desk.positions(1001)] == [(1.0950, 1.1300)]
+    assert [(held["sl"], held["tp"]) for held in desk.positions(1001)] == [(0.0, 0.0)]
     desk.sell(1001, 0.02)
     deals = desk.deals(1001)[1:3]
     assert [(deal["entry"], deal["position"], deal["profit"]) for deal in deals] == [

@@ -126,3 +126,20 @@ def test_the_broker_rewrites_a_comment(
     assert (position.comment, position.magic) == (comment, 77)
     assert desk.deals(LOGIN)[-1]["comment"] == comment
     assert desk.program.history_orders_get(ticket=position.ticket)[0].comment == comment
+
+
+def test_a_refusal_of_the_terminal_knows_no_price_and_no_number(desk: FaultyDesk) -> None:
+    desk.program.order_send(**BUY)
+    for prepare, retcode, comment in (
+        (lambda: desk.server.set_algo_trading(LOGIN, False),
+         mt5.TRADE_RETCODE_CLIENT_DISABLES_AT, "AutoTrading disabled by client"),
+        (lambda: desk.server.set_fault(LOGIN, FaultKind.CUT_FROM_BROKER),
+         mt5.TRADE_RETCODE_CONNECTION, "No connection"),
+    ):  # fmt: skip
+        prepare()
+        refused = desk.program.order_send(**BUY)
+        assert (refused.retcode, refused.comment) == (retcode, comment)
+        assert (refused.bid, refused.ask, refused.request_id) == (0.0, 0.0, 0)
+        checked = desk.program.order_check(**BUY)
+        assert (checked.retcode, checked.comment) == (retcode, comment)
+        desk.server.set_algo_trading(LOGIN, True)

@@ -21,6 +21,7 @@ from accounts.terminals.simulated.link import CODE_RECEIVE_FAILED, LinkError, Li
 from accounts.terminals.simulated.prices.timeframes import RATES_DTYPE
 from accounts.terminals.simulated.service.client import RemoteBroker
 from accounts.terminals.simulated.service.process import (
+    ADDRESS_FILE,
     CRASH_STATUS,
     BrokerService,
     HomeInUse,
@@ -281,3 +282,24 @@ def test_it_does_not_start_on_bad_prices(
     assert process.process.returncode == 2
     assert reason in complaint
     assert "Traceback" not in complaint
+
+
+def test_programs_of_different_versions_do_not_talk(
+    tmp_path: Path, desk: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    service = BrokerService(desk.server, tmp_path)
+    service.start()
+    client = RemoteBroker(tmp_path / ADDRESS_FILE)
+    try:
+        address = json.loads((tmp_path / ADDRESS_FILE).read_text())
+        for layout in ({"layout": 1}, {"layout": 1}):
+            (tmp_path / ADDRESS_FILE).write_text(json.dumps({**address, **layout}))
+            with pytest.raises(LinkError) as refused:
+                client.server_time()
+            assert refused.value.code == mt5.RES_E_INVALID_VERSION
+        assert caplog.text.count("are of different versions: restart both") == 1
+        (tmp_path / ADDRESS_FILE).write_text(json.dumps(address))
+        assert client.server_time() > 0
+    finally:
+        client.close()
+        service.stop()

@@ -46,7 +46,7 @@ def test_it_stops_out_at_the_level_in_percent(equity: float, stays: bool) -> Non
     if not stays:
         deal = desk.deals(1001)[-1]
         assert (deal["reason"], deal["profit"]) == (mt5.DEAL_REASON_SO, -2000.0)
-        assert deal["comment"] == f"so: {equity / 11:.2f}%/{equity:.2f}/1100.00"
+        assert deal["comment"] == f"[so {equity / 11:.2f}%/{equity:.2f}/1100.00]"
         assert desk.account(1001)["balance"] == equity
 
 
@@ -208,7 +208,7 @@ def test_it_frees_what_orders_reserve_before_it_closes_positions() -> None:
     history = desk.server.call("history_orders", 1001, 0, 4_000_000_000, None, None, None)
     (gone,) = [row for row in history if row[0] == orders[1][2]]
     assert gone[9] == mt5.ORDER_STATE_CANCELED
-    assert gone[22].startswith("so: ")
+    assert gone[22].startswith("[so ")
 
 
 def test_it_charges_commission_for_a_stop_out() -> None:

@@ -106,7 +106,7 @@ def test_it_closes_the_largest_loss_first_until_the_level_recovers() -> None:
     assert [position["ticket"] for position in desk.positions(login)] == [small, other]
     closing = desk.deals(login)[-1]
     assert (closing["position"], closing["reason"]) == (large, mt5.DEAL_REASON_SO)
-    assert closing["comment"].startswith("so: ")
+    assert closing["comment"].startswith("[so ")
     assert desk.account(login)["margin_level"] > 50.0
 
 

@@ -61,6 +61,8 @@ class BrokerCalls(ABC):
 
         Raises ValueError for terms that the broker does not offer.
         """
+        if unknown := set(terms) - set(AccountTerms.__slots__):
+            raise ValueError(f"an account has no {', '.join(sorted(unknown))}")
         plain = asdict(AccountTerms(**terms))
         return bool(self.call("create_account", int(login), password, server, name, plain))
 

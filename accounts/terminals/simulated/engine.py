@@ -61,7 +61,7 @@ class Engine:
             self.books, self.valuation, self.ledger, self.opening, self.desk.fulfilment
         )
         self._rollover = Rollover(self.books, self.valuation, self.ledger)
-        self._due_orders = DueOrders(self.books, self.ledger, self.desk.fulfilment)
+        self._due_orders = DueOrders(self.books, self.ledger, self.desk)
         self._liquidation = Liquidation(self.books, self.ledger, self.opening)
         self.tick_msc = np.zeros(len(CONTRACTS), dtype=np.int64)
         self.pinned: set[int] = set()  # symbols whose price was set by hand

@@ -11,6 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 CODE_CALL_FAILED = -1
 CODE_INVALID_PARAMS = -2
 CODE_NOT_FOUND = -4
+CODE_INVALID_VERSION = -5
 CODE_AUTHORIZATION_FAILED = -6
 CODE_ALGO_TRADING_OFF = -8
 CODE_SEND_FAILED = -10001
@@ -21,6 +22,10 @@ _TEXTS = {
     CODE_CALL_FAILED: "Terminal: Call failed",
     CODE_INVALID_PARAMS: "Terminal: Invalid params",
     CODE_NOT_FOUND: "Terminal: Not found",
+    CODE_INVALID_VERSION: (
+        "Terminal: Incompatible versions, please install the latest version of Terminal and "
+        "Python module"
+    ),
     CODE_AUTHORIZATION_FAILED: "Terminal: Authorization failed",
     CODE_ALGO_TRADING_OFF: "Auto-Trading using Python API disabled in Terminal",
     CODE_SEND_FAILED: "IPC send failed",

@@ -35,6 +35,7 @@ RowNumbers = npt.NDArray[np.intp]
 NEW_ACCOUNT, CHANGED_ACCOUNT = "A", "a"
 NEW_POSITION, CHANGED_POSITION, GONE_POSITION = "P", "p", "x"
 NEW_ORDER, CHANGED_ORDER, GONE_ORDER, GONE_ORDERS, DONE_ORDER = "O", "o", "y", "Y", "H"
+NEW_REQUEST, GONE_REQUEST = "L", "l"
 NEW_SERVER, NEW_DEAL, PRICES, ROLLED_OVER = "S", "D", "Q", "R"
 
 FIRST_ORDER = 50_000_001
@@ -59,6 +60,8 @@ class Books:
         self.deals = Table(DEAL_COLUMNS)
         self.servers: list[str] = []
         self.naming: list[Naming] = []
+        # Requests on their way, by number: due_msc, account, reason and what is asked for.
+        self.requests: dict[int, tuple[int, int, int, Mapping[str, Any]]] = {}
         self.rolled_over_day = 0  # the newest server day whose night has been charged
         self.next_order = FIRST_ORDER
         self.next_deal = FIRST_DEAL
@@ -136,6 +139,7 @@ class Books:
             "next_deal": self.next_deal,
             "quotes": self.quotes,
             "rolled_over_day": self.rolled_over_day,
+            "requests": list(self.requests.items()),
         }))  # fmt: skip
 
     def load(self, dumped: bytes) -> None:
@@ -147,6 +151,7 @@ class Books:
         self.naming = [Naming(prefix, suffix) for prefix, suffix in state["naming"]]
         self.next_order, self.next_deal = state["next_order"], state["next_deal"]
         self.rolled_over_day = state["rolled_over_day"]
+        self.requests.update((number, tuple(each)) for number, each in state.get("requests", ()))
         self._set_prices(state["quotes"], None)
         self.account_of = {login: row for row, login in enumerate(self.accounts["login"].tolist())}
         self._dead = 0
@@ -171,6 +176,8 @@ class Books:
             CHANGED_ORDER: self._change_order,
             GONE_ORDER: self._remove_order,
             GONE_ORDERS: self._remove_orders,
+            NEW_REQUEST: self._add_request,
+            GONE_REQUEST: self._remove_request,
             DONE_ORDER: self._add_done_order,
             NEW_DEAL: self._add_deal,
             PRICES: self._set_prices,
@@ -203,6 +210,14 @@ class Books:
 
     def _set_rolled_over(self, day: int) -> None:
         self.rolled_over_day = day
+
+    def _add_request(
+        self, number: int, due_msc: int, account: int, reason: int, values: Mapping[str, Any]
+    ) -> None:
+        self.requests[number] = (due_msc, account, reason, values)
+
+    def _remove_request(self, number: int) -> None:
+        del self.requests[number]
 
     def _add_deal(self, values: Mapping[str, Any]) -> None:
         account, ticket = values["account"], values["ticket"]

@@ -1,15 +1,18 @@
 """A client of the broker process, for many threads at once."""
 
 import json
+import logging
 import secrets
 import socket
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..calls import BrokerCalls
 from ..link import (
     CODE_CALL_FAILED,
+    CODE_INVALID_VERSION,
     CODE_NO_CONNECTION,
     CODE_RECEIVE_FAILED,
     CODE_TIMEOUT,
@@ -17,7 +20,9 @@ from ..link import (
     LinkTimeout,
     TerminalLink,
 )
-from .wire import introduce, receive, send
+from .wire import LAYOUT, introduce, receive, send
+
+logger = logging.getLogger(__name__)
 
 
 class BrokerError(LinkError):
@@ -48,6 +53,7 @@ class RemoteBroker(BrokerCalls):
         self._timeout_seconds = timeout_seconds
         self._connect_seconds = connect_seconds
         self._name = _new_name()
+        self._misfit: int | None = None  # the broker of another version that was told of
         self._idle: list[socket.socket] = []
         self._lock = threading.Lock()
 
@@ -89,6 +95,18 @@ class RemoteBroker(BrokerCalls):
         for connection in idle:
             connection.close()
 
+    def _check_layout(self, address: Mapping[str, Any]) -> None:
+        """Refuse a broker of another version; after its update one of the two was not restarted."""
+        if address["layout"] == LAYOUT:
+            return
+        if address["pid"] != self._misfit:
+            self._misfit = address["pid"]
+            logger.error(
+                "The broker (process %s) and this program are of different versions: restart both.",
+                address["pid"],
+            )
+        raise LinkError(CODE_INVALID_VERSION)
+
     def _connection(self) -> socket.socket:
         while True:
             with self._lock:
@@ -104,6 +122,7 @@ class RemoteBroker(BrokerCalls):
         connection = None
         try:
             address = json.loads(self._address_file.read_text())
+            self._check_layout(address)
             connection = socket.create_connection(
                 (address["host"], address["port"]), self._connect_seconds
             )

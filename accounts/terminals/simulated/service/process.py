@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 from ..books.journal import JournalError
 from ..link import LinkError
 from ..server import TradeServer
-from .wire import admit, receive, send
+from .wire import LAYOUT, admit, receive, send
 
 if sys.platform == "win32":
     import msvcrt
@@ -175,7 +175,7 @@ class BrokerService:
 
     def _publish_address(self) -> None:
         address = {"host": "127.0.0.1", "port": self.port, "key": self._key.hex(),
-                   "pid": os.getpid()}  # fmt: skip
+                   "pid": os.getpid(), "layout": LAYOUT}  # fmt: skip
         unfinished = self._home / f"{ADDRESS_FILE}.new"
         unfinished.unlink(missing_ok=True)
         descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

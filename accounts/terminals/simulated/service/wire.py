@@ -9,10 +9,20 @@ import hmac
 import secrets
 import socket
 import struct
+import zlib
 from typing import Any
 
 import msgpack
 import numpy as np
+
+from ...readings import (
+    ACCOUNT_DTYPE,
+    DEAL_DTYPE,
+    ORDER_DTYPE,
+    POSITION_DTYPE,
+    PRICE_DTYPE,
+    ReadingBatch,
+)
 
 _LENGTH = struct.Struct(">I")
 _LARGEST_FRAME_BYTES = 256 * 1024 * 1024
@@ -20,6 +30,9 @@ _LARGEST_FRAME_BYTES = 256 * 1024 * 1024
 _ROOM_BYTES = 1024 * 1024
 _NONCE_BYTES = 32
 _ARRAY = 1
+# Two programs that lay out readings differently must not talk: they would take them apart wrongly.
+_DTYPES = (ACCOUNT_DTYPE, POSITION_DTYPE, ORDER_DTYPE, DEAL_DTYPE, PRICE_DTYPE)
+LAYOUT = zlib.crc32(repr((ReadingBatch.__slots__, [dtype.descr for dtype in _DTYPES])).encode())
 
 
 class WireError(ConnectionError):

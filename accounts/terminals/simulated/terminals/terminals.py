@@ -130,18 +130,16 @@ class Terminals:
         if not self._books.accounts["python_api"][account]:
             raise LinkError(CODE_ALGO_TRADING_OFF)
         barred, comment = self._barred(account)
-        if not barred and self._has(FaultKind.CUT_FROM_BROKER):
-            barred, comment = mt5.TRADE_RETCODE_CONNECTION, "No connection"
         if barred:
-            return desk.refuse(account, request, barred, comment)
+            return desk.refuse(request, barred, comment)
         execution = self.visit.disturbance.execution(request)
         self._engine.touch()
         return desk.send(account, request, mt5.ORDER_REASON_EXPERT, execution)
 
     def order_check(self, login: int, request: Mapping[str, Any]) -> Row:
         account = self.account(login)
-        barred, _ = self._barred(account)
-        return self._engine.desk.check(account, request, barred)
+        barred, comment = self._barred(account)
+        return self._engine.desk.check(account, request, barred, comment)
 
     def account(self, login: int) -> int:
         """Return the row of the account that answers for a login; raise LinkError when none does.
@@ -194,7 +192,7 @@ class Terminals:
         return replace(state, account={**state.account, "investor": np.array([may_only_watch])})
 
     def _barred(self, account: int) -> tuple[int, str]:
-        """Return why this terminal may send no orders, as retcode and comment; 0 when it may."""
+        """Return why this terminal can send no orders, as retcode and comment; 0 when it can."""
         accounts = self._books.accounts
         if not accounts["algo_trading"][account]:
             return mt5.TRADE_RETCODE_CLIENT_DISABLES_AT, "AutoTrading disabled by client"
@@ -202,6 +200,8 @@ class Terminals:
             return mt5.TRADE_RETCODE_SERVER_DISABLES_AT, "AutoTrading disabled by server"
         if self._rights.may_only_watch(self.visit.terminal, account):
             return mt5.TRADE_RETCODE_TRADE_DISABLED, "Trade disabled"
+        if self._has(FaultKind.CUT_FROM_BROKER):
+            return mt5.TRADE_RETCODE_CONNECTION, "No connection"
         return 0, ""
 
     def _has(self, kind: FaultKind) -> bool:

@@ -7,8 +7,8 @@ from .. import constants as mt5
 from ..books.books import Books
 from ..symbols.catalogue import CONTRACTS
 from ..symbols.hours import DAY
-from .fulfilment import Fulfilment
 from .ledger import Ledger
+from .order_desk import OrderDesk
 
 _DAY_MSC = DAY * 1000
 _LATEST = 2**53  # seconds: later times would overflow in milliseconds
@@ -20,10 +20,10 @@ _STOPS_DAILY = np.array([contract.gtc_mode == mt5.SYMBOL_ORDERS_DAILY for contra
 class DueOrders:
     """Carries out what has become due since the last step."""
 
-    def __init__(self, books: Books, ledger: Ledger, fulfilment: Fulfilment) -> None:
+    def __init__(self, books: Books, ledger: Ledger, desk: OrderDesk) -> None:
         self._books = books
         self._ledger = ledger
-        self._fulfilment = fulfilment
+        self._desk = desk
 
     def run(self, now_msc: int) -> None:
         """Expire orders, drop stops that hold for a day, and carry out what was accepted."""
@@ -31,7 +31,8 @@ class DueOrders:
         for ticket in self._stopped_overnight(now_msc):
             self._ledger.move_stops(ticket, 0.0, 0.0)
         for ticket in self._accepted(now_msc):
-            self._fulfilment.carry_out(ticket)
+            self._desk.fulfilment.carry_out(ticket)
+        self._desk.run_delayed(now_msc)
 
     def _accepted(self, now_msc: int) -> list[int]:
         """Return the market orders whose execution is due, the first due first."""

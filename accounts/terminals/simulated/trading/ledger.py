@@ -1,6 +1,7 @@
 """Entries in the books: what orders, their deals and transfers leave behind."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from .. import constants as mt5
@@ -160,6 +161,8 @@ class Ledger:
         held, other = self._books.positions.row(row), self._books.positions.row(by_row)
         account, symbol, price = held["account"], held["symbol"], other["price_open"]
         lots = min(held["volume"], other["volume"])
+        comment = request.comment or f"close #{held['ticket']} by #{other['ticket']}"
+        request = replace(request, comment=comment)
         order = self.add_done_order(
             account, symbol, request, type=mt5.ORDER_TYPE_CLOSE_BY, reason=reason,
             position=held["identifier"], position_by=other["identifier"], volume_initial=lots,
@@ -262,7 +265,11 @@ class Ledger:
     def _increase(
         self, held: Mapping[str, Any], terms: OrderTerms, lots: float, price: float
     ) -> int:
-        """Add to a position at the volume-weighted price; stops that the order brings replace."""
+        """Add to a position at the volume-weighted price.
+
+        The latest order's stops are the position's, none included; not so with the further deals
+        of the order that opened it.
+        """
         total = add_lots(held["volume"], lots)
         per_lot = self._valuation.margin_per_lot(terms.account, terms.symbol, terms.side, price)
         changed = {
@@ -271,8 +278,8 @@ class Ledger:
             "margin_per_lot": _weighted(held["margin_per_lot"], held["volume"], per_lot, lots),
             "time_update_msc": self._now_msc(),
         }
-        if terms.sl or terms.tp:
-            changed |= {"sl": terms.sl or held["sl"], "tp": terms.tp or held["tp"]}
+        if held["ticket"] != terms.ticket:
+            changed |= {"sl": terms.sl, "tp": terms.tp}
         deal = self._deals.of_order(terms, mt5.DEAL_ENTRY_IN, held["identifier"], lots, price)
         self._books.write(CHANGED_POSITION, held["ticket"], changed)
         return deal

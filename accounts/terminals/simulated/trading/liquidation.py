@@ -106,4 +106,4 @@ class Liquidation:
         equity = self._books.equity(account)
         margin = float(self._books.accounts["margin"][account])
         level = equity / margin * 100 if margin else 0.0
-        return f"so: {level:.2f}%/{equity:.2f}/{margin:.2f}"[:_COMMENT_CHARACTERS]
+        return f"[so {level:.2f}%/{equity:.2f}/{margin:.2f}]"[:_COMMENT_CHARACTERS]

@@ -111,7 +111,7 @@ def matched(
     filled = 0.0
     for price, offered in _offers(contract, side, quote, lots):
         taken = min(offered, subtract_lots(wanted, filled))
-        dealt = round(price + slip, contract.digits)
+        dealt = max(round(price + slip, contract.digits), contract.tick_size)
         if taken <= 0 or (limit and (dealt - limit) * sign > 0):
             break
         deals.append((dealt, taken))

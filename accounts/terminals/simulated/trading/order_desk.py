@@ -1,11 +1,11 @@
 """The order desk: checks a trade request as a MetaTrader server does, and carries it out."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 from .. import constants as mt5
-from ..books.books import Books
+from ..books.books import GONE_REQUEST, NEW_REQUEST, Books
 from ..symbols.opening import Opening
 from .admission import Admission, invalid
 from .closing import Closing
@@ -65,7 +65,8 @@ class OrderDesk:
         """Carry out a request; return an OrderSendResult row, refusals included.
 
         ``reason`` is an ORDER_REASON_*. A retcode of ``execution`` answers what would have been
-        carried out otherwise; a request that is wrong anyway is refused for that.
+        carried out otherwise; a request that is wrong anyway is refused for that. One with a delay
+        that is no market order stays on its way and is looked at again when it arrives.
         """
         request = TradeOrder.of(values)
         self._requests += 1
@@ -77,28 +78,53 @@ class OrderDesk:
         except Refusal as refusal:
             answer = Answer(retcode=refusal.retcode, comment=refusal.comment)
         else:
-            answer = carry_out(plan, reason)
+            if execution.delay_seconds > 0 and marked.action != mt5.TRADE_ACTION_DEAL:
+                answer = self._delayed(account, marked, reason, execution.delay_seconds)
+            else:
+                answer = carry_out(plan, reason)
         return self._result(account, request, answer)
 
-    def refuse(self, account: int, values: Mapping[str, Any], retcode: int, comment: str) -> Row:
-        answer = Answer(retcode=retcode, comment=comment)
-        return self._result(account, TradeOrder.of(values), answer)
+    def run_delayed(self, now_msc: int) -> None:
+        """Carry out the requests that arrive late, the first due first."""
+        due = [(due_msc, number) for number, (due_msc, *_) in self._books.requests.items()
+               if due_msc <= now_msc]  # fmt: skip
+        for _, number in sorted(due):
+            _, account, reason, values = self._books.requests[number]
+            self._books.write(GONE_REQUEST, number)
+            self.send(account, values, reason)
 
-    def check(self, account: int, values: Mapping[str, Any], barred: int = 0) -> Row:
+    def refuse(self, values: Mapping[str, Any], retcode: int, comment: str) -> Row:
+        """Return the refusal of a terminal, which knows no price and no number of a request."""
+        request = TradeOrder.of(values)
+        return (retcode, 0, 0, 0.0, 0.0, 0.0, 0.0, comment, 0, 0, request.row())
+
+    def check(
+        self, account: int, values: Mapping[str, Any], barred: int = 0, comment: str = ""
+    ) -> Row:
         """Return an OrderCheckResult row: 0 when the request would be carried out.
 
         Its figures are the account's after the request, seen by carrying it out on a copy of the
-        account's books. ``barred`` is a retcode that the terminal itself would answer with.
+        account's books. ``barred`` is a retcode with which the terminal itself would answer.
         """
         request = TradeOrder.of(values)
         if barred:
-            return self._check_row(account, request, barred, "Barred by the terminal")
+            return self._check_row(account, request, barred, comment)
         try:
             self._planned(account, request, UNDISTURBED)
         except Refusal as refusal:
             return self._check_row(account, request, refusal.retcode, refusal.comment)
         rehearsed = self._rehearsed(account, request)
         return rehearsed._check_row(0, request, 0, "Done")
+
+    def _delayed(
+        self, account: int, request: TradeOrder, reason: int, delay_seconds: float
+    ) -> Answer:
+        due_msc = self._ledger.now_msc() + round(delay_seconds * 1000)
+        number = max(self._books.requests, default=0) + 1
+        self._books.write(NEW_REQUEST, number, due_msc, account, reason, asdict(request))
+        return Answer(
+            retcode=mt5.TRADE_RETCODE_PLACED, order=request.order, comment="Request placed"
+        )
 
     def _rehearsed(self, account: int, request: TradeOrder) -> "OrderDesk":
         copy = excerpt(self._books, account)

@@ -58,8 +58,17 @@ class TradeOrder:
 
     @classmethod
     def of(cls, request: Mapping[str, Any]) -> "TradeOrder":
-        """Read a request; numpy's numbers become Python's, which is what the journal can hold."""
-        given = {name: kind(request[name]) for name, kind in _KINDS.items() if name in request}
+        """Read a request; numpy's numbers become Python's, which is what the journal can hold.
+
+        Raises ValueError for what no terminal would send: texts without an encoding, and numbers
+        that are none.
+        """
+        try:
+            given = {name: kind(request[name]) for name, kind in _KINDS.items() if name in request}
+        except OverflowError as error:
+            raise ValueError(f"a request holds a number that is none ({error})") from error
+        for name in ("symbol", "comment"):
+            given.get(name, "").encode()  # UnicodeEncodeError is a ValueError
         return cls(**given)
 
     def row(self) -> tuple[Any, ...]:
