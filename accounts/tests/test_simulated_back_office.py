@@ -79,3 +79,23 @@ def test_it_refuses_a_price_beyond_all_numbers(desk: Desk) -> None:
     for price in (1e308, 1e306):
         result = desk.market(1001, mt5.ORDER_TYPE_BUY, 0.1, "EURJPY", price=price)
         assert result[0] == mt5.TRADE_RETCODE_INVALID_PRICE
+
+
+def test_it_names_a_term_that_no_account_has(desk: Desk) -> None:
+    with pytest.raises(ValueError, match="an account has no depositt"):
+        desk.open_account(1002, depositt=5.0)
+
+
+@pytest.mark.parametrize(
+    "odd", [{"comment": "half \ud800"}, {"symbol": "\udfff"}, {"position": math.inf}]
+)
+def test_a_request_that_no_terminal_would_send_changes_nothing(
+    tmp_path: Path, odd: dict[str, Any]
+) -> None:
+    desk = Desk(home=tmp_path)
+    desk.open_account(1001)
+    before = desk.server.fingerprint()
+    with pytest.raises(ValueError, match=r"number that is none|surrogates not allowed"):
+        desk.market(1001, mt5.ORDER_TYPE_BUY, 0.1, **odd)
+    assert desk.server.fingerprint() == before
+    desk.buy(1001, 0.1)

@@ -249,6 +249,11 @@ def test_slippage_goes_against_the_trader(desk: Desk, side: int, price: float) -
     assert desk.positions(1001)[0]["price_open"] == price
 
 
+def test_slippage_never_takes_a_price_to_zero(desk: Desk) -> None:
+    desk.server.set_prices("EURUSD", 0.00002, 0.00003)
+    assert _disturbed(desk, Execution(slippage_points=30), type=SELL)[4] == 0.00001
+
+
 def test_slippage_beyond_the_deviation_is_a_requote(desk: Desk) -> None:
     order: dict[str, Any] = {"symbol": "EURJPY", "price": 160.02, "deviation": 5}
     assert _disturbed(desk, Execution(slippage_points=5), **order)[4] == 160.025

@@ -68,6 +68,7 @@ def test_it_closes_positions_by_one_another(
     order = desk.done_orders(1001)[-1]
     assert (order["ticket"], order["type"]) == (result[2], mt5.ORDER_TYPE_CLOSE_BY)
     assert (order["position_id"], order["position_by_id"]) == (first, second)
+    assert order["comment"] == deals[0]["comment"] == f"close #{first} by #{second}"
     assert desk.account(1001)["balance"] == pytest.approx(balance + 480.0 * lots, abs=1e-6)
     # The price stands far away: closing by one another has no spread and takes no new loss.
     assert desk.account(1001)["equity"] == pytest.approx(equity + 20.0 * lots, abs=1e-6)
