@@ -129,7 +129,9 @@ ACCOUNTS = (
     DemoAccount(
         name="Bluewater Breakout", owner="maya", firm=NORTHGATE, login=550_232, initial=150_000,
         deposit=146_200, leverage=20, is_demo=False,
-        robot={"strategy": "grid", "exposure": 12.0, "max_positions": 4}, tags=("own money",),
+        robot={"strategy": "grid", "exposure": 12.0, "max_positions": 4,
+               "symbols": ["EURUSD", "GBPUSD"]},
+        tags=("own money",),
     ),
     DemoAccount(
         name="Kestrel Gold", owner="maya", firm=KESTREL, login=3_018_840, initial=40_000,
