@@ -28,8 +28,8 @@ class LiveDesk:
     """Three accounts with a position each on a trade server whose prices the test moves."""
 
     def __init__(self) -> None:
-        self.seconds = 0.0
-        self.server = TradeServer(clock=lambda: START.timestamp() + self.seconds, feed=False)
+        self.seconds = self.set_back_seconds = 0.0
+        self.server = TradeServer(clock=lambda: self.now().timestamp(), feed=False)
         for login in LOGINS:
             self.server.create_account(login, f"secret-{login}", SERVER, "A", deposit=10_000.0)
             assert self.order(login) == mt5.TRADE_RETCODE_DONE
@@ -55,6 +55,9 @@ class LiveDesk:
         ]
         self.pool.sync(RosterChange(added=specs), {}, START, 0.0)
 
+    def now(self) -> datetime:
+        return START + timedelta(seconds=self.seconds - self.set_back_seconds)
+
     def order(self, login: int) -> int:
         request = {
             "action": mt5.TRADE_ACTION_DEAL,
@@ -67,7 +70,7 @@ class LiveDesk:
         return int(self.server.call("order_send", login, request)[0])
 
     def tick(self) -> Poll:
-        now = START + timedelta(seconds=self.seconds)
+        now = self.now()
         due = self.pool.due(self.seconds, 100)
         codes = self.server.authorise_many(
             [(attempt.login, f"secret-{attempt.login}", attempt.server) for attempt in due]
@@ -144,9 +147,10 @@ def test_a_reading_torn_once_is_read_again(desk: LiveDesk) -> None:
     assert desk.tick().accepted_now.all()
 
 
+@pytest.mark.parametrize("set_back_seconds", [0.0, 1.0, 3600.0, 86_400.0])
 @pytest.mark.parametrize("moving_symbol", ["EURUSD", "GBPUSD"])
 def test_a_stuck_terminal_that_believes_to_be_connected_is_found_out(
-    desk: LiveDesk, moving_symbol: str
+    desk: LiveDesk, moving_symbol: str, set_back_seconds: float
 ) -> None:
     def run(ticks: int) -> list[Poll]:
         polls = []
@@ -155,7 +159,9 @@ def test_a_stuck_terminal_that_believes_to_be_connected_is_found_out(
             polls.append(desk.tick())
         return polls
 
-    run(10)
+    run(1)
+    desk.set_back_seconds = set_back_seconds
+    assert all(poll.accepted_now.all() for poll in run(9)), "a set clock makes nobody old"
     desk.server.set_fault(1002, FaultKind.CACHED)
     polls = run(25)
     # Up to two seconds behind is as good as up to two seconds old.

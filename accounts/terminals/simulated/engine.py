@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from accounts.core.zones import to_broker_epoch
+from accounts.core.zones import from_broker_epoch, to_broker_epoch
 
 from . import constants as mt5
 from .books.books import PRICES, Books, Record
 from .books.journal import Journal
 from .books.upgrades import packed, unpacked, upgraded
+from .clock import SteadyClock
 from .prices.feeds import Moment, Quote
 from .prices.history import PriceHistory
 from .prices.market import Market, sharing
@@ -34,20 +35,21 @@ ROTATE_AT_BYTES = 32 * 1024 * 1024
 class Engine:
     """Marks, matches and journals. Not thread-safe: the trade server holds the lock.
 
-    ``clock`` gives UTC epoch seconds; ``zone`` is the broker's. Without a market, prices move only
-    through `quote`; without a journal, the books die with the object.
+    ``machine_clock`` gives UTC epoch seconds, which `clock` follows; ``zone`` is the broker's.
+    Without a market, prices move only through `quote`; without a journal, the books die with the
+    object.
     """
 
     def __init__(
         self,
-        clock: Callable[[], float],
+        machine_clock: Callable[[], float],
         zone: tzinfo,
         market: Market | None = None,
         journal: Journal | None = None,
         *,
         always_open: bool = False,
     ) -> None:
-        self.clock = clock
+        self.machine_clock = machine_clock
         self._zone = zone
         self._market = market
         self._journal = journal
@@ -65,10 +67,11 @@ class Engine:
         self._liquidation = Liquidation(self.books, self.ledger, self.opening)
         self.tick_msc = np.zeros(len(CONTRACTS), dtype=np.int64)
         self.pinned: set[int] = set()  # symbols whose price was set by hand
-        self._stepped_at = self._prices_recorded_at = clock()
-        self._move_to(self._stepped_at)
         self._market_state: Any = None
         self._recovered = self._recover()
+        self.clock = SteadyClock(machine_clock, not_before=self._newest_moment())
+        self._stepped_at = self._prices_recorded_at = self.clock()
+        self._move_to(self._stepped_at)
         self._start_prices()
         self._rollover.begin(self.now_msc())
         if journal is not None:
@@ -82,7 +85,7 @@ class Engine:
         return round(to_broker_epoch(moment, self._zone) * 1000)
 
     def touch(self) -> None:
-        """Take the present moment for what is done next; time never runs backwards."""
+        """Take the present moment for what is done next."""
         self._move_to(max(self._moment, self.clock()))
 
     def _move_to(self, moment: float) -> None:
@@ -90,7 +93,7 @@ class Engine:
 
     def step(self, after_prices: Callable[[], None] | None = None) -> int:
         """Let the market catch up with the clock; return the journal's number to wait for."""
-        now = max(self._stepped_at, self.clock())
+        now = self.clock()
         began, seconds = self._stepped_at, now - self._stepped_at
 
         def moment_at(share: float) -> Moment:
@@ -246,6 +249,19 @@ class Engine:
         if recovery.after_crash:
             self.books.skip_tickets()
         return recovery.snapshot is not None or bool(recovery.batches)
+
+    def _newest_moment(self) -> float:
+        """Return the newest moment (UTC epoch seconds) of which there is anything in the books."""
+        stepped_at = float(self._market_state[1]) if self._market_state else 0.0
+        times = (
+            self.books.deals["time_msc"], self.books.order_history["time_done_msc"],
+            self.books.orders["time_setup_msc"], self.books.positions["time_update_msc"],
+        )  # fmt: skip
+        newest_msc = max(
+            *(int(column.max(initial=0)) for column in times),
+            *(history.earliest_msc for history in self.history.symbols),
+        )
+        return max(stepped_at, from_broker_epoch(newest_msc / 1000, self._zone))
 
     def _replay(self, records: Iterable[Record], prices: PriceRecovery) -> None:
         for record in records:

@@ -47,7 +47,8 @@ def raise_crash() -> None:
 class TradeServer(BrokerCalls):
     """A deterministic MetaTrader 5 trade server: the same seed, clock and calls, the same books.
 
-    ``clock`` gives UTC epoch seconds, ``zone_name`` is the zone in which the broker writes times.
+    ``clock`` gives UTC epoch seconds; the broker's own goes on when that one is set back.
+    ``zone_name`` is the zone in which the broker writes times.
     Prices walk from ``seed``, or follow ``exports``, ``speed`` times as fast as the clock, whenever
     `step` is called; with ``feed=False`` they move only through `set_prices`. With ``home`` the
     books are journaled there and survive. With ``always_open`` symbols trade day and night, for
@@ -84,7 +85,7 @@ class TradeServer(BrokerCalls):
         self._office = Administration(self._engine)
         self._faults = Faults(self._engine)
         self._rights = Rights(self._engine.books)
-        self._interference = Interference(self._rights, clock, sleep, crash)
+        self._interference = Interference(self._rights, self._engine.clock, sleep, crash)
         self._terminals = Terminals(self._engine, self._rights)
         batch = BatchDesk(
             self._engine, self._faults, self._rights, self._terminals, self._interference

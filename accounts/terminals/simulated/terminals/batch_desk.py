@@ -64,7 +64,7 @@ class BatchDesk:
             raise ValueError("a batch needs one cursor for each login")
         numbers = self._account_numbers(logins)
         special = self._special_answers(logins, numbers)
-        batch = self._reader.read(self._engine.clock(), numbers, deal_cursors, special)
+        batch = self._reader.read(self._engine.machine_clock(), numbers, deal_cursors, special)
         self._let_traders_trade(batch, numbers, special)
         return {name: getattr(batch, name) for name in ReadingBatch.__slots__}
 
