@@ -77,14 +77,16 @@ class Ledger:
 
         Raises KeyError when no such order waits.
         """
-        order = self._finished(ticket, state) | more
+        waiting = self._waiting(ticket)
+        order = self._finished(waiting, state) | more
         if comment is not None:
             order["comment"] = comment
         if volume_left is not None:
             order["volume_current"] = volume_left
         self._books.write(GONE_ORDER, ticket)
         self._books.write(DONE_ORDER, order)
-        self._valuation.settle(order["account"])
+        if waiting["margin"]:
+            self._valuation.settle(order["account"])
 
     def expire_orders(self, tickets: Sequence[int]) -> None:
         """Move waiting orders to the history as expired, all at once: there may be thousands.
@@ -93,11 +95,11 @@ class Ledger:
         """
         if not tickets:
             return
-        expired = [self._finished(ticket, mt5.ORDER_STATE_EXPIRED) for ticket in tickets]
+        waiting = [self._waiting(ticket) for ticket in tickets]
         self._books.write(GONE_ORDERS, list(tickets))
-        for order in expired:
-            self._books.write(DONE_ORDER, order)
-        for account in dict.fromkeys(order["account"] for order in expired):
+        for order in waiting:
+            self._books.write(DONE_ORDER, self._finished(order, mt5.ORDER_STATE_EXPIRED))
+        for account in dict.fromkeys(order["account"] for order in waiting if order["margin"]):
             self._valuation.settle(account)
 
     def fill(self, terms: OrderTerms, lots: float, price: float) -> int:
@@ -110,13 +112,7 @@ class Ledger:
         if row is None:
             deal = self._open(terms, terms.ticket, lots, price, mt5.DEAL_ENTRY_IN)
         else:
-            held = self._books.positions.row(row)
-            if held["type"] == terms.side:
-                deal = self._increase(held, terms, lots, price)
-            elif lots <= held["volume"]:
-                deal = self._reduce(held, terms, lots, price, mt5.DEAL_ENTRY_OUT)
-            else:
-                deal = self._reverse(held, terms, lots, price)
+            deal = self._change(self._books.positions.row(row), terms, lots, price)
         self._valuation.settle(terms.account)
         return deal
 
@@ -149,7 +145,8 @@ class Ledger:
             account, symbol, request, type=terms.side, reason=reason, volume_initial=lots,
             position=held["identifier"], price_open=price, price_current=price,
         )  # fmt: skip
-        deal = self.fill(terms, lots, price)
+        deal = self._reduce(held, terms, lots, price, mt5.DEAL_ENTRY_OUT)
+        self._valuation.settle(account)
         return deal, terms.ticket, price
 
     def close_by(self, row: int, by_row: int, request: TradeOrder, reason: int) -> tuple[int, int]:
@@ -201,7 +198,7 @@ class Ledger:
             "price_open": opening_price, "swap": 0.0, "time_update_msc": self._now_msc(),
             "margin_per_lot": self._valuation.margin_per_lot(account, symbol, side, opening_price),
         }  # fmt: skip
-        self._books.write(CHANGED_POSITION, held["ticket"], changed)
+        self._write_changed(held["ticket"], changed)
         self._valuation.settle(account)
 
     def move_stops(self, ticket: int, sl: float, tp: float) -> None:
@@ -228,13 +225,21 @@ class Ledger:
             comment=comment,
         )
 
-    def _finished(self, ticket: int, state: int) -> dict[str, Any]:
-        """Return a waiting order as the history is to have it."""
+    def _waiting(self, ticket: int) -> dict[str, Any]:
         row = self._books.order_row(ticket)
         if row is None:
             raise KeyError(ticket)
-        done = {"state": state, "time_done_msc": self._now_msc(), "margin": 0.0, "due_msc": 0}
-        return self._books.orders.row(row) | done
+        return self._books.orders.row(row)
+
+    def _finished(self, order: Mapping[str, Any], state: int) -> dict[str, Any]:
+        """Return a waiting order as the history is to have it."""
+        return {**order, "state": state, "time_done_msc": self._now_msc(), "margin": 0.0,
+                "due_msc": 0}  # fmt: skip
+
+    def _write_changed(self, ticket: int, changed: dict[str, Any]) -> None:
+        """Change an open position in ways that its result depends on."""
+        self._books.write(CHANGED_POSITION, ticket, changed)
+        self._valuation.mark_position(ticket)
 
     def _open(
         self,
@@ -260,7 +265,15 @@ class Ledger:
             "reason": terms.reason, "time_msc": now, "time_update_msc": now,
             "margin_per_lot": per_lot, "comment": terms.comment,
         })  # fmt: skip
+        self._valuation.mark_position(terms.ticket)
         return deal
+
+    def _change(self, held: Mapping[str, Any], terms: OrderTerms, lots: float, price: float) -> int:
+        if held["type"] == terms.side:
+            return self._increase(held, terms, lots, price)
+        if lots <= held["volume"]:
+            return self._reduce(held, terms, lots, price, mt5.DEAL_ENTRY_OUT)
+        return self._reverse(held, terms, lots, price)
 
     def _increase(
         self, held: Mapping[str, Any], terms: OrderTerms, lots: float, price: float
@@ -281,7 +294,7 @@ class Ledger:
         if held["ticket"] != terms.ticket:
             changed |= {"sl": terms.sl, "tp": terms.tp}
         deal = self._deals.of_order(terms, mt5.DEAL_ENTRY_IN, held["identifier"], lots, price)
-        self._books.write(CHANGED_POSITION, held["ticket"], changed)
+        self._write_changed(held["ticket"], changed)
         return deal
 
     def _reduce(
@@ -299,7 +312,7 @@ class Ledger:
             "swap": round(held["swap"] - result["swap"], digits),
             "time_update_msc": self._now_msc(),
         }
-        self._books.write(CHANGED_POSITION, held["ticket"], changed)
+        self._write_changed(held["ticket"], changed)
         return deal
 
     def _reverse(

@@ -4,8 +4,11 @@ Each position keeps the margin per lot of its opening in the account's currency,
 server does, so the margin moves with trades and not with ticks.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from .. import constants as mt5
 from ..symbols.catalogue import CONTRACTS
@@ -14,6 +17,7 @@ from ..symbols.contracts import Contract
 # A position's symbol, type, lots and margin per lot in account currency.
 Holding = tuple[int, int, float, float]
 
+_SIDES = 2 * len(CONTRACTS)
 _LEVERAGED = (mt5.SYMBOL_CALC_MODE_FOREX, mt5.SYMBOL_CALC_MODE_CFDLEVERAGE)
 _WITHOUT_PRICE = (mt5.SYMBOL_CALC_MODE_FOREX, mt5.SYMBOL_CALC_MODE_FOREX_NO_LEVERAGE)
 
@@ -51,14 +55,26 @@ def lot_margin(contract: Contract, leverage: int, price: float, rate: float) -> 
     return margin / leverage if contract.calc_mode in _LEVERAGED else margin
 
 
-def total_margin(holdings: Iterable[Holding]) -> float:
-    """Return the margin of all positions of an account, in its currency."""
-    legs: dict[int, tuple[Leg, Leg]] = {}
-    for symbol, side, lots, per_lot in holdings:
-        legs.setdefault(symbol, (Leg(), Leg()))[side].add(lots, per_lot)
-    return sum(
-        symbol_margin(CONTRACTS[symbol], long, short) for symbol, (long, short) in legs.items()
-    )
+def total_margin(
+    sides: npt.NDArray[np.integer[Any]],
+    lots: npt.NDArray[np.float64],
+    margin_per_lot: npt.NDArray[np.float64],
+) -> float:
+    """Return the margin of all positions of an account, in its currency.
+
+    Columns of the positions in their order; ``sides`` are ``symbol × 2 + type``.
+    """
+    if not len(sides):
+        return 0.0
+    all_lots = np.bincount(sides, lots, _SIDES)
+    margins = np.bincount(sides, lots * margin_per_lot, _SIDES)
+    total = 0.0
+    for symbol in dict.fromkeys((sides >> 1).tolist()):
+        long, short = (
+            Leg(all_lots.item(side), margins.item(side)) for side in (symbol * 2, symbol * 2 + 1)
+        )
+        total += symbol_margin(CONTRACTS[symbol], long, short)
+    return total
 
 
 def symbol_margin(contract: Contract, long: Leg, short: Leg) -> float:

@@ -129,13 +129,13 @@ class OrderDesk:
     def _rehearsed(self, account: int, request: TradeOrder) -> "OrderDesk":
         copy = excerpt(self._books, account)
         valuation = self._valuation.over(copy)
+        valuation.settle_all()
         ledger = Ledger(copy, valuation, self._ledger.now_msc)
         desk = OrderDesk(copy, valuation, ledger, self._opening)
         plan, carry_out = desk._planned(0, request, UNDISTURBED)
         answer = carry_out(plan, mt5.ORDER_REASON_EXPERT)
         if request.action == mt5.TRADE_ACTION_DEAL and answer.retcode == mt5.TRADE_RETCODE_PLACED:
             desk.fulfilment.carry_out(answer.order)
-        valuation.settle(0)
         return desk
 
     def _planned(

@@ -1,7 +1,5 @@
 """Marking to market: what open positions are worth at the current quotes."""
 
-from collections import defaultdict
-from collections.abc import Iterable
 from copy import copy
 
 import numpy as np
@@ -62,81 +60,49 @@ class Valuation:
     def mark(self) -> None:
         """Revalue every position and every account at the current quotes."""
         positions, accounts = self._books.positions, self._books.accounts
-        price = self.closing.take(positions["side"])
-        positions["price_current"][:] = price
-        positions["profit"][:] = self._profit(
-            positions["units"],
-            positions["price_open"],
-            price,
-            positions["pair"],
-            positions["money_scale"],
-        )
+        self._revalue(slice(None))
         accounts["floating"][:] = np.bincount(
             positions["account"],
             weights=positions["profit"] + positions["swap"],
             minlength=len(accounts),
         )
 
+    def mark_position(self, ticket: int) -> None:
+        """Revalue one position, which a trade has opened or changed."""
+        row = self._books.position_row(ticket)
+        if row is not None:
+            self._revalue(slice(row, row + 1))
+
     def settle(self, account: int) -> None:
-        """Revalue one account after a trade: its positions, floating result and margin."""
+        """Add up one account after a trade: floating result and margin of positions as marked."""
         positions, accounts = self._books.positions, self._books.accounts
         rows = self._books.rows_of(account)
-        price = self.closing[positions["side"][rows]]
-        profit = self._profit(
-            positions["units"][rows],
-            positions["price_open"][rows],
-            price,
-            positions["pair"][rows],
-            positions["money_scale"][rows],
-        )
-        positions["price_current"][rows] = price
-        positions["profit"][rows] = profit
         # Added up one by one in row order, as `mark` adds them: the same sum to the last bit.
-        floating = 0.0
-        for result in (profit + positions["swap"][rows]).tolist():
-            floating += result
-        accounts["floating"][account] = floating
+        results = (positions["profit"][rows] + positions["swap"][rows]).cumsum()
+        accounts["floating"][account] = results[-1] if len(rows) else 0.0
         reserved = self._books.orders["margin"][self._books.orders_of(account)].tolist()
-        self._set_margin(account, self._holdings(rows), reserved)
+        digits = accounts["currency_digits"].item(account)
+        accounts["margin"][account] = round(self.margin(rows) + sum(reserved), digits)
 
     def settle_all(self) -> None:
         """Revalue everything, as after the books were read back."""
         self.mark()
-        accounts, positions, orders = (
-            self._books.accounts, self._books.positions, self._books.orders,
-        )  # fmt: skip
-        rows = np.flatnonzero(positions["live"])
-        held: defaultdict[int, list[Holding]] = defaultdict(list)
-        owners = positions["account"][rows].tolist()
-        for account, holding in zip(owners, self._holdings(rows), strict=True):
-            held[account].append(holding)
-        reserved: defaultdict[int, list[float]] = defaultdict(list)
-        for account, margin in zip(
-            orders["account"].tolist(), orders["margin"].tolist(), strict=True
-        ):
-            reserved[account].append(margin)
-        accounts["margin"][:] = 0.0
-        for account in held.keys() | reserved.keys():
-            self._set_margin(account, held[account], reserved[account])
+        books = self._books
+        books.accounts["margin"][:] = 0.0
+        busy = books.positions["account"][books.positions["live"]], books.orders["account"]
+        for account in np.unique(np.concatenate(busy)).tolist():
+            self.settle(account)
 
     def margin(self, rows: RowNumbers, extra: Holding | None = None) -> float:
         """Return the margin of an account's positions, and of one more."""
-        return total_margin((*self._holdings(rows), *((extra,) if extra else ())))
-
-    def _holdings(self, rows: RowNumbers) -> Iterable[Holding]:
         positions = self._books.positions
-        return zip(
-            positions["symbol"][rows].tolist(),
-            positions["type"][rows].tolist(),
-            positions["volume"][rows].tolist(),
-            positions["margin_per_lot"][rows].tolist(),
-            strict=True,
-        )
-
-    def _set_margin(self, account: int, held: Iterable[Holding], reserved: Iterable[float]) -> None:
-        accounts = self._books.accounts
-        digits = int(accounts["currency_digits"][account])
-        accounts["margin"][account] = round(total_margin(held) + sum(reserved), digits)
+        sides, lots = positions["side"][rows], positions["volume"][rows]
+        per_lot = positions["margin_per_lot"][rows]
+        if extra is not None:
+            symbol, side, more_lots, more_per_lot = extra
+            sides, lots = np.append(sides, symbol * 2 + side), np.append(lots, more_lots)
+            per_lot = np.append(per_lot, more_per_lot)
+        return total_margin(sides, lots, per_lot)
 
     def margin_per_lot(self, account: int, symbol: int, side: int, price: float) -> float:
         """Return what a lot at a price takes of an account's money; ask for a buy, bid for a sell.
@@ -179,14 +145,10 @@ class Valuation:
             exchange = price if contract.base != contract.quote else 1.0
         return lot_margin(contract, int(accounts["leverage"][account]), price, rate) * exchange
 
-    def _profit(
-        self,
-        units: Floats,
-        opened: Floats,
-        price: Floats,
-        pair: npt.NDArray[np.int32],
-        scale: Floats,
-    ) -> Floats:
-        amounts = self.conversion.all_converted((price - opened) * units, pair)
-        result: Floats = np.rint(amounts * scale) / scale + 0.0  # never -0.0
-        return result
+    def _revalue(self, rows: slice) -> None:
+        positions = self._books.positions
+        price, scale = self.closing.take(positions["side"][rows]), positions["money_scale"][rows]
+        raw = (price - positions["price_open"][rows]) * positions["units"][rows]
+        amounts = self.conversion.all_converted(raw, positions["pair"][rows])
+        positions["price_current"][rows] = price
+        positions["profit"][rows] = np.rint(amounts * scale) / scale + 0.0  # never -0.0
