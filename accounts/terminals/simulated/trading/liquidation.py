@@ -20,7 +20,7 @@ Flags = npt.NDArray[np.bool_]
 # A level is met when equity is within this of it: far less than a cent, more than float dust.
 _DUST = 1e-6
 _COMMENT_CHARACTERS = 31
-_EVERYONE = slice(None)
+_LEVEL_COLUMNS = ("balance", "credit", "floating", "margin", "stop_out_level", "stop_out_mode")
 
 
 class Liquidation:
@@ -33,7 +33,7 @@ class Liquidation:
 
     def run(self) -> None:
         """Stop out the accounts without cover, then set or lift the margin calls."""
-        due = np.flatnonzero(self._are_below("stop_out_level", _EVERYONE))
+        due = np.flatnonzero(self._are_below("stop_out_level"))
         if len(due):
             can_close = self._opening.dealable()
             for account in due[self._can_give_way(due, can_close)].tolist():
@@ -41,21 +41,32 @@ class Liquidation:
         self._call_margin()
 
     def _call_margin(self) -> None:
-        called = self._are_below("stop_out_call", _EVERYONE)
+        called = self._are_below("stop_out_call")
         changed = np.flatnonzero(called != self._books.accounts["margin_call"])
         for account in changed.tolist():
             self._books.write(CHANGED_ACCOUNT, account, {"margin_call": bool(called[account])})
 
-    def _are_below(self, level: str, rows: slice) -> Flags:
+    def _are_below(self, level: str) -> Flags:
         """Tell which accounts have margin, and equity at or below a level of theirs."""
         accounts = self._books.accounts
-        margin, limit = accounts["margin"][rows], accounts[level][rows]
-        equity = accounts["balance"][rows] + accounts["credit"][rows] + accounts["floating"][rows]
-        in_percent = accounts["stop_out_mode"][rows] == mt5.ACCOUNT_STOPOUT_MODE_PERCENT
+        margin, limit = accounts["margin"], accounts[level]
+        equity = accounts["balance"] + accounts["credit"] + accounts["floating"]
+        in_percent = accounts["stop_out_mode"] == mt5.ACCOUNT_STOPOUT_MODE_PERCENT
         # Compared in money: equity ≤ margin × level is the percentage without a division.
         floor = np.where(in_percent, margin * limit / 100.0, limit)
         below: Flags = (margin > 0) & (equity <= floor + _DUST)
         return below
+
+    def _is_below(self, account: int) -> bool:
+        """Tell of one account whether it is to be stopped out, as `_are_below` does of all.
+
+        In Python's own numbers: a mass stop-out asks this before each of its closes.
+        """
+        balance, credit, floating, margin, limit, mode = (
+            self._books.accounts[name].item(account) for name in _LEVEL_COLUMNS
+        )
+        floor = margin * limit / 100.0 if mode == mt5.ACCOUNT_STOPOUT_MODE_PERCENT else limit
+        return bool(margin > 0 and balance + credit + floating <= floor + _DUST)
 
     def _can_give_way(self, accounts: RowNumbers, can_close: Flags) -> Flags:
         """Tell which accounts have something that a stop-out can take from them now.
@@ -71,13 +82,13 @@ class Liquidation:
         return able_here
 
     def _stop_out(self, account: int, can_close: Flags) -> None:
-        row = slice(account, account + 1)
-        while self._are_below("stop_out_level", row)[0]:
+        while self._is_below(account):
             if not self._cancel_largest_reserve(account):
                 break
-        while self._are_below("stop_out_level", row)[0] or self._books.equity(account) < 0:
-            if not self._close_largest_loss(account, can_close):
+        for ticket in self._largest_losses(account, can_close):
+            if not self._is_below(account) and self._books.equity(account) >= 0:
                 return
+            self._close(ticket)
 
     def _cancel_largest_reserve(self, account: int) -> bool:
         rows, orders = self._books.orders_of(account), self._books.orders
@@ -90,17 +101,25 @@ class Liquidation:
         self._ledger.finish_order(ticket, mt5.ORDER_STATE_CANCELED, comment=comment)
         return True
 
-    def _close_largest_loss(self, account: int, can_close: Flags) -> bool:
+    def _largest_losses(self, account: int, can_close: Flags) -> list[int]:
+        """Return the tickets that can be closed, the largest loss first, the older of equals.
+
+        Closing one changes the result of no other: the quotes are those of one moment.
+        """
         positions, rows = self._books.positions, self._books.rows_of(account)
         rows = rows[can_close[positions["symbol"][rows]]]
-        if not len(rows):
-            return False
         result = positions["profit"][rows] + positions["swap"][rows]
-        row = int(rows[np.argmin(result)])
-        lots = float(positions["volume"][row])
-        request = TradeOrder(comment=self._comment(account), magic=int(positions["magic"][row]))
+        tickets: list[int] = positions["ticket"][rows[result.argsort(kind="stable")]].tolist()
+        return tickets
+
+    def _close(self, ticket: int) -> None:
+        row = self._books.position_row(ticket)
+        if row is None:
+            raise KeyError(ticket)
+        positions = self._books.positions
+        account, lots = positions["account"].item(row), positions["volume"].item(row)
+        request = TradeOrder(comment=self._comment(account), magic=positions["magic"].item(row))
         self._ledger.close_position(row, lots, mt5.DEAL_REASON_SO, request)
-        return True
 
     def _comment(self, account: int) -> str:
         equity = self._books.equity(account)

@@ -74,9 +74,9 @@ class Triggers:
         row = self._books.order_row(ticket)
         if row is None:
             return
-        order = self._books.orders.row(row)
-        if order["type"] in STOP_LIMIT_TYPES:
-            self._start_limit(order)
+        orders = self._books.orders
+        if orders["type"].item(row) in STOP_LIMIT_TYPES:
+            self._start_limit(orders.row(row))
         else:
             self._fulfilment.carry_out(ticket)
 
