@@ -7,6 +7,7 @@ code that ran at first.
 
 import hashlib
 from array import array
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -45,6 +46,8 @@ TICKETS_SKIPPED_AFTER_CRASH = 10_000
 
 _UNIT_VALUES = np.array([contract.unit_value for contract in CONTRACTS])
 _PROFIT_CURRENCIES = np.array([CURRENCIES.index(contract.quote) for contract in CONTRACTS])
+_EQUITY_COLUMNS = ("balance", "credit", "floating", "currency_digits")
+_NO_ROWS: RowNumbers = np.empty(0, dtype=np.intp)
 _BASES = frozenset({"symbol", "type", "volume", "sl", "tp"})  # what derived columns follow from
 
 
@@ -73,6 +76,7 @@ class Books:
         self.structure_version = 0  # moves whenever a position or an account comes or goes
         self._position_row: dict[int, int] = {}
         self._rows_of: dict[int, list[int]] = {}  # open positions by account, oldest first
+        self._waiting_of: Counter[int] = Counter()  # how many orders wait, by account
         self._deals_of: dict[int, array[int]] = {}
         self._done_orders_of: dict[int, array[int]] = {}
         self._dead = 0
@@ -98,6 +102,8 @@ class Books:
 
     def orders_of(self, account: int) -> RowNumbers:
         """Return the rows of an account's waiting orders, oldest first."""
+        if not self._waiting_of[account]:
+            return _NO_ROWS
         return np.flatnonzero(self.orders["account"] == account)
 
     def naming_of(self, account: int) -> Naming:
@@ -116,13 +122,10 @@ class Books:
         return np.array(self._done_orders_of.get(account, ()), dtype=np.intp)
 
     def equity(self, account: int) -> float:
-        accounts = self.accounts
-        total = (
-            accounts["balance"][account]
-            + accounts["credit"][account]
-            + accounts["floating"][account]
+        balance, credit, floating, digits = (
+            self.accounts[name].item(account) for name in _EQUITY_COLUMNS
         )
-        return round(float(total), int(accounts["currency_digits"][account]))
+        return float(round(balance + credit + floating, digits))
 
     def skip_tickets(self) -> None:
         self.next_order += TICKETS_SKIPPED_AFTER_CRASH
@@ -157,6 +160,7 @@ class Books:
         self._dead = 0
         self._derive_positions()
         self._index_positions()
+        self._waiting_of = Counter(self.orders["account"].tolist())
         self._deals_of = _by_account(self.deals)
         self._done_orders_of = _by_account(self.order_history)
 
@@ -278,17 +282,21 @@ class Books:
         if len(tickets) and tickets[-1] >= values["ticket"]:
             raise ValueError(f"the order {values['ticket']} comes after one with a higher ticket")
         self.orders.append(values)
+        self._waiting_of[values["account"]] += 1
         self.next_order = max(self.next_order, values["ticket"] + 1)
 
     def _change_order(self, ticket: int, values: Mapping[str, Any]) -> None:
         self.orders.update(self._row_of_order(ticket), values)
 
     def _remove_order(self, ticket: int) -> None:
-        self.orders.remove(self._row_of_order(ticket))
+        row = self._row_of_order(ticket)
+        self._waiting_of[self.orders["account"].item(row)] -= 1
+        self.orders.remove(row)
 
     def _remove_orders(self, tickets: Sequence[int]) -> None:
         stays = np.ones(len(self.orders), dtype=bool)
         stays[[self._row_of_order(ticket) for ticket in tickets]] = False
+        self._waiting_of.subtract(self.orders["account"][~stays].tolist())
         self.orders.keep(np.flatnonzero(stays))
 
     def _row_of_order(self, ticket: int) -> int:
