@@ -35,6 +35,8 @@ CLIENTS = 8
 ORDERS_PER_CLIENT = 300
 ORDERS = 1_000
 EXPIRING_ORDERS = 10_000
+TRIGGERED_ORDERS = 4_000
+CROWDED_POSITIONS = 4_000  # of one account
 _WIDE = 0.5  # stops and waiting orders lie so far from the price that they rest
 
 
@@ -57,6 +59,11 @@ def main() -> None:
     for accounts in options.accounts:
         print(f"{accounts} accounts × {options.positions} positions, an order waiting for each")
         _measure_size(accounts, options.positions)
+    print("all at once, in one price tick")
+    for accounts in options.accounts:
+        _measure_stop_out(accounts, options.positions)
+    _measure_stop_out(1, CROWDED_POSITIONS)
+    _measure_triggers()
     _measure_orders()
     _measure_process()
 
@@ -137,6 +144,31 @@ def _measure_expiry() -> None:
     server.step()
     taken = (time.perf_counter() - began) * 1000
     _print_row(f"{EXPIRING_ORDERS} orders that expire in one step", [taken])
+
+
+def _measure_stop_out(accounts: int, positions: int) -> None:
+    """Let every account lose more than it has, all of them in the same tick."""
+    server, lots = TradeServer(feed=False, clock=Clock()), 0.01
+    for login in range(1, accounts + 1):
+        deposit = 15.0 * positions  # a position takes about 11 of it as its margin
+        server.create_account(login, "password", SERVER, "Account", deposit=deposit)
+        for _ in range(positions):
+            _deal(server, login, "EURUSD", mt5.ORDER_TYPE_BUY, volume=lots)
+    _measure_fall(server, f"stop-out of {accounts} × {positions} positions", 0.9)
+
+
+def _measure_triggers() -> None:
+    server = TradeServer(feed=False, clock=Clock())
+    for login in range(1, TRIGGERED_ORDERS + 1):
+        server.create_account(login, "password", SERVER, "Account", deposit=100_000.0)
+        _leave_waiting(server, login, "EURUSD", 1.0)
+    _measure_fall(server, f"{TRIGGERED_ORDERS} waiting orders that are reached", 0.999)
+
+
+def _measure_fall(server: TradeServer, name: str, bid: float) -> None:
+    began = time.perf_counter()
+    server.set_prices("EURUSD", bid, bid + 0.0001)
+    _print_row(name, [(time.perf_counter() - began) * 1000])
 
 
 def _measure_process() -> None:
