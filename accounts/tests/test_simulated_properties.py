@@ -227,6 +227,12 @@ class Broker(RuleBasedStateMachine):
         audit(self.books)
 
     @invariant()
+    def a_revaluation_of_everything_changes_nothing(self) -> None:
+        found = _valued(self.books)
+        self.desk.server._engine.valuation.settle_all()
+        assert _valued(self.books) == found
+
+    @invariant()
     def a_batch_agrees_with_single_calls_and_each_with_itself(self) -> None:
         batch = self.desk.server.read_batch(list(ACCOUNTS), [0] * len(ACCOUNTS))
         for place, login in enumerate(ACCOUNTS):
@@ -293,6 +299,15 @@ class Broker(RuleBasedStateMachine):
 
     def _now(self) -> float:
         return self.desk.server.server_time()
+
+
+def _valued(books: Books) -> list[list[float]]:
+    """Return what trades and ticks keep up to date, to the last bit."""
+    live = books.positions["live"]
+    return [
+        *(books.accounts[name].tolist() for name in ("floating", "margin")),
+        *(books.positions[name][live].tolist() for name in ("price_current", "profit")),
+    ]
 
 
 def _check_sums(account: dict[str, Any], positions: list[dict[str, Any]]) -> None:
