@@ -88,7 +88,8 @@ def start_broker(home: Path, options: argparse.Namespace) -> "subprocess.Popen[s
     broker_home = Path(settings.SIMULATED_BROKER_HOME)
     broker_home.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "accounts.terminals.simulated", "--home", str(broker_home)]
-    command += ["--accounts", str(accounts), "--speed", "60"]
+    # Always open: on a weekend prices would stand still, and the figures would flatter.
+    command += ["--accounts", str(accounts), "--speed", "60", "--always-open"]
     broker = subprocess.Popen(  # noqa: S603
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
