@@ -27,7 +27,7 @@ class DueOrders:
 
     def run(self, now_msc: int) -> None:
         """Expire orders, drop stops that hold for a day, and carry out what was accepted."""
-        self._ledger.expire_orders(self._expired(now_msc))
+        self._ledger.orders.expire(self._expired(now_msc))
         for ticket in self._stopped_overnight(now_msc):
             self._ledger.move_stops(ticket, 0.0, 0.0)
         for ticket in self._accepted(now_msc):

@@ -45,11 +45,11 @@ class Fulfilment:
         except Refusal as refusal:
             was_filled = order["state"] == mt5.ORDER_STATE_PARTIAL
             state = mt5.ORDER_STATE_CANCELED if was_filled else mt5.ORDER_STATE_REJECTED
-            self._ledger.finish_order(ticket, state, comment=f"[{refusal.comment}]")
+            self._ledger.orders.finish(ticket, state, comment=f"[{refusal.comment}]")
             return
         match = self._match(order, terms)
         if match.left_lots and order["filling"] == mt5.ORDER_FILLING_FOK:
-            self._ledger.finish_order(ticket, mt5.ORDER_STATE_CANCELED, comment="[No volume]")
+            self._ledger.orders.finish(ticket, mt5.ORDER_STATE_CANCELED, comment="[No volume]")
             return
         position = self._ledger.position_id(terms)
         for price, lots in match.deals:
@@ -67,7 +67,7 @@ class Fulfilment:
             traded = {"position": position, "price_current": match.price}
             if order["type"] not in PENDING_TYPES:
                 traded["price_open"] = match.price
-        self._ledger.finish_order(order["ticket"], state, volume_left=match.left_lots, **traded)
+        self._ledger.orders.finish(order["ticket"], state, volume_left=match.left_lots, **traded)
 
     def _keep(self, order: dict[str, Any], match: Match) -> None:
         """Let the rest of an order wait: a market order for its turn, another for its price."""
@@ -82,7 +82,7 @@ class Fulfilment:
         if order["due_msc"] and order["type"] in PENDING_TYPES:
             changed["due_msc"] = 0
         if changed:
-            self._ledger.change_order(order, changed)
+            self._ledger.orders.change(order, changed)
 
     def _check(self, order: dict[str, Any], terms: OrderTerms) -> None:
         """Check again what may have changed since the order was accepted."""

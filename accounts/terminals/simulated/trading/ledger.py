@@ -1,24 +1,20 @@
 """Entries in the books: what orders, their deals and transfers leave behind."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from .. import constants as mt5
 from ..books.books import (
-    CHANGED_ORDER,
     CHANGED_POSITION,
-    DONE_ORDER,
-    GONE_ORDER,
-    GONE_ORDERS,
     GONE_POSITION,
-    NEW_ORDER,
     NEW_POSITION,
     Books,
 )
 from .deals import Deals
 from .netting import is_netting, netted_row
-from .order_terms import OrderTerms, order_row
+from .order_entries import OrderEntries
+from .order_terms import OrderTerms
 from .requests import TradeOrder, add_lots, subtract_lots
 from .valuation import Valuation
 
@@ -35,72 +31,11 @@ class Ledger:
         self._valuation = valuation
         self._now_msc = server_time_msc
         self._deals = Deals(books, server_time_msc)
+        self.orders = OrderEntries(books, valuation, server_time_msc)
         self.commission = self._deals.commission
 
     def now_msc(self) -> int:
         return self._now_msc()
-
-    def add_order(self, account: int, symbol: int, request: TradeOrder, **more: Any) -> int:
-        """Enter an order that waits, for its price or its turn; return its ticket."""
-        ticket = self._books.next_order
-        more = {"ticket": ticket, **more}
-        self._books.write(NEW_ORDER, order_row(account, symbol, request, self._now_msc(), **more))
-        if more.get("margin"):
-            self._valuation.settle(account)
-        return ticket
-
-    def add_done_order(self, account: int, symbol: int, request: TradeOrder, **more: Any) -> int:
-        """Enter an order that was carried out at once; return its ticket."""
-        ticket, now = self._books.next_order, self._now_msc()
-        defaults = {"ticket": ticket, "state": mt5.ORDER_STATE_FILLED, "time_done_msc": now,
-                    "volume_current": 0.0, "position": request.position or ticket}  # fmt: skip
-        values = order_row(account, symbol, request, now, **{**defaults, **more})
-        self._books.write(DONE_ORDER, values)
-        return ticket
-
-    def change_order(self, order: Mapping[str, Any], changed: Mapping[str, Any]) -> None:
-        """Change columns of a waiting order, given as its row was."""
-        self._books.write(CHANGED_ORDER, order["ticket"], dict(changed))
-        if changed.get("margin", order["margin"]) != order["margin"]:
-            self._valuation.settle(order["account"])
-
-    def finish_order(
-        self,
-        ticket: int,
-        state: int,
-        *,
-        comment: str | None = None,
-        volume_left: float | None = None,
-        **more: Any,
-    ) -> None:
-        """Move a waiting order to the history in its last state (ORDER_STATE_*).
-
-        Raises KeyError when no such order waits.
-        """
-        waiting = self._waiting(ticket)
-        order = self._finished(waiting, state) | more
-        if comment is not None:
-            order["comment"] = comment
-        if volume_left is not None:
-            order["volume_current"] = volume_left
-        self._books.write(GONE_ORDER, ticket)
-        self._books.write(DONE_ORDER, order)
-        if waiting["margin"]:
-            self._valuation.settle(order["account"])
-
-    def expire_orders(self, tickets: Sequence[int]) -> None:
-        """Move waiting orders to the history as expired, all at once: there may be thousands.
-
-        Raises KeyError when one of them does not wait.
-        """
-        if not tickets:
-            return
-        waiting = [self._waiting(ticket) for ticket in tickets]
-        self._books.write(GONE_ORDERS, list(tickets))
-        for order in waiting:
-            self._books.write(DONE_ORDER, self._finished(order, mt5.ORDER_STATE_EXPIRED))
-        for account in dict.fromkeys(order["account"] for order in waiting if order["margin"]):
-            self._valuation.settle(account)
 
     def fill(self, terms: OrderTerms, lots: float, price: float) -> int:
         """Book one deal of an order and what it does to the positions; return its ticket.
@@ -141,7 +76,7 @@ class Ledger:
             account=account, symbol=symbol, side=1 - held["type"], ticket=self._books.next_order,
             reason=reason, magic=request.magic, comment=request.comment, position=held["ticket"],
         )  # fmt: skip
-        self.add_done_order(
+        self.orders.add_done(
             account, symbol, request, type=terms.side, reason=reason, volume_initial=lots,
             position=held["identifier"], price_open=price, price_current=price,
         )  # fmt: skip
@@ -160,7 +95,7 @@ class Ledger:
         lots = min(held["volume"], other["volume"])
         comment = request.comment or f"close #{held['ticket']} by #{other['ticket']}"
         request = replace(request, comment=comment)
-        order = self.add_done_order(
+        order = self.orders.add_done(
             account, symbol, request, type=mt5.ORDER_TYPE_CLOSE_BY, reason=reason,
             position=held["identifier"], position_by=other["identifier"], volume_initial=lots,
             price_open=price, price_current=price,
@@ -224,17 +159,6 @@ class Ledger:
             profit=round(amount, digits),
             comment=comment,
         )
-
-    def _waiting(self, ticket: int) -> dict[str, Any]:
-        row = self._books.order_row(ticket)
-        if row is None:
-            raise KeyError(ticket)
-        return self._books.orders.row(row)
-
-    def _finished(self, order: Mapping[str, Any], state: int) -> dict[str, Any]:
-        """Return a waiting order as the history is to have it."""
-        return {**order, "state": state, "time_done_msc": self._now_msc(), "margin": 0.0,
-                "due_msc": 0}  # fmt: skip
 
     def _write_changed(self, ticket: int, changed: dict[str, Any]) -> None:
         """Change an open position in ways that its result depends on."""

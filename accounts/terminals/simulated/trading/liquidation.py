@@ -98,7 +98,7 @@ class Liquidation:
         row = int(reserving[np.argmax(orders["margin"][reserving])])
         ticket = int(orders["ticket"][row])
         comment = self._comment(account)
-        self._ledger.finish_order(ticket, mt5.ORDER_STATE_CANCELED, comment=comment)
+        self._ledger.orders.finish(ticket, mt5.ORDER_STATE_CANCELED, comment=comment)
         return True
 
     def _largest_losses(self, account: int, can_close: Flags) -> list[int]:

@@ -93,7 +93,7 @@ class MarketOrders:
             tp=self._rounded(plan.symbol, request.tp), position=request.position,
         )  # fmt: skip
         state = mt5.ORDER_STATE_PARTIAL if match.left_lots else mt5.ORDER_STATE_FILLED
-        self._ledger.add_done_order(
+        self._ledger.orders.add_done(
             plan.account, plan.symbol, request, state=state, reason=reason,
             position=self._ledger.position_id(terms), price_open=match.price,
             price_current=match.price, volume_current=match.left_lots,
@@ -109,7 +109,7 @@ class MarketOrders:
 
     def _taken_in(self, plan: MarketPlan, reason: int) -> Answer:
         request, execution = plan.request, plan.execution
-        order = self._ledger.add_order(
+        order = self._ledger.orders.add(
             plan.account, plan.symbol, request, reason=reason,
             due_msc=self._ledger.now_msc() + round(execution.delay_seconds * 1000),
             price_current=self._valuation.opening_price(plan.symbol, request.type),

@@ -132,13 +132,13 @@ class PendingOrders:
         if order is None:
             return self._placed(plan, reason)
         if plan.removes:
-            self._ledger.finish_order(order["ticket"], mt5.ORDER_STATE_CANCELED)
+            self._ledger.orders.finish(order["ticket"], mt5.ORDER_STATE_CANCELED)
         else:
-            self._ledger.change_order(order, plan.changed)
+            self._ledger.orders.change(order, plan.changed)
         return Answer(order=order["ticket"], volume=volume)
 
     def _placed(self, plan: PendingPlan, reason: int) -> Answer:
-        ticket = self._ledger.add_order(
+        ticket = self._ledger.orders.add(
             plan.account, plan.symbol, plan.request, reason=reason, **plan.changed
         )
         answer = Answer(order=ticket, volume=plan.request.volume)

@@ -168,7 +168,7 @@ class Rollover:
     def _settle(self, symbol: int) -> None:
         books = self._books
         waiting: Sequence[int] = books.orders["ticket"][books.orders["symbol"] == symbol].tolist()
-        self._ledger.expire_orders(waiting)
+        self._ledger.orders.expire(waiting)
         positions = books.positions
         held: Sequence[int] = positions["ticket"][
             positions["live"] & (positions["symbol"] == symbol)

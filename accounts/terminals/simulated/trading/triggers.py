@@ -84,7 +84,7 @@ class Triggers:
         """Turn a stop-limit order into its limit order, which may be reached at once."""
         is_buy = side_of(order["type"]) == mt5.ORDER_TYPE_BUY
         limit, market = order["price_stoplimit"], order["price_current"]
-        self._ledger.change_order(order, {
+        self._ledger.orders.change(order, {
             "type": mt5.ORDER_TYPE_BUY_LIMIT if is_buy else mt5.ORDER_TYPE_SELL_LIMIT,
             "price_open": limit, "price_stoplimit": 0.0,
         })  # fmt: skip
