@@ -241,6 +241,16 @@ def test_it_survives_kill_9_and_ends_cleanly_on_sigterm(tmp_path: Path) -> None:
     broker.close()
 
 
+def test_it_ends_cleanly_however_often_it_is_asked(tmp_path: Path) -> None:
+    broker = Process(tmp_path)
+    broker.wait_until_ready()
+    for _ in range(200):
+        broker.process.send_signal(signal.SIGTERM)
+    broker.process.communicate(timeout=10)
+    assert broker.process.returncode == 0
+    broker.client.close()
+
+
 @pytest.mark.parametrize(("moment", "kept"), [("before", 1), ("after", 2)])
 def test_a_crash_loses_no_order_on_disk_and_leaves_no_other(
     tmp_path: Path, moment: str, kept: int

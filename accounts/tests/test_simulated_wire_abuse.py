@@ -153,9 +153,8 @@ def test_it_raises_no_alarm_for_a_call_that_the_end_overtakes(
         raise JournalError("The journal is closed.")
 
     monkeypatch.setattr(desk.server, "call_as", closed)
-    service.ask_to_stop()
+    service.stop()
     with pytest.raises(JournalError):
         service._answer(("terminal", "accounts", ()))
-    service.stop()
     assert not service.failed
     assert not caplog.records

@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import signal
-import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -50,15 +49,15 @@ class Desk:
         self._options = options
         self._say = say
         self._sign_in = sign_in
-        self._stop = threading.Event()
-        self._hurry = threading.Event()
+        # Plain flags: a signal may interrupt a thread that holds the lock of an event.
+        self._is_stopping = False
+        self._is_hurried = False
         self._metrics = options.home / "run" / "metrics"
 
     def ask_to_stop(self, *_signal: object) -> None:
         """Stop at the next look; asked twice, don't wait for anybody."""
-        if self._stop.is_set():
-            self._hurry.set()
-        self._stop.set()
+        self._is_hurried = self._is_stopping
+        self._is_stopping = True
 
     def run(self) -> None:
         """Run until asked to stop. Raises ClaimError or StartError with a sentence for people."""
@@ -83,14 +82,20 @@ class Desk:
                         f"TradeGuard is ready: http://127.0.0.1:{self._options.port} "
                         f"({self._sign_in()})"
                     )
-                while not self._stop.wait(WATCH_SECONDS):
+                while not self._pauses():
                     supervisor.watch()
                 self._say("Stopping …")
             finally:
-                supervisor.stop(STOP_ORDER, is_hurried=self._hurry.is_set)
+                supervisor.stop(STOP_ORDER, is_hurried=lambda: self._is_hurried)
                 for number, handler in previous.items():
                     signal.signal(number, handler)
         self._say("TradeGuard has stopped.")
+
+    def _pauses(self) -> bool:
+        """Wait a moment; tell whether it is time to stop."""
+        if not self._is_stopping:
+            time.sleep(WATCH_SECONDS)
+        return self._is_stopping
 
     def _forget_metrics(self, pid: int) -> None:
         """Drop the gauges of a process that ended; its counters stay in the sums."""
@@ -138,7 +143,7 @@ class Desk:
             supervisor, "The simulated broker", lambda: supervisor.is_ready("broker")
         )
         if not is_up or not all(
-            supervisor.run(step, is_cancelled=self._stop.is_set) for step in steps
+            supervisor.run(step, is_cancelled=lambda: self._is_stopping) for step in steps
         ):
             return False
         for program in (
@@ -162,7 +167,7 @@ class Desk:
                     f"{what} was not ready after {START_SECONDS:.0f} s{self._failing_parts()}. "
                     f"The logs are in {self._options.home / 'logs'}."
                 )
-            if self._stop.wait(WATCH_SECONDS):
+            if self._pauses():
                 return False
             supervisor.watch()
             supervisor.raise_when_failing()

@@ -7,6 +7,7 @@ import secrets
 import socket
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -26,6 +27,7 @@ LOCK_FILE = "broker.lock"
 SECONDS_BETWEEN_STEPS = 0.1
 _HANDSHAKE_SECONDS = 5.0
 _JOIN_SECONDS = 5.0
+_SECONDS_BETWEEN_LOOKS = 0.05
 _SECONDS_AFTER_REFUSED_CLIENT = 0.5
 CRASH_STATUS = 70
 
@@ -67,6 +69,7 @@ class BrokerService:
         self._home = home
         self._key = secrets.token_bytes(32)
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self._is_asked_to_stop = False
         self._stopping = threading.Event()
         self._clients: set[socket.socket] = set()
         self._clients_lock = threading.Lock()
@@ -87,10 +90,15 @@ class BrokerService:
 
     def wait(self) -> None:
         """Return when someone asked to stop, or the feed failed."""
-        self._stopping.wait()
+        while not (self._is_asked_to_stop or self._stopping.is_set()):
+            time.sleep(_SECONDS_BETWEEN_LOOKS)
 
     def ask_to_stop(self) -> None:
-        self._stopping.set()
+        """Ask from anywhere, a signal handler included.
+
+        It takes no lock: the thread that a signal interrupts may hold the one of an event.
+        """
+        self._is_asked_to_stop = True
 
     def stop(self) -> None:
         """End everything and close the books."""
