@@ -23,7 +23,7 @@ from .trading.due_orders import DueOrders
 from .trading.ledger import Ledger
 from .trading.liquidation import Liquidation
 from .trading.order_desk import OrderDesk
-from .trading.swaps import Rollover
+from .trading.rollover import Rollover
 from .trading.triggers import Triggers
 from .trading.valuation import Valuation
 

@@ -13,7 +13,7 @@ import pytest
 from accounts.terminals.simulated import constants as mt5
 from accounts.terminals.simulated.symbols.catalogue import CONTRACT_INDEX, CONTRACTS
 from accounts.terminals.simulated.symbols.contracts import CURRENCY_INDEX
-from accounts.terminals.simulated.trading import swaps
+from accounts.terminals.simulated.trading import rollover
 from accounts.tests.simulated_desk import Clock, Desk
 
 EURUSD = CONTRACTS[CONTRACT_INDEX["EURUSD"]]
@@ -52,7 +52,7 @@ def offered(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     def offer(**terms: Any) -> None:
         changed = list(CONTRACTS)
         changed[CONTRACT_INDEX["EURUSD"]] = replace(EURUSD, **terms)
-        monkeypatch.setattr(swaps, "CONTRACTS", tuple(changed))
+        monkeypatch.setattr(rollover, "CONTRACTS", tuple(changed))
 
     return offer
 
@@ -73,7 +73,7 @@ def test_it_works_out_a_night_in_every_mode(
     mode: int, long: bool, amount: float, currency: str
 ) -> None:
     one = np.ones(1)
-    amounts, number = swaps.charge(
+    amounts, number = rollover.charge(
         replace(EURUSD, swap_mode=mode), np.array([long]), one * 2, one * 1.1, one * 1.2
     )
     assert amounts.tolist() == pytest.approx([amount])
@@ -121,13 +121,13 @@ def test_it_converts_charges_and_credits_at_the_worse_side(
     ],
 )
 def test_it_counts_seven_nights_a_week(day: date, forex: int, crypto: int) -> None:
-    assert swaps.nights(EURUSD, day_number(day)) == forex
-    assert swaps.nights(BTCUSD, day_number(day)) == crypto
+    assert rollover.nights(EURUSD, day_number(day)) == forex
+    assert rollover.nights(BTCUSD, day_number(day)) == crypto
 
 
 def test_it_counts_no_night_of_a_contract_without_swaps() -> None:
     future = CONTRACTS[CONTRACT_INDEX["ESH30"]]
-    assert {swaps.nights(future, day) for day in range(20_000, 20_007)} == {0}
+    assert {rollover.nights(future, day) for day in range(20_000, 20_007)} == {0}
 
 
 def test_it_charges_at_midnight_and_not_before() -> None:
