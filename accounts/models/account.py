@@ -49,11 +49,24 @@ class ConnectedAccountQuerySet(models.QuerySet["ConnectedAccount"]):
         return self.filter(terminal_host_id=host)
 
 
+AccountManager = models.Manager.from_queryset(ConnectedAccountQuerySet)
+
+
+class LivingAccounts(AccountManager["ConnectedAccount"]):
+    """Leaves out what was deleted, for everybody who does not ask for the archive by name."""
+
+    def get_queryset(self) -> ConnectedAccountQuerySet:
+        return ConnectedAccountQuerySet(self.model, using=self._db).filter(archived_at=None)
+
+
 class ConnectedAccount(models.Model):
     """A MetaTrader 5 account that TradeGuard watches.
 
-    Times of the broker are read in `broker_time_zone`; the trading day starts at
-    `day_reset_time` in `day_reset_zone`.
+    A deleted account is archived: it has no session, no secret and no place in groups and rules,
+    and its history stays.
+
+    Times of the broker are read in `broker_time_zone`; the trading day starts at `day_reset_time`
+    in `day_reset_zone`.
     """
 
     class Role(models.TextChoices):
@@ -109,8 +122,10 @@ class ConnectedAccount(models.Model):
     tags = models.ManyToManyField(Tag, blank=True, related_name="accounts")
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
+    archived_at = models.DateTimeField(null=True, blank=True, editable=False)
 
-    objects = ConnectedAccountQuerySet.as_manager()
+    objects = LivingAccounts()
+    with_archived = ConnectedAccountQuerySet.as_manager()
 
     class Meta:
         ordering = ["name", "id"]
@@ -118,6 +133,7 @@ class ConnectedAccount(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["user", "server", "login"],
+                condition=Q(archived_at=None),
                 name="accounts_connectedaccount_unique_login",
                 violation_error_message="You already watch this login on this server.",
             ),
@@ -125,6 +141,11 @@ class ConnectedAccount(models.Model):
                 fields=["user"],
                 condition=Q(is_default=True),
                 name="accounts_connectedaccount_one_default",
+            ),
+            models.CheckConstraint(
+                condition=Q(archived_at=None)
+                | Q(is_active=False, is_default=False, api_key__isnull=True),
+                name="accounts_connectedaccount_archived_is_inert",
             ),
             models.CheckConstraint(
                 condition=Q(initial_balance__gt=0),

@@ -75,7 +75,7 @@ def _password(account: ConnectedAccount | None, attempt: Attempt) -> str | Reaso
     if key is None or key.status != ApiKey.Status.ACTIVE:
         return Reason.CREDENTIALS_MISSING
     try:
-        password: str = key.secret
+        password = key.secret
     except VaultError:
         return Reason.CREDENTIALS_UNREADABLE
-    return password
+    return Reason.CREDENTIALS_MISSING if password is None else password

@@ -12,7 +12,7 @@ from django.views.decorators.debug import sensitive_variables
 from accounts.vault.cipher import decrypt, encrypt
 
 if TYPE_CHECKING:  # the package has no types; for a reader of the attribute this is text
-    FernetTextField = models.TextField[str, str]
+    FernetTextField = models.TextField[str | None, str | None]
 else:
     from fernet_fields import EncryptedTextField as FernetTextField
 
