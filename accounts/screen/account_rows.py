@@ -2,15 +2,16 @@
 
 import logging
 import math
+import zlib
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from redis import RedisError
 
-from accounts.figures import amount
+from accounts.figures import UNKNOWN, amount
 from accounts.hot_state import AccountState, read_accounts
 from accounts.models import ConnectedAccount
 from accounts.models.connection import ConnectionState
@@ -25,8 +26,10 @@ logger = logging.getLogger(__name__)
 class AccountRow:
     account: ConnectedAccount
     connection: Cell
+    reason: Cell
     age: Cell
     equity: Cell
+    equity_amount: float | None
 
     @property
     def status(self) -> Cell:
@@ -35,7 +38,7 @@ class AccountRow:
 
     @property
     def cells(self) -> tuple[Cell, ...]:
-        return (self.connection, self.age, self.equity)
+        return (self.connection, self.reason, self.age, self.equity)
 
 
 def account_rows(accounts: Iterable[ConnectedAccount], *, now: datetime) -> list[AccountRow]:
@@ -43,6 +46,40 @@ def account_rows(accounts: Iterable[ConnectedAccount], *, now: datetime) -> list
     accounts = list(accounts)
     states = _read_states(accounts)
     return [_row(account, states.get(account.pk), now) for account in accounts]
+
+
+def dashboard_cells(rows: Sequence[AccountRow]) -> tuple[Cell, ...]:
+    """Return all that moves on the page of accounts, for `rows` of all accounts of a user.
+
+    A cell whose row is on another page of the list finds no element and changes nothing.
+    """
+    cells = [cell for row in rows for cell in row.cells]
+    return (*cells, *summary_cells(rows), structure_cell(row.account for row in rows))
+
+
+def summary_cells(rows: Sequence[AccountRow]) -> tuple[Cell, ...]:
+    """Return how many accounts are connected or in error, and what they hold per currency."""
+    connected = sum(row.connection.status == ConnectionState.CONNECTED for row in rows)
+    failed = sum(row.connection.status == ConnectionState.ERROR for row in rows)
+    totals: dict[str, float] = defaultdict(float)
+    for row in rows:
+        if row.equity_amount is not None:
+            totals[row.account.currency] += row.equity_amount
+    sums = [f"{amount(total)} {currency}" for currency, total in sorted(totals.items())]
+    return (
+        Cell("accounts-connected", (f"{connected} of {len(rows)} connected",)),
+        Cell("accounts-failed", (f"{failed} with an error",), "error" if failed else "none"),
+        Cell("accounts-equity", (" · ".join(sums) or UNKNOWN,)),
+    )
+
+
+def structure_cell(accounts: Iterable[ConnectedAccount]) -> Cell:
+    """Return a sum over everything that a row shows and no other cell tells.
+
+    When it changes (an account came, went, was renamed), the page asks for its table again.
+    """
+    seen = sorted(f"{account.pk}{account.updated_at.isoformat()}" for account in accounts)
+    return Cell("accounts-structure", (f"{zlib.crc32(''.join(seen).encode()):08x}",))
 
 
 def _read_states(accounts: Iterable[ConnectedAccount]) -> dict[UUID, AccountState]:
@@ -67,6 +104,16 @@ def _row(account: ConnectedAccount, state: AccountState | None, now: datetime) -
     return AccountRow(
         account,
         connection_cell(f"{prefix}-link", link, age_seconds=seconds),
+        Cell(f"{prefix}-reason", (_reason(account),)),
         age_cell(f"{prefix}-age", seconds),
         Cell(f"{prefix}-equity", (amount(equity),), "stale" if is_stale else "live"),
+        None if is_stale else equity,
     )
+
+
+def _reason(account: ConnectedAccount) -> str:
+    """Say why an account is not connected, in as few words as a table has room for."""
+    connection = getattr(account, "connection", None)
+    if connection is None or connection.state == ConnectionState.CONNECTED:
+        return ""
+    return connection.last_error
