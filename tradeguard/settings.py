@@ -32,7 +32,13 @@ DEBUG = False
 SECRET_KEY = env.str("SECRET_KEY")
 # Stretched into the key that encrypts broker passwords; see accounts/vault.
 MASTER_KEY = env.str("TRADEGUARD_MASTER_KEY")
-for name, value in (("SECRET_KEY", SECRET_KEY), ("TRADEGUARD_MASTER_KEY", MASTER_KEY)):
+# While the master key is being replaced, the one before, which opens what it has sealed.
+PREVIOUS_MASTER_KEYS = env.list("TRADEGUARD_MASTER_KEY_PREVIOUS", default=[])
+for name, value in (
+    ("SECRET_KEY", SECRET_KEY),
+    ("TRADEGUARD_MASTER_KEY", MASTER_KEY),
+    *(("Each key of TRADEGUARD_MASTER_KEY_PREVIOUS", key) for key in PREVIOUS_MASTER_KEYS),
+):
     if len(value) < 32:
         raise ImproperlyConfigured(f"{name} needs at least 32 characters.")
 
@@ -229,7 +235,7 @@ REST_FRAMEWORK = {
         "rest_framework.filters.SearchFilter",
         "rest_framework.filters.OrderingFilter",
     ],
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "accounts.api.schema.AutoSchema",
     "DEFAULT_THROTTLE_CLASSES": [
         "rest_framework.throttling.AnonRateThrottle",
         "rest_framework.throttling.UserRateThrottle",
@@ -257,6 +263,12 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Live risk of MetaTrader 5 accounts and groups of accounts.",
     "VERSION": "1",
     "OAS_VERSION": "3.1.1",
+    # What goes in and what comes out differ: passwords only go in, ids only come out.
+    "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "accounts.api.schema.describe_errors",
+    ],
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SCHEMA_PATH_PREFIX": "/api/v1",

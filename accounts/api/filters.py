@@ -1,10 +1,11 @@
 from django_filters import rest_framework as filters
 
+from accounts.api.query import QueryFilterSet
 from accounts.models import ConnectedAccount
 from accounts.models.connection import ConnectionState
 
 
-class AccountFilter(filters.FilterSet):  # type: ignore[misc]  # the package has no types
+class AccountFilter(QueryFilterSet):
     broker = filters.CharFilter(lookup_expr="iexact")
     currency = filters.CharFilter(lookup_expr="iexact")
     state = filters.ChoiceFilter(field_name="connection__state", choices=ConnectionState.choices)

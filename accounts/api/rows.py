@@ -95,6 +95,32 @@ class StableOrderingFilter(filters.OrderingFilter):
         ordering = super().get_ordering(request, queryset, view)
         return [*ordering, "pk"] if ordering else ordering
 
+    def remove_invalid_fields(
+        self, queryset: QuerySet[Any], fields: Sequence[str], view: APIView, request: Request
+    ) -> Sequence[str]:
+        known = super().remove_invalid_fields(queryset, fields, view, request)
+        unknown = [name for name in fields if name and name not in known]
+        if unknown:
+            possible = ", ".join(getattr(view, "ordering_fields", []))
+            raise serializers.ValidationError({"ordering": [f"Order by one of {possible}."]})
+        return known
+
+    def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
+        names = list(getattr(view, "ordering_fields", []))
+        return [
+            {
+                "name": self.ordering_param,
+                "in": "query",
+                "description": "Names of fields; a minus in front turns the order around.",
+                "schema": {
+                    "type": "array",
+                    "items": {"type": "string", "enum": [*names, *(f"-{name}" for name in names)]},
+                },
+                "style": "form",
+                "explode": False,
+            }
+        ]
+
 
 class UtcModelSerializer(serializers.ModelSerializer[Row]):
     """Shows times in UTC, whatever the zone of the signed-in user: programs read them."""
