@@ -85,6 +85,18 @@ BREAKS_SESSION[
 ENDS_AUTHORISATION = np.zeros(len(Verdict), dtype=bool)
 ENDS_AUTHORISATION[[Verdict.NO_TERMINAL, Verdict.REFUSED, Verdict.WRONG_ACCOUNT]] = True
 
+# Only after these the terminal has said whose answer it is.
+SHOWS_IDENTITY = np.ones(len(Verdict), dtype=bool)
+SHOWS_IDENTITY[
+    [
+        Verdict.UNKNOWN_ANSWER,
+        Verdict.SILENT,
+        Verdict.NO_TERMINAL,
+        Verdict.REFUSED,
+        Verdict.NOT_CONNECTED,
+    ]
+] = False
+
 
 def check(
     batch: ReadingBatch,

@@ -20,7 +20,9 @@ class Poll:
     ``batch`` holds the last accepted reading of each account, however old; ``read_at`` (UTC epoch
     seconds, NaN = never) and ``age_seconds`` (monotonic, inf = never) tell when it was asked for.
     ``batch.deals`` holds deals newer than the committed cursor, of accounts accepted now.
-    ``is_read`` is False when no answer came. The arrays are not to be written to.
+    ``is_read`` is False when no answer came. ``identity_*`` count, since the process began, the
+    answers that said whose they are and those for another account. The arrays are not to be
+    written to.
     """
 
     now: datetime
@@ -35,6 +37,8 @@ class Poll:
     changes: tuple[ConnectionChange, ...]
     failed_retries: tuple[FailedRetry, ...]
     is_read: bool
+    identity_checks: npt.NDArray[np.int64]
+    identity_failures: npt.NDArray[np.int64]
 
     @property
     def deals(self) -> Rows:

@@ -10,7 +10,14 @@ from uuid import UUID
 import numpy as np
 import numpy.typing as npt
 
-from accounts.sessions.checks import BREAKS_SESSION, ENDS_AUTHORISATION, Verdict, Verdicts, check
+from accounts.sessions.checks import (
+    BREAKS_SESSION,
+    ENDS_AUTHORISATION,
+    SHOWS_IDENTITY,
+    Verdict,
+    Verdicts,
+    check,
+)
 from accounts.sessions.line import BatchSource, InlineExecutor, Line, Request
 from accounts.sessions.membership import Membership
 from accounts.sessions.merging import moved_rows, overlay, splice
@@ -119,6 +126,8 @@ class SessionPool:
             changes=changes,
             failed_retries=failed_retries,
             is_read=is_read,
+            identity_checks=rows["identity_checks"].copy(),
+            identity_failures=rows["identity_failures"].copy(),
         )
 
     def commit_cursors(self) -> None:
@@ -191,6 +200,8 @@ class SessionPool:
         """Count consistent readings in a row; return which of the rows asked may be used."""
         session = self.table.rows
         session["verdict"][asked] = verdicts
+        session["identity_checks"][asked] += SHOWS_IDENTITY[verdicts]
+        session["identity_failures"][asked] += verdicts == Verdict.WRONG_ACCOUNT
         consistent = session["consistent"][asked]
         is_good = verdicts == Verdict.ACCEPTED
         counted = np.where(is_good, np.minimum(consistent + 1, CONSISTENT_READINGS), consistent)

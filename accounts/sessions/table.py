@@ -38,6 +38,8 @@ SESSION_DTYPE = np.dtype(
         ("read_at", "<f8"),  # UTC epoch seconds of the same, NaN before
         ("cursor", "<i8"),  # newest deal that is stored
         ("delivered", "<i8"),  # newest deal that was handed out
+        ("identity_checks", "<i8"),  # answers that said whose they are, since the process began
+        ("identity_failures", "<i8"),  # of these, answers for another account
     ]
 )
 

@@ -10,6 +10,7 @@ from accounts.hot_state import (
     LAYOUT_VERSION,
     RULE_STATE_DTYPE,
     TABLES_FIELD,
+    Details,
     Tables,
     pack_accounts,
     pack_tables,
@@ -18,7 +19,7 @@ from accounts.hot_state import (
     unpack_account,
 )
 from accounts.redis import readings_key, sequences_key
-from accounts.terminals.readings import POSITION_DTYPE, Rows
+from accounts.terminals.readings import ORDER_DTYPE, POSITION_DTYPE, Rows
 
 TABLES = Tables(1_700_000_000.5, ("EURUSD",), ("USD",), ("a rule",))
 
@@ -39,50 +40,56 @@ def rows_of(dtype: np.dtype[np.void], count: int, seed: int) -> Rows:
 
 
 def packed(
-    fields: list[bytes],
-    rule_counts: list[int],
-    position_counts: list[int],
-    checksum: int,
-    seed: int,
-) -> tuple[dict[bytes, bytes], Rows, Rows, Rows]:
+    fields: list[bytes], counts: list[tuple[int, int, int]], checksum: int, seed: int
+) -> tuple[dict[bytes, bytes], Rows, list[Rows]]:
+    """Pack accounts with so many rules, positions and orders each."""
     accounts = rows_of(ACCOUNT_STATE_DTYPE, len(fields), seed)
-    rules = rows_of(RULE_STATE_DTYPE, sum(rule_counts), seed + 1)
-    positions = rows_of(POSITION_DTYPE, sum(position_counts), seed + 2)
-    offsets = [np.cumsum([0, *counts]).tolist() for counts in (rule_counts, position_counts)]
-    values = pack_accounts(fields, checksum, accounts, rules, offsets[0], positions, offsets[1])
-    return values, accounts, rules, positions
+    dtypes = (RULE_STATE_DTYPE, POSITION_DTYPE, ORDER_DTYPE)
+    columns = list(zip(*counts, strict=True))
+    tables = [
+        Details(rows_of(dtype, sum(column), seed + number), np.cumsum([0, *column]).tolist())
+        for number, (dtype, column) in enumerate(zip(dtypes, columns, strict=True), 1)
+    ]
+    rules, positions, orders = tables
+    values = pack_accounts(
+        fields, checksum, accounts, rules=rules, positions=positions, orders=orders
+    )
+    return values, accounts, [table.rows for table in tables]
+
+
+_COUNT = st.integers(0, 5)
 
 
 @given(
-    st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=8),
+    st.lists(st.tuples(_COUNT, _COUNT, _COUNT), min_size=1, max_size=8),
     st.integers(0, 2**32 - 1),
     st.integers(0, 1000),
 )
 def test_it_reads_back_what_was_packed(
-    counts: list[tuple[int, int]], checksum: int, seed: int
+    counts: list[tuple[int, int, int]], checksum: int, seed: int
 ) -> None:
     fields = [str(number).encode() for number in range(len(counts))]
-    rule_counts, position_counts = [rules for rules, _ in counts], [held for _, held in counts]
-    values, accounts, rules, positions = packed(
-        fields, rule_counts, position_counts, checksum, seed
-    )
+    values, accounts, (rules, positions, orders) = packed(fields, counts, checksum, seed)
     assert list(values) == fields
-    states = [unpack_account(values[field], TABLES, checksum) for field in fields]
-    assert b"".join(state.account.tobytes() for state in states if state) == accounts.tobytes()
-    assert b"".join(state.rules.tobytes() for state in states if state) == rules.tobytes()
-    assert b"".join(state.positions.tobytes() for state in states if state) == positions.tobytes()
-    assert [(len(state.rules), len(state.positions)) for state in states if state] == counts
+    found = [unpack_account(values[field], TABLES, checksum) for field in fields]
+    states = [state for state in found if state is not None]
+    assert b"".join(state.account.tobytes() for state in states) == accounts.tobytes()
+    assert b"".join(state.rules.tobytes() for state in states) == rules.tobytes()
+    assert b"".join(state.positions.tobytes() for state in states) == positions.tobytes()
+    assert b"".join(state.orders.tobytes() for state in states) == orders.tobytes()
+    sizes = [(len(state.rules), len(state.positions), len(state.orders)) for state in states]
+    assert sizes == counts
 
 
 def test_it_takes_an_account_with_more_positions_than_two_bytes_count() -> None:
-    values, *_ = packed([b"0"], [0], [70_000], 1, 0)
+    values, *_ = packed([b"0"], [(0, 70_000, 1)], 1, 0)
     state = unpack_account(values[b"0"], TABLES, 1)
     assert state is not None
     assert len(state.positions) == 70_000
 
 
 def test_it_does_not_believe_rows_of_other_tables_or_another_layout() -> None:
-    values, *_ = packed([b"0"], [1], [1], 1, 0)
+    values, *_ = packed([b"0"], [(1, 1, 1)], 1, 0)
     assert unpack_account(values[b"0"], TABLES, 1) is not None
     assert unpack_account(values[b"0"], TABLES, 2) is None
     other = bytes([LAYOUT_VERSION + 1]) + values[b"0"][1:]
@@ -109,8 +116,8 @@ def test_it_tells_tables_with_other_names_apart() -> None:
 def test_it_reads_what_was_written_and_leaves_out_what_was_not(redis: Redis) -> None:
     known, unknown, stale = uuid4(), uuid4(), uuid4()
     tables, checksum = pack_tables(TABLES)
-    values, *_ = packed([str(known).encode()], [1], [1], checksum, 0)
-    old, *_ = packed([str(stale).encode()], [1], [1], checksum ^ 1, 0)
+    values, *_ = packed([str(known).encode()], [(1, 1, 1)], checksum, 0)
+    old, *_ = packed([str(stale).encode()], [(1, 1, 1)], checksum ^ 1, 0)
     mapping: dict[bytes, bytes] = {TABLES_FIELD: tables, **values, **old}
     redis.hset(readings_key("local"), mapping=mapping)
     found = read_accounts({"local": [known, unknown, stale], "empty": [unknown], "none": []})

@@ -8,13 +8,14 @@ from accounts.hot_state import (
     ACCOUNT_STATE_DTYPE,
     RULE_STATE_DTYPE,
     TABLES_FIELD,
+    Details,
     Tables,
     pack_accounts,
     pack_tables,
 )
 from accounts.models import ConnectedAccount
 from accounts.redis import readings_key, redis_client
-from accounts.terminals.readings import POSITION_DTYPE
+from accounts.terminals.readings import ORDER_DTYPE, POSITION_DTYPE
 from risk.core.statuses import Status
 from risk.models import RiskRule
 
@@ -53,10 +54,9 @@ def leave_readings(
         [str(account.pk).encode() for account in accounts],
         checksum,
         states,
-        numbers,
-        list(range(0, pairs + 1, len(rules) or 1)) if rules else [0] * (count + 1),
-        positions,
-        list(range(count + 1)),
+        rules=Details(numbers, [row * len(rules) for row in range(count + 1)]),
+        positions=Details(positions, range(count + 1)),
+        orders=Details(np.zeros(0, ORDER_DTYPE), [0] * (count + 1)),
     )
     key = readings_key(accounts[0].terminal_host_id)
     redis_client().hset(key, mapping={TABLES_FIELD: packed_tables, **packed})

@@ -11,13 +11,14 @@ from accounts.hot_state import (
     ACCOUNT_STATE_DTYPE,
     RULE_STATE_DTYPE,
     TABLES_FIELD,
+    Details,
     Tables,
     pack_accounts,
     pack_tables,
 )
 from accounts.models import ConnectedAccount, User
 from accounts.redis import readings_key
-from accounts.terminals.readings import POSITION_DTYPE
+from accounts.terminals.readings import ORDER_DTYPE, POSITION_DTYPE
 from accounts.tests.api_clients import Client, client_of
 from accounts.tests.factories import NOW, make_account
 from groups.tests.factories import make_group
@@ -75,7 +76,14 @@ def leave_reading(redis: Redis, account: ConnectedAccount, rule: RiskRule) -> No
     tables = Tables(NOW.timestamp(), ("EURUSD",), ("USD",), (str(rule.pk),))
     field = str(account.pk).encode()
     packed_tables, checksum = pack_tables(tables)
-    packed = pack_accounts([field], checksum, state, pair, [0, 1], position, [0, 1])
+    packed = pack_accounts(
+        [field],
+        checksum,
+        state,
+        rules=Details(pair, [0, 1]),
+        positions=Details(position, [0, 1]),
+        orders=Details(np.zeros(0, ORDER_DTYPE), [0, 0]),
+    )
     key = readings_key(account.terminal_host_id)
     redis.hset(key, mapping={TABLES_FIELD: packed_tables, **packed})
 

@@ -9,7 +9,7 @@ import numpy as np
 from accounts.hot_state import ACCOUNT_STATE_DTYPE, RULE_STATE_DTYPE, AccountState, Tables
 from accounts.sessions.poll import Poll
 from accounts.terminals.readings import Rows
-from risk.core.arrays import Flags, Integers
+from risk.core.arrays import Flags, Floats, Integers
 from risk.tracker import Assessment
 
 _COPIED = (
@@ -24,8 +24,13 @@ _COPIED = (
     "margin_mode",
     "currency",
     "currency_digits",
+    "trade_mode",
     "trade_allowed",
     "algo_trading_allowed",
+    "stop_out_mode",
+    "stop_out_call",
+    "stop_out_level",
+    "tick_msc",
 )
 _EVALUATED = (
     "status",
@@ -44,7 +49,7 @@ _EVALUATED = (
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One row per account; `rules` and `positions` are sorted by account, with their offsets."""
+    """One row per account; the tables below it are sorted by account, with their offsets."""
 
     tables: Tables
     accounts: Rows
@@ -52,21 +57,34 @@ class Frame:
     rule_offsets: Integers
     positions: Rows
     position_offsets: Integers
+    orders: Rows
+    order_offsets: Integers
 
     def state_of(self, row: int) -> AccountState:
         rules = self.rules[self.rule_offsets[row] : self.rule_offsets[row + 1]]
-        first, last = self.position_offsets[row], self.position_offsets[row + 1]
-        return AccountState(self.accounts[row], rules, self.positions[first:last], self.tables)
+        positions = self.positions[self.position_offsets[row] : self.position_offsets[row + 1]]
+        orders = self.orders[self.order_offsets[row] : self.order_offsets[row + 1]]
+        return AccountState(self.accounts[row], rules, positions, orders, self.tables)
 
 
-def build_frame(poll: Poll, assessment: Assessment, *, rule_ids: Sequence[str]) -> Frame:
-    """Lay out a poll and its assessment; `rule_ids` are those of the desk's rules, in order."""
+def build_frame(
+    poll: Poll, assessment: Assessment, *, rule_ids: Sequence[str], clock_offsets: Floats
+) -> Frame:
+    """Lay out a poll and its assessment.
+
+    `rule_ids` are those of the desk's rules, in order; `clock_offsets` tell in seconds how far each
+    account's broker is ahead of the account's zone.
+    """
     count = len(poll.account_ids)
     accounts = np.zeros(count, dtype=ACCOUNT_STATE_DTYPE)
     accounts["read_at"] = poll.read_at
+    accounts["clock_offset"] = clock_offsets
+    accounts["identity_checks"] = poll.identity_checks
+    accounts["identity_failures"] = poll.identity_failures
     for name in _COPIED:
         accounts[name] = poll.batch.accounts[name]
-    positions = poll.batch.positions
+    positions, orders = poll.batch.positions, poll.batch.orders
+    places = np.arange(count + 1)
     return Frame(
         tables=Tables(
             evaluated_at=assessment.moment,
@@ -78,7 +96,9 @@ def build_frame(poll: Poll, assessment: Assessment, *, rule_ids: Sequence[str]) 
         rules=_rule_rows(assessment),
         rule_offsets=assessment.desk.pairs.account_starts,
         positions=positions,
-        position_offsets=np.searchsorted(positions["account"], np.arange(count + 1)),
+        position_offsets=np.searchsorted(positions["account"], places),
+        orders=orders,
+        order_offsets=np.searchsorted(orders["account"], places),
     )
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from redis.client import Pipeline
 
-from accounts.hot_state import TABLES_FIELD, pack_accounts, pack_tables
+from accounts.hot_state import TABLES_FIELD, Details, pack_accounts, pack_tables
 from accounts.portfolio_keys import Holder, PortfolioKeys
 from accounts.redis import readings_key, redis_client, sequences_key, tick_key, watched_key
 from accounts.sessions.poll import Poll
@@ -70,10 +70,9 @@ class HotStateWriter:
             self._fields,
             checksum,
             frame.accounts,
-            frame.rules,
-            frame.rule_offsets.tolist(),
-            frame.positions,
-            frame.position_offsets.tolist(),
+            rules=Details(frame.rules, frame.rule_offsets.tolist()),
+            positions=Details(frame.positions, frame.position_offsets.tolist()),
+            orders=Details(frame.orders, frame.order_offsets.tolist()),
         )
         return {TABLES_FIELD: tables, **packed}
 

@@ -10,6 +10,7 @@ import numpy as np
 from django.db import DatabaseError, InterfaceError, close_old_connections
 from redis import RedisError
 
+from accounts.core.clock_check import ClockWatch, WatchedClock
 from accounts.portfolio_keys import Holder
 from accounts.publishing import publish_many
 from accounts.sessions.host import HostSessions
@@ -54,6 +55,7 @@ class HostTick:
         self._rules: RulesOfAccounts
         self._holders: list[Holder | None] = []
         self._group_rows: GroupRows
+        self._clocks = ClockWatch()
 
     @property
     def wanted_count(self) -> int:
@@ -93,7 +95,14 @@ class HostTick:
 
     def _find_news(self, poll: Poll, assessment: Assessment) -> tuple[Frame, list[Key]]:
         """Lay the tick out in rows, and choose what of it is to be told."""
-        frame = build_frame(poll, assessment, rule_ids=[view.key for view in self._rules.views])
+        frame = build_frame(
+            poll,
+            assessment,
+            rule_ids=[view.key for view in self._rules.views],
+            clock_offsets=self._clocks.offsets(
+                poll.batch.accounts["tick_msc"], poll.accepted_now, poll.now, poll.monotonic
+            ),
+        )
         changed = changed_accounts(self._frame, self._frame_ids, frame, poll.account_ids)
         self._frame, self._frame_ids = frame, poll.account_ids
         risk = group_risk(self._group_rows, assessment.evaluation, assessment.accounts)
@@ -107,15 +116,18 @@ class HostTick:
             # What is read back replaces what is in memory, so it must contain every violation.
             self._ledger.write(poll.now)
             if self._tracker.refresh(poll):
-                self._lay_out()
+                self._lay_out(poll)
         except (DatabaseError, InterfaceError) as error:
             close_old_connections()
             if not self._tracker.is_loaded_for(poll):
                 raise
             self._complaints.say("desk", f"Accounts and rules could not be looked at: {error}")
 
-    def _lay_out(self) -> None:
+    def _lay_out(self, poll: Poll) -> None:
         desk = self._tracker.desk
+        self._clocks.watch(
+            [_clock(*known) for known in zip(poll.account_ids, desk.accounts, strict=True)]
+        )
         self._rules = RulesOfAccounts(desk)
         self._holders = [_holder(account) for account in desk.accounts]
         self._group_rows = build_group_rows(
@@ -182,3 +194,9 @@ def _holder(account: AccountFacts | None) -> Holder | None:
     return Holder(
         account.id, account.portfolio_role, account.login, account.server, account.currency
     )
+
+
+def _clock(account_id: UUID, account: AccountFacts | None) -> WatchedClock:
+    if account is None:
+        return WatchedClock(account_id, "", 0, "UTC")
+    return WatchedClock(account_id, account.server, account.login, account.terms.broker_zone)
