@@ -1,15 +1,17 @@
 """A model field whose value is encrypted in `save()` and decrypted when the attribute is read."""
 
 from base64 import b64encode
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from django.conf import settings
+from django.apps import apps
 from django.core.exceptions import FieldError
 from django.db import models
 from django.db.models.query_utils import DeferredAttribute
 from django.views.decorators.debug import sensitive_variables
 
-from accounts.vault.cipher import decrypt, encrypt
+from accounts.vault import keyring
+from accounts.vault.cipher import VaultError
 
 if TYPE_CHECKING:  # the package has no types; for a reader of the attribute this is text
     FernetTextField = models.TextField[str | None, str | None]
@@ -30,11 +32,7 @@ class EncryptedAttribute(DeferredAttribute):
     def __get__(self, instance: models.Model | None, cls: Any = None) -> Any:
         value = super().__get__(instance, cls)
         if instance is not None and isinstance(value, Ciphertext):
-            return decrypt(
-                value,
-                master_key=settings.MASTER_KEY,
-                associated_data=associated_data(instance, self.field),
-            )
+            return keyring.unseal(value, place=associated_data(instance, self.field))
         return value
 
     # Having a setter makes this a data descriptor, so that it is asked before the instance's dict.
@@ -73,15 +71,13 @@ class EncryptedTextField(FernetTextField):
         add: bool,  # noqa: ARG002
     ) -> Ciphertext | None:
         value = model_instance.__dict__.get(self.attname)
-        if value is None or isinstance(value, Ciphertext):
-            return value
-        sealed = Ciphertext(
-            encrypt(
-                str(value),
-                master_key=settings.MASTER_KEY,
-                associated_data=associated_data(model_instance, self),
-            )
-        )
+        if value is None:
+            return None
+        place = associated_data(model_instance, self)
+        if isinstance(value, Ciphertext):
+            sealed = _resealed(value, place)
+        else:
+            sealed = Ciphertext(keyring.seal(str(value), place=place))
         model_instance.__dict__[self.attname] = sealed
         return sealed
 
@@ -114,3 +110,23 @@ class EncryptedTextField(FernetTextField):
 
     def _not_for_its_row(self) -> FieldError:
         return FieldError(f"{self.name} is encrypted for its row: write it with save().")
+
+
+def sealed_fields() -> Iterator[EncryptedTextField]:
+    """Give every encrypted column of every model, in the order of the models' names."""
+    for model in sorted(apps.get_models(), key=lambda model: model._meta.label_lower):
+        for field in model._meta.local_concrete_fields:
+            if isinstance(field, EncryptedTextField):
+                yield field
+
+
+def _resealed(value: Ciphertext, place: bytes) -> Ciphertext:
+    """Seal with the current master key what an earlier one sealed.
+
+    An instance that was loaded before a rotation of the master key and is saved after it must not
+    bring the retired key back.
+    """
+    try:
+        return Ciphertext(keyring.reseal(value, place=place))
+    except VaultError:
+        return value  # of another row: it stays as unreadable as it is

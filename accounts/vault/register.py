@@ -1,0 +1,129 @@
+"""Which master keys may seal: the rows of MasterKey, known by fingerprint and canary.
+
+A master key that is wrong would not be noticed by sealing with it, only by everybody who wants to
+open the value later. So the first key is written down, and another one is taken only from whoever
+shows the one before.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from django.apps import apps
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connection, models, transaction
+from django.utils import timezone
+
+from accounts.vault.cipher import VaultError, VaultKey, decrypt, encrypt
+
+if TYPE_CHECKING:
+    from accounts.models import MasterKey
+
+CANARY = "A canary of TradeGuard's vault"
+# A few damaged values must not hide that the others open.
+LOOKED_AT_VALUES = 20
+
+
+class MasterKeyRefusedError(VaultError, ImproperlyConfigured):
+    """The master key of this process may not seal values; the message tells what to do."""
+
+
+def require_sealing(key: VaultKey, readable: Iterable[VaultKey]) -> None:
+    """Raise MasterKeyRefusedError unless `key` may seal.
+
+    The first key is registered, and so is the next: one that comes together with one that is in use
+    (`readable`).
+    """
+    row = _rows().filter(pk=key.fingerprint.hex()).first()
+    if row is None:
+        _register(key, readable)
+    elif row.retired_at is not None:
+        raise MasterKeyRefusedError(
+            f"This TRADEGUARD_MASTER_KEY ({row.pk[:8]}…) was retired on {row.retired_at:%Y-%m-%d}; "
+            "set the one that replaced it."
+        )
+    elif not opens_canary(key, row):
+        raise MasterKeyRefusedError(f"The entry of the master key {row.pk[:8]}… is damaged.")
+
+
+def opens_canary(key: VaultKey, row: "MasterKey") -> bool:
+    try:
+        opened = decrypt(bytes(row.canary), keys=[key], associated_data=_place(row.pk))
+    except VaultError:
+        return False
+    return opened == CANARY
+
+
+def _register(key: VaultKey, readable: Iterable[VaultKey]) -> None:
+    fingerprint = key.fingerprint.hex()
+    with transaction.atomic():
+        _lock()
+        rows = {row.pk: row for row in _rows().filter(retired_at=None)}
+        if fingerprint in rows:
+            return
+        if rows or _rows().exists():
+            _require_one_in_use(rows, readable)
+        else:
+            _require_opening(readable)
+        _rows().create(
+            fingerprint=fingerprint,
+            canary=encrypt(CANARY, key=key, associated_data=_place(fingerprint)),
+            created_at=timezone.now(),
+        )
+
+
+def _require_one_in_use(rows: "dict[str, MasterKey]", readable: Iterable[VaultKey]) -> None:
+    for key in readable:
+        row = rows.get(key.fingerprint.hex())
+        if row is not None and opens_canary(key, row):
+            return
+    known = ", ".join(f"{fingerprint[:8]}…" for fingerprint in rows)
+    raise MasterKeyRefusedError(
+        "TRADEGUARD_MASTER_KEY is not the key that the stored secrets are sealed with "
+        f"({known}). Set that one. To replace it by a new key, give it as "
+        "TRADEGUARD_MASTER_KEY_PREVIOUS next to the new one."
+    )
+
+
+def _require_opening(readable: Iterable[VaultKey]) -> None:
+    """Refuse the first key when there are secrets from before the register that it can't open."""
+    keys = list(readable)
+    is_sealed = False
+    for token, place in _stored_values():
+        is_sealed = True
+        try:
+            decrypt(token, keys=keys, associated_data=place)
+        except VaultError:
+            continue
+        return
+    if is_sealed:
+        raise MasterKeyRefusedError(
+            "TRADEGUARD_MASTER_KEY does not open the stored secrets. Set the key that they were "
+            "stored with."
+        )
+
+
+def _stored_values() -> Iterator[tuple[bytes, bytes]]:
+    from accounts.vault.fields import associated_data, sealed_fields  # they seal by this register
+
+    for field in sealed_fields():
+        rows = field.model._base_manager.filter(**{f"{field.name}__isnull": False}).only(
+            "pk", field.name
+        )
+        for row in rows.order_by("-pk")[:LOOKED_AT_VALUES]:
+            yield field.value_from_object(row), associated_data(row, field)
+
+
+def _rows() -> "models.QuerySet[MasterKey]":
+    # The models import the fields, which import this.
+    return apps.get_model("accounts", "MasterKey")._base_manager.all()
+
+
+def _lock() -> None:
+    """Let nobody else register a key until the transaction ends."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("LOCK TABLE accounts_masterkey IN SHARE ROW EXCLUSIVE MODE")
+
+
+def _place(fingerprint: Any) -> bytes:
+    return f"canary:{fingerprint}".encode()
