@@ -227,7 +227,7 @@ def _refuse_loosening(account: ConnectedAccount, changed: list[str]) -> None:
 @sensitive_variables("password")
 def _change_password(account: ConnectedAccount, password: str, now: datetime) -> None:
     if account.api_key is not None:
-        rotate_secret(key=account.api_key, secret=password, now=now)
+        rotate_secret(key=account.api_key, secret=checked_secret(password), now=now)
         return
     account.api_key = _credential(account, password, None)
     account.save(update_fields=["api_key", "updated_at"])

@@ -40,15 +40,26 @@ def request_connect(*, account: ConnectedAccount, now: datetime) -> AccountConne
 
 
 @transaction.atomic
-def request_disconnect(*, account: ConnectedAccount, now: datetime) -> AccountConnection:
-    """Ask the account's host to end its session; its last reading grows stale."""
+def request_disconnect(
+    *, account: ConnectedAccount, now: datetime, reason: Reason = Reason.REQUESTED
+) -> AccountConnection:
+    """Ask the account's host to end its session; its last reading grows stale.
+
+    A `reason` of its own is what the page gives for the account being disconnected.
+    """
     connection = _locked(account, now)
     if connection.state != ConnectionState.DISCONNECTED:
-        _move(account, connection, ConnectionState.DISCONNECTED, now)
+        _move(account, connection, ConnectionState.DISCONNECTED, now, reason)
     connection.is_wanted = False
     connection.save(update_fields=_WRITTEN)
     _send_on_commit(account)
     return connection
+
+
+def request_look(*, accounts: Iterable[ConnectedAccount]) -> None:
+    """Have the hosts of these accounts look at once at what their database rows say."""
+    for account in accounts:
+        _send_on_commit(account)
 
 
 def request_evaluation(*, accounts: Iterable[ConnectedAccount]) -> None:
@@ -67,7 +78,11 @@ def _locked(account: ConnectedAccount, now: datetime) -> AccountConnection:
 
 
 def _move(
-    account: ConnectedAccount, connection: AccountConnection, state: ConnectionState, now: datetime
+    account: ConnectedAccount,
+    connection: AccountConnection,
+    state: ConnectionState,
+    now: datetime,
+    reason: Reason = Reason.REQUESTED,
 ) -> None:
     """Change the state and log it; asked twice, it is logged once."""
     if connection.state != state:
@@ -77,14 +92,15 @@ def _move(
             account_name=account.name,
             from_state=connection.state,
             to_state=state,
-            reason=Reason.REQUESTED,
-            message=Reason.REQUESTED.sentence,
+            reason=reason,
+            message=reason.sentence,
             created_at=now,
         )
     # The worker takes a later `since` for a newer wish, also when its clock is ahead of ours.
     connection.since = max(now, connection.since + timedelta(microseconds=1))
     connection.state = state
-    connection.reason, connection.last_error = Reason.REQUESTED, ""
+    connection.reason = reason
+    connection.last_error = "" if reason is Reason.REQUESTED else reason.sentence
     connection.retries, connection.next_attempt_at = 0, None
 
 

@@ -329,5 +329,5 @@ def test_it_keeps_the_old_secret_when_the_new_one_is_wrong(alice: User) -> None:
     key = create_key(user=alice, name="Login", secret=SECRET)
     with pytest.raises(ValidationError) as caught:
         rotate_secret(key=key, secret="", now=NOW)
-    assert wrong_fields(caught) == {"password"}
+    assert wrong_fields(caught) == {"secret"}
     assert ApiKey.objects.get(pk=key.pk).secret == SECRET
