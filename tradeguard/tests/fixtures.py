@@ -9,6 +9,7 @@ from redis import Redis
 
 from accounts.models import User
 from accounts.tests.factories import make_user
+from tradeguard.tests.flushing import let_tests_flush
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -16,6 +17,13 @@ def _fast_passwords() -> Iterator[None]:
     """Hash the users' passwords cheaply; the vault's own stretching is cached per process."""
     hashers = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     with override_settings(PASSWORD_HASHERS=hashers):
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _flushable_ledgers() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        let_tests_flush(patch)
         yield
 
 
