@@ -1,8 +1,12 @@
 from uuid import UUID
 
 from celery import shared_task
+from django.utils import timezone
 
+from accounts.services.key_verification import close_overdue_verifications
+from accounts.services.keys import expire_keys as expire_due_keys
 from accounts.sessions.process import nudge
+from accounts.sessions.verification import verify_on_host
 
 
 @shared_task(name="accounts.apply_connection", ignore_result=True)
@@ -13,3 +17,25 @@ def apply_connection(account_id: str) -> None:
     look into the database every second.
     """
     nudge(UUID(account_id))
+
+
+@shared_task(name="accounts.verify_key", ignore_result=True)
+def verify_key(host: str, key_id: str, question: int) -> None:
+    """Log in to the accounts of a host that use a key; `question` is the row that asked for it.
+
+    Runs on the queue of that host. Asked twice, it tries twice and records both. The message
+    carries no secret.
+    """
+    verify_on_host(host=host, key_id=UUID(key_id), question=question)
+
+
+@shared_task(name="accounts.expire_keys", ignore_result=True)
+def expire_keys() -> None:
+    """Tell of keys whose time has come; nobody could log in with them from that second on."""
+    expire_due_keys(now=timezone.now())
+
+
+@shared_task(name="accounts.close_verifications", ignore_result=True)
+def close_verifications() -> None:
+    """Give up verifications that no worker has answered."""
+    close_overdue_verifications(now=timezone.now())

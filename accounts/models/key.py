@@ -81,10 +81,16 @@ class ApiKey(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def status_at(self, now: datetime) -> str:
+        """Return the status as it is now, also when nobody has marked the key as expired yet."""
+        is_over = self.expires_at is not None and self.expires_at <= now
+        return (
+            self.Status.EXPIRED if is_over and self.status != self.Status.REVOKED else self.status
+        )
+
     def is_usable(self, now: datetime) -> bool:
         """Whether somebody may log in with it now."""
-        has_expired = self.expires_at is not None and self.expires_at <= now
-        return self.status == self.Status.ACTIVE and not has_expired
+        return self.status_at(now) == self.Status.ACTIVE
 
 
 class ApiKeyAuditLog(models.Model):

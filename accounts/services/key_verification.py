@@ -26,10 +26,13 @@ from accounts.services.key_trail import (
     keep,
     refusals_kept,
 )
+from accounts.services.keys import why_unusable
 from accounts.sessions.states import Reason
 from accounts.task_messages import TaskMessage, enqueue
 from accounts.vault.cipher import VaultError
 
+# A login may take so long; the answer has to arrive before it is given up.
+LOGIN_SECONDS = 45.0
 # A worker that has not answered by then is not there.
 ANSWER_SECONDS = 60.0
 # More logins than these, and a broker may lock the account.
@@ -155,12 +158,8 @@ def _opens(key: ApiKey) -> bool:
 
 
 def _refuse_unusable(key: ApiKey, now: datetime) -> None:
-    if key.is_usable(now):
-        return
-    is_over = key.status == ApiKey.Status.ACTIVE
-    code = ApiKey.Status.EXPIRED.value if is_over else key.status
-    word = {"expired": "has expired", "revoked": "is revoked"}.get(code, "is not active")
-    raise Refusal(f"“{key.name}” {word}, so nobody may log in with it.", code=code)
+    if not key.is_usable(now):
+        raise Refusal(why_unusable(key, now), code=key.status_at(now))
 
 
 def _refuse_too_many(key: ApiKey, now: datetime) -> None:

@@ -27,6 +27,13 @@ _SWITCHES = (ApiKey.Status.ACTIVE, ApiKey.Status.INACTIVE)
 _WORDS = {"name": "name", "status": "status", "expires_at": "expiry"}
 
 
+_UNUSABLE = {
+    ApiKey.Status.INACTIVE: "is switched off",
+    ApiKey.Status.EXPIRED: "has expired",
+    ApiKey.Status.REVOKED: "is revoked",
+}
+
+
 class KeyChanges(TypedDict, total=False):
     name: str
     status: str
@@ -178,6 +185,12 @@ def expire_keys(*, now: datetime) -> list[ApiKey]:
             request_look(accounts=_wanted_accounts(key))
             expired.append(key)
     return expired
+
+
+def why_unusable(key: ApiKey, now: datetime) -> str:
+    """Say why nobody may log in with a key now; empty when they may."""
+    word = _UNUSABLE.get(ApiKey.Status(key.status_at(now)))
+    return f"The key “{key.name}” {word}." if word else ""
 
 
 def log_in_again(*, account: ConnectedAccount, now: datetime) -> None:

@@ -122,7 +122,7 @@ class HostSessions:
 
     def _follow_database(self, now: datetime, monotonic: float) -> None:
         if self._roster is None:
-            self._start_roster(monotonic)
+            self._start_roster(now, monotonic)
         if self._roster is None or not self._roster.done():
             return
         finished, self._roster = self._roster, None
@@ -140,14 +140,14 @@ class HostSessions:
             self.pool.sync(roster, cursors, now, monotonic)
         self.pool.reconnect(self._asked_for, now, monotonic)
 
-    def _start_roster(self, monotonic: float) -> None:
+    def _start_roster(self, now: datetime, monotonic: float) -> None:
         with self._nudge_lock:
             is_forced, self._is_nudged = self._is_nudged, False
             if not is_forced and monotonic < self._roster_due_at:
                 return
             self._asked_for, self._nudged = self._nudged, set()
         self._roster = self._jobs["roster"].start(
-            lambda: self._roster_reader.read(monotonic, is_forced=is_forced)
+            lambda: self._roster_reader.read(now, monotonic, is_forced=is_forced)
         )
 
     def _log_in(self, now: datetime, monotonic: float) -> None:
@@ -157,7 +157,7 @@ class HostSessions:
         attempts = self.pool.due(monotonic, LOGINS_PER_BATCH)
         if attempts:
             self._attempts = attempts
-            self._logins = self._jobs["logins"].start(lambda: log_in(self.source, attempts))
+            self._logins = self._jobs["logins"].start(lambda: log_in(self.source, attempts, now))
             self._take_logins(now, monotonic)
 
     def _take_logins(self, now: datetime, monotonic: float) -> None:

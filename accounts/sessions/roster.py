@@ -8,7 +8,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db.models import Count, Max, Q, QuerySet
 
-from accounts.models import ConnectedAccount, TerminalHost
+from accounts.models import ApiKey, ConnectedAccount, TerminalHost
 from accounts.models.connection import ConnectionState
 from accounts.sessions.poll import RosterChange
 from accounts.sessions.table import SessionSpec
@@ -25,7 +25,8 @@ _FIELDS = (
     "currency",
     "api_key_id",
     "api_key__status",
-    "api_key__updated_at",
+    "api_key__rotated_at",
+    "api_key__expires_at",
     "connection__is_wanted",
     "connection__state",
     "connection__since",
@@ -54,20 +55,21 @@ class RosterReader:
         self._read_at = -FULL_READ_SECONDS
 
     def read(
-        self, monotonic: float, *, is_forced: bool
+        self, now: datetime, monotonic: float, *, is_forced: bool
     ) -> tuple[RosterChange, Mapping[UUID, int]] | None:
         """Return the difference and the deal cursors of new accounts; None if nothing moved."""
         fingerprint = self._accounts().aggregate(
             accounts=Count("pk"),
             edited=Max("updated_at"),
             keyed=Max("api_key__updated_at"),
+            expired=Count("pk", filter=Q(api_key__expires_at__lte=now)),
             wanted=Count("pk", filter=Q(connection__is_wanted=True)),
             moved=Max("connection__since"),
         )
         is_old = monotonic - self._read_at >= FULL_READ_SECONDS
         if fingerprint == self._fingerprint and not is_old and not is_forced:
             return None
-        specs = {row[0]: _spec(row) for row in self._accounts().values_list(*_FIELDS)}
+        specs = {row[0]: _spec(row, now) for row in self._accounts().values_list(*_FIELDS)}
         known = self._specs
         roster = RosterChange(
             added=[spec for key, spec in specs.items() if key not in known],
@@ -83,9 +85,9 @@ class RosterReader:
         return ConnectedAccount.objects.active().on_host(self._host).order_by("created_at", "pk")
 
 
-def _spec(row: tuple[Any, ...]) -> SessionSpec:
+def _spec(row: tuple[Any, ...], now: datetime) -> SessionSpec:
     account_id, user_id, name, login, server, currency, *rest = row
-    key_id, key_status, key_updated_at, *rest = rest
+    key_id, key_status, rotated_at, expires_at, *rest = rest
     is_wanted, state, since, reason, message, retries, next_attempt_at = rest
     return SessionSpec(
         account_id=account_id,
@@ -94,7 +96,7 @@ def _spec(row: tuple[Any, ...]) -> SessionSpec:
         login=login,
         server=server,
         currency=currency,
-        key_mark=_key_mark(key_id, key_status, key_updated_at),
+        key_mark=_key_mark(key_id, key_status, rotated_at, expires_at, now),
         is_wanted=bool(is_wanted),
         state=state or ConnectionState.DISCONNECTED.value,
         since=since,
@@ -105,5 +107,15 @@ def _spec(row: tuple[Any, ...]) -> SessionSpec:
     )
 
 
-def _key_mark(key_id: UUID | None, status: str | None, updated_at: datetime | None) -> str:
-    return f"{key_id}:{status}:{updated_at.isoformat() if updated_at else ''}"
+def _key_mark(
+    key_id: UUID | None,
+    status: str | None,
+    rotated_at: datetime | None,
+    expires_at: datetime | None,
+    now: datetime,
+) -> str:
+    """Name what a login depends on; a key that is renamed, counted or verified stays the same."""
+    is_over = expires_at is not None and expires_at <= now
+    # The same before and after somebody has marked it: once is enough to end the session.
+    status = ApiKey.Status.EXPIRED.value if is_over else status
+    return f"{key_id}:{status}:{rotated_at.isoformat() if rotated_at else ''}"

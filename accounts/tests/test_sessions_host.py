@@ -134,8 +134,8 @@ class TestFollowingTheDatabase:
         assert (row.state, row.reason) == ("error", "wrong_password")
         assert row.next_attempt_at is not None
         key: Any = account.api_key
-        key.secret = "another"
-        key.save(update_fields=["secret", "updated_at"])
+        key.secret, key.rotated_at = "another", worker.now
+        key.save(update_fields=["secret", "rotated_at", "updated_at"])
         worker.run(2)
         assert state_of(account) == "connected"
 
@@ -206,7 +206,9 @@ class TestLoggingIn:
     @pytest.mark.parametrize("status", ["inactive", "revoked", "expired"])
     def test_a_key_out_of_use_is_not_opened(self, server: TradeServer, status: str) -> None:
         watched(server)
-        ApiKey.objects.update(status=status)
+        ApiKey.objects.filter(status="active").update(
+            status=status, **({"secret": None} if status == "revoked" else {})
+        )
         Worker(server).run(1)
         assert AccountConnection.objects.get().reason == "credentials_missing"
 
@@ -228,7 +230,8 @@ class TestLoggingIn:
         for _ in range(5):
             watched(server, alice)
         worker = Worker(server)
-        with django_assert_num_queries(3):  # fingerprint, accounts, credentials
+        # Fingerprint, accounts, credentials; the uses are one update and one insert in a savepoint.
+        with django_assert_num_queries(7):
             worker.sessions.poll(worker.now, 0.0)
 
     def test_a_failure_while_logging_in_does_not_show_the_password(
