@@ -1,6 +1,6 @@
 """The user's own rows: whatever belongs to somebody else does not exist here."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC
 from typing import Any, TypeVar
 from uuid import UUID
@@ -38,6 +38,15 @@ def own_row(queryset: QuerySet[Row], pk: object) -> Row:
 class UtcDateTimeField(serializers.DateTimeField):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(default_timezone=UTC, **kwargs)
+
+
+class TextField(serializers.CharField):
+    """Text, as it was sent: from a number made into text, zeros in front may be gone already."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
 
 
 class OwnRowField(serializers.UUIDField):
@@ -96,10 +105,11 @@ class StableOrderingFilter(filters.OrderingFilter):
         return [*ordering, "pk"] if ordering else ordering
 
     def remove_invalid_fields(
-        self, queryset: QuerySet[Any], fields: Sequence[str], view: APIView, request: Request
-    ) -> Sequence[str]:
-        known = super().remove_invalid_fields(queryset, fields, view, request)
-        unknown = [name for name in fields if name and name not in known]
+        self, queryset: QuerySet[Any], fields: Iterable[str], view: APIView, request: Request
+    ) -> list[str]:
+        asked = [name for name in fields if name]
+        known = super().remove_invalid_fields(queryset, asked, view, request)
+        unknown = set(asked) - set(known)
         if unknown:
             possible = ", ".join(getattr(view, "ordering_fields", []))
             raise serializers.ValidationError({"ordering": [f"Order by one of {possible}."]})
@@ -123,11 +133,16 @@ class StableOrderingFilter(filters.OrderingFilter):
 
 
 class UtcModelSerializer(serializers.ModelSerializer[Row]):
-    """Shows times in UTC, whatever the zone of the signed-in user: programs read them."""
+    """Shows times in UTC, whatever the zone of the signed-in user: programs read them.
+
+    Takes text only for text.
+    """
 
     serializer_field_mapping = {
         **serializers.ModelSerializer.serializer_field_mapping,
+        models.CharField: TextField,
         models.DateTimeField: UtcDateTimeField,
+        models.TextField: TextField,
     }
 
 

@@ -1,8 +1,10 @@
 """The API's description: every operation tells the errors it may answer, in their one shape."""
 
+from inspect import isclass
 from typing import Any
 
-from drf_spectacular.openapi import AutoSchema as FrameworkAutoSchema
+from drf_spectacular import openapi
+from rest_framework import serializers
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.permissions import SAFE_METHODS
 
@@ -94,15 +96,21 @@ _HEADERS: dict[str, Schema] = {
         }
     },
 }
+_TOKENS = "/auth/token"  # who asks there shows credentials, which may be wrong
+_WALL_CLOCK = r"^([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6})?)?$"
 
 
-class AutoSchema(FrameworkAutoSchema):
+_Framework: Any = openapi.AutoSchema  # its methods have no types
+
+
+class AutoSchema(_Framework):  # type: ignore[misc]  # for the same reason
     """Describes an operation of ours: its ids are UUIDs, its errors have the one shape.
 
     Which errors is read off the view: what it parses, pages, authenticates and throttles by. A
     view that never refuses by a rule (409) or always may says so in `may_refuse`.
     """
 
+    method: str
     view: Any
 
     def _get_response_bodies(self, direction: Any = "response") -> Schema:
@@ -118,6 +126,32 @@ class AutoSchema(FrameworkAutoSchema):
             parameter["schema"] = {"type": "string", "format": "uuid"}
         return parameters
 
+    def _get_request_body(self, direction: Any = "request") -> Schema | None:
+        """Describe the body of a DELETE, too, where the view names one: some take many ids."""
+        if self.method != "DELETE" or not isclass(self.get_request_serializer()):
+            body: Schema | None = super()._get_request_body(direction)
+            return body
+        self.method = "POST"
+        try:
+            return self._get_request_body(direction)
+        finally:
+            self.method = "DELETE"
+
+    def _map_serializer_field(
+        self, field: Any, direction: Any, bypass_extensions: bool = False
+    ) -> Schema:
+        schema: Schema = super()._map_serializer_field(field, direction, bypass_extensions)
+        if isinstance(field, serializers.TimeField):
+            # JSON Schema's own format "time" wants an offset; these are times of a wall clock.
+            schema.pop("format", None)
+            schema["pattern"] = _WALL_CLOCK
+            schema["examples"] = ["17:00:00"]
+        elif isinstance(field, serializers.DecimalField):
+            schema["pattern"] = _decimal_pattern(field)
+            if direction == "request":
+                schema["type"] = ["string", "number"]
+        return schema
+
     def _map_basic_serializer(self, serializer: Any, direction: Any) -> Schema:
         schema: Schema = super()._map_basic_serializer(serializer, direction)
         if direction == "response" and schema.get("properties"):
@@ -128,7 +162,7 @@ class AutoSchema(FrameworkAutoSchema):
 
     def _error_statuses(self) -> set[str]:
         statuses = {"406", "429", "503"}
-        is_paged = bool(self._is_list_view() and self._get_paginator())
+        is_paged = self._is_list_view() and self._get_paginator() is not None
         has_query = any(each["in"] == "query" for each in self._get_parameters())
         if has_query or self._takes_a_body():
             statuses.add("400")
@@ -136,7 +170,7 @@ class AutoSchema(FrameworkAutoSchema):
             statuses |= {"413", "415"}
         if "{" in self.path or is_paged:
             statuses.add("404")
-        if self.view.get_authenticators() or self._checks_credentials():
+        if self.view.get_authenticators() or _TOKENS in self.path:
             statuses.add("401")
         if self._is_change() and self._takes_sessions():
             statuses.add("403")
@@ -157,8 +191,12 @@ class AutoSchema(FrameworkAutoSchema):
             isinstance(each, SessionAuthentication) for each in self.view.get_authenticators()
         )
 
-    def _checks_credentials(self) -> bool:
-        return bool(getattr(self.view, "checks_credentials", False))
+
+def _decimal_pattern(field: serializers.DecimalField) -> str:
+    """Return what matches the numbers of a field, with at least one digit before the point."""
+    places = field.decimal_places or 0
+    digits = (field.max_digits or places + 1) - places
+    return rf"^-?\d{{1,{digits}}}(\.\d{{1,{places}}})?$" if places else rf"^-?\d{{1,{digits}}}$"
 
 
 def describe_errors(result: Schema, **_parts: Any) -> Schema:

@@ -60,7 +60,7 @@ class MarkAllReadView(APIView):
 
 
 class ClearAllView(APIView):
-    @extend_schema(responses=DeletedSerializer)
+    @extend_schema(request=None, responses={200: DeletedSerializer})
     def delete(self, request: Request) -> Response:
         """Delete all your notifications, read or not, and answer how many there were."""
         return Response({"deleted": services.clear_all(user=request.user)})

@@ -2,7 +2,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from accounts.api.rows import OwnRowField, OwnRowsField, UtcModelSerializer
+from accounts.api.rows import OwnRowField, OwnRowsField, TextField, UtcModelSerializer
 from accounts.models import ConnectedAccount
 from groups.models import AccountGroup
 from risk.models import RiskRule, RuleBreach
@@ -74,4 +74,4 @@ class BreachSerializer(UtcModelSerializer[RuleBreach]):
 
 class ResetSerializer(serializers.Serializer[Any]):
     account_id = OwnRowField(model=ConnectedAccount, write_only=True)
-    reason = serializers.CharField(max_length=LONGEST_REASON, write_only=True)
+    reason = TextField(max_length=LONGEST_REASON, write_only=True)
