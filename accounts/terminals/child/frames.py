@@ -119,8 +119,8 @@ class Hello:
 class Reading:
     """What one terminal said at one moment: one row of accounts and what belongs to it.
 
-    ``account`` and ``server`` are 0 in every row, and 0 is the place of their one entry;
-    ``symbols`` are those of the rows. ``deals`` are all that are newer than the cursor, oldest
+    The rows' ``account``, ``server`` and ``currency`` are 0, the place of the one entry, and their
+    ``symbol`` is a place in ``symbols``. ``deals`` are all that are newer than the cursor, oldest
     first, in every reading until a later CURSOR. ``prices`` are of the symbols that are traded. A
     row whose outcome is not ANSWERED stands alone. ``taken_at`` is a UTC epoch in seconds.
     """
