@@ -2,9 +2,10 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.conf import settings
+from django.db.models import QuerySet
 
 from accounts.forms.base import ServiceForm
-from accounts.models import ConnectedAccount
+from accounts.models import ApiKey, ConnectedAccount, User
 
 if TYPE_CHECKING:
     ModelForm = forms.ModelForm[ConnectedAccount]
@@ -13,9 +14,13 @@ else:
 
 
 class AccountForm(ModelForm, ServiceForm):
-    """An account, new or changed; the password is written and never shown."""
+    """An account, new or changed; the password is written and never shown.
+
+    The credential is a new password, or a key that the user has already.
+    """
 
     password = forms.CharField(
+        required=False,
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
         help_text="The trading or investor password. It is encrypted, and never shown again.",
@@ -69,18 +74,53 @@ class AccountForm(ModelForm, ServiceForm):
             "initial_balance": {"min_value": "The initial balance must be more than 0."},
         }
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if self.instance.pk and not self.instance._state.adding:
+        keys = ApiKey.objects.owned_by(user).filter(status=ApiKey.Status.ACTIVE).order_by("name")
+        self._offer_keys(keys)
+        if self._has_account:
             self.initial["tags"] = ", ".join(tag.name for tag in self.instance.tags.all())
             if self.instance.api_key_id is not None:
-                self.fields["password"].required = False
-                self.fields["password"].help_text = "Leave empty to keep the present one."
+                self.fields[
+                    "password"
+                ].help_text = "Leave empty to keep the present one. A new one is stored in the key."
         elif len(settings.TERMINAL_HOSTS) > 1:
             self.fields["terminal_host"] = forms.ChoiceField(
                 choices=[(name, name) for name in settings.TERMINAL_HOSTS],
                 help_text="The machine that holds this account's terminal.",
             )
+
+    @property
+    def _has_account(self) -> bool:
+        return self.instance.pk is not None and not self.instance._state.adding
+
+    def _offer_keys(self, keys: QuerySet[ApiKey]) -> None:
+        """Let one of these keys be chosen; who has none sees no choice."""
+        own = self.instance.api_key if self._has_account else None
+        if own is not None:
+            keys = keys | ApiKey.objects.filter(pk=own.pk)
+        if not keys.exists():
+            return
+        self.fields["api_key"] = forms.ModelChoiceField(
+            queryset=keys,
+            required=False,
+            label="Logs in with",
+            empty_label="A new password" if own is None else None,
+            initial=own,
+            help_text="A key of yours, or a password that becomes a new key.",
+        )
+        if own is not None:
+            self.initial["api_key"] = own.pk
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        key, password = cleaned.get("api_key"), cleaned.get("password")
+        own_id = self.initial.get("api_key")
+        if password and key is not None and key.pk != own_id:
+            self.add_error("password", "Either choose a key or write a password, not both.")
+        if not password and key is None and own_id is None and "api_key" not in self.errors:
+            self.add_error("password", "This field is required.")
+        return cleaned
 
     def clean_currency(self) -> str:
         return str(self.cleaned_data["currency"]).upper()
@@ -90,6 +130,10 @@ class AccountForm(ModelForm, ServiceForm):
 
     def changes(self) -> dict[str, Any]:
         """Return what the service needs; an empty password means that it stays."""
-        return {
-            name: value for name, value in self.cleaned_data.items() if name != "password" or value
-        }
+        told = dict(self.cleaned_data)
+        if not told["password"]:
+            del told["password"]
+        key = told.pop("api_key", None)
+        if key is not None and key.pk != self.instance.api_key_id:
+            told["api_key"] = key
+        return told

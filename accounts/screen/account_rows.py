@@ -44,7 +44,7 @@ class AccountRow:
 def account_rows(accounts: Iterable[ConnectedAccount], *, now: datetime) -> list[AccountRow]:
     """Return a row for each account; without Redis nothing is known of any reading."""
     accounts = list(accounts)
-    states = _read_states(accounts)
+    states = read_states(accounts)
     return [_row(account, states.get(account.pk), now) for account in accounts]
 
 
@@ -82,7 +82,8 @@ def structure_cell(accounts: Iterable[ConnectedAccount]) -> Cell:
     return Cell("accounts-structure", (f"{zlib.crc32(''.join(seen).encode()):08x}",))
 
 
-def _read_states(accounts: Iterable[ConnectedAccount]) -> dict[UUID, AccountState]:
+def read_states(accounts: Iterable[ConnectedAccount]) -> dict[UUID, AccountState]:
+    """Return what the last ticks saw of these accounts; without Redis that is nothing."""
     by_host: dict[str, list[UUID]] = defaultdict(list)
     for account in accounts:
         by_host[account.terminal_host_id].append(account.pk)

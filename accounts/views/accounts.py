@@ -4,68 +4,52 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.forms.accounts import AccountForm
 from accounts.refusals import Refusal
-from accounts.screen.account_rows import account_rows
-from accounts.selectors import accounts_of, connection_log
+from accounts.screen.account_list import account_list as listed_accounts
 from accounts.services.accounts import create_account, delete_account, update_account
-from accounts.services.watching import connect_account, disconnect_account
 from accounts.views.lookups import own_account, signed_in
-
-LOG_LENGTH = 8
+from accounts.views.modals import close_modal, render_framed
 
 
 @login_required
 @require_safe
 def account_list(request: HttpRequest) -> HttpResponse:
-    accounts = accounts_of(signed_in(request)).order_by("name", "pk")
-    rows = account_rows(accounts, now=timezone.now())
-    return render(request, "accounts/list.html", {"rows": rows})
+    listed = listed_accounts(signed_in(request), request.GET, now=timezone.now())
+    return render(request, "accounts/list.html", {"list": listed})
 
 
 @login_required
 @require_safe
 def account_cells(request: HttpRequest) -> JsonResponse:
-    """Return what moves in the list of accounts, as patches of its cells."""
-    rows = account_rows(accounts_of(signed_in(request)), now=timezone.now())
-    patches = [cell.patch() for row in rows for cell in row.cells]
-    return JsonResponse(patches, safe=False)
-
-
-@login_required
-@require_safe
-def account_detail(request: HttpRequest, account_id: UUID) -> HttpResponse:
-    return render(request, "accounts/detail.html", {"account": own_account(request, account_id)})
-
-
-@login_required
-@require_safe
-def account_connection(request: HttpRequest, account_id: UUID) -> HttpResponse:
-    """Show the state of the connection, with its reason, and its latest changes."""
-    account = own_account(request, account_id)
-    context = {"account": account, "changes": connection_log(account)[:LOG_LENGTH]}
-    return render(request, "accounts/connection.html", context)
+    """Return what moves on this page of the list of accounts, as patches of its cells."""
+    listed = listed_accounts(signed_in(request), request.GET, now=timezone.now())
+    cells = [cell for row in listed.page for cell in row.cells]
+    shown = [*cells, *listed.summary, listed.structure]
+    return JsonResponse([cell.patch() for cell in shown], safe=False)
 
 
 @sensitive_post_parameters("password")
 @login_required
 @require_http_methods(["GET", "POST"])
 def account_create(request: HttpRequest) -> HttpResponse:
-    form = AccountForm(request.POST or None)
+    user = signed_in(request)
+    form = AccountForm(request.POST or None, user=user)
     if request.method == "POST" and form.is_valid():
         try:
-            account = create_account(user=signed_in(request), **form.changes())
+            account = create_account(user=user, **form.changes())
         except (ValidationError, Refusal) as error:
             form.take_error(error)
         else:
             messages.success(request, f"{account.name} is added.")
-            return redirect("account-detail", account.pk)
-    return render(request, "accounts/form.html", {"form": form})
+            return close_modal(request, otherwise=reverse("account-detail", args=[account.pk]))
+    return render_framed(request, "accounts/form.html", {"form": form})
 
 
 @sensitive_post_parameters("password")
@@ -73,7 +57,7 @@ def account_create(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def account_update(request: HttpRequest, account_id: UUID) -> HttpResponse:
     account = own_account(request, account_id)
-    form = AccountForm(request.POST or None, instance=account)
+    form = AccountForm(request.POST or None, instance=account, user=signed_in(request))
     name = account.name
     if request.method == "POST" and form.is_valid():
         try:
@@ -82,9 +66,9 @@ def account_update(request: HttpRequest, account_id: UUID) -> HttpResponse:
             form.take_error(error)
         else:
             messages.success(request, f"{account.name} is saved.")
-            return redirect("account-detail", account.pk)
+            return close_modal(request, otherwise=reverse("account-detail", args=[account.pk]))
     context = {"form": form, "account": account, "account_name": name}
-    return render(request, "accounts/form.html", context)
+    return render_framed(request, "accounts/form.html", context)
 
 
 @login_required
@@ -92,41 +76,14 @@ def account_update(request: HttpRequest, account_id: UUID) -> HttpResponse:
 def account_delete(request: HttpRequest, account_id: UUID) -> HttpResponse:
     account = own_account(request, account_id)
     if request.method == "GET":
-        return render(request, "accounts/delete.html", {"account": account})
+        is_shared = account.api_key is not None and account.api_key.accounts.count() > 1
+        context = {"account": account, "is_key_shared": is_shared}
+        return render_framed(request, "accounts/delete.html", context)
+    page = reverse("account-detail", args=[account.pk])
     try:
         delete_account(account=account)
     except Refusal as refusal:
         messages.error(request, refusal.sentence)
-        return redirect("account-detail", account.pk)
+        return close_modal(request, otherwise=page)
     messages.success(request, f"{account.name} is deleted.")
-    return redirect("account-list")
-
-
-@login_required
-@require_POST
-def account_connect(request: HttpRequest, account_id: UUID) -> HttpResponse:
-    account = own_account(request, account_id)
-    try:
-        connect_account(account=account, now=timezone.now())
-    except Refusal as refusal:
-        messages.error(request, refusal.sentence)
-    else:
-        messages.info(request, f"{account.name} is being connected.")
-    return _after_switch(request, account_id)
-
-
-@login_required
-@require_POST
-def account_disconnect(request: HttpRequest, account_id: UUID) -> HttpResponse:
-    account = own_account(request, account_id)
-    disconnect_account(account=account, now=timezone.now())
-    messages.info(request, f"{account.name} is being disconnected; its rules are not watched.")
-    return _after_switch(request, account_id)
-
-
-def _after_switch(request: HttpRequest, account_id: UUID) -> HttpResponse:
-    """Return the switch as it is now, or the page that it was on when there is no script."""
-    if not getattr(request, "htmx", False):
-        return redirect("account-detail", account_id)
-    context = {"account": own_account(request, account_id), "is_fragment": True}
-    return render(request, "accounts/switch.html", context)
+    return close_modal(request, otherwise=reverse("account-list"), leave=page)

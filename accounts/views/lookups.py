@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from uuid import UUID
 
 from django.contrib.auth.models import AnonymousUser
@@ -20,3 +21,14 @@ def own_account(request: HttpRequest, account_id: UUID) -> ConnectedAccount:
     if account is None:
         raise Http404
     return account
+
+
+def own_accounts(user: User, ids: Sequence[str], *, most: int = 200) -> list[ConnectedAccount]:
+    """Return those of the user's accounts that are named; what is no id names none."""
+    found = []
+    for text in ids[:most]:
+        try:
+            found.append(UUID(text))
+        except ValueError:
+            continue
+    return list(accounts_of(user).filter(pk__in=found).order_by("name", "pk"))

@@ -8,7 +8,7 @@ from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from accounts.selectors import accounts_of
+from accounts.screen.account_list import account_list
 from accounts.views.lookups import own_account, signed_in
 from groups.models import AccountGroup
 from risk.live import account_risk, account_risks, group_risk, group_summaries
@@ -48,9 +48,10 @@ def account_panel(request: HttpRequest, account_id: UUID) -> HttpResponse:
 @login_required
 @require_safe
 def account_statuses(request: HttpRequest) -> JsonResponse:
-    """Return how safe each account is, as patches of the cells in the list of accounts."""
-    accounts = list(accounts_of(signed_in(request)))
-    risks = account_risks(accounts, now=timezone.now())
+    """Return how safe each account on a page of the list is, as patches of its cells."""
+    now = timezone.now()
+    listed = account_list(signed_in(request), request.GET, now=now)
+    risks = account_risks([row.account for row in listed.page], now=now)
     return JsonResponse([account_status(risk).patch() for risk in risks], safe=False)
 
 

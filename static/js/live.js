@@ -26,10 +26,12 @@
   function applyPatch([id, text, status, value]) {
     const element = document.getElementById(id);
     if (!element) return;
+    if (id === "accounts-structure" && element.textContent !== text) htmx.trigger(document.body, "accounts-changed");
     if (status !== undefined && status !== null) {
-      const isNews = id === "f-link" && element.dataset.status !== status;
+      const isNews = element.dataset.status !== status;
       element.dataset.status = status;
-      if (isNews) htmx.trigger(document.body, "connection-changed");
+      if (isNews && id === "f-link") htmx.trigger(document.body, "connection-changed");
+      if (isNews && status === "connected") noteConnected(element);
     }
     if (Array.isArray(text)) {
       if (text.length === 0) return; // a frame: its colour is all it has
@@ -43,6 +45,24 @@
     const bar = element.querySelector("progress");
     if (bar && value !== undefined) bar.value = value ?? 0;
     if (id === "page-title") document.title = text;
+  }
+
+  // --- what a page says when connections come up: once for all of a moment ---
+
+  const GREET_MS = 1500;
+  const connected = new Set();
+  let greetTimer = null;
+
+  function noteConnected(element) {
+    const place = element.closest("[data-greet]");
+    if (!place) return;
+    connected.add(place.dataset.greet);
+    clearTimeout(greetTimer);
+    greetTimer = setTimeout(() => {
+      const names = Array.from(connected, (id) => `id=${id}`).join("&");
+      connected.clear();
+      htmx.ajax("GET", `/accounts/greeting?${names}`, { target: "#toasts", swap: "beforeend" });
+    }, GREET_MS);
   }
 
   function takeTitle() {
@@ -140,20 +160,40 @@
     return answer.ok && !answer.redirected ? answer.json() : null;
   }
 
-  async function poll(panel) {
+  const failures = new WeakMap();
+  const MOST_FAILURES = 3;
+
+  // What is asked for and not answered is not known: neither safe nor anything else.
+  function forget(place) {
+    place.querySelectorAll("[data-polled] [data-status]").forEach((cell) => applyPatch([cell.id, "Unknown", "unknown"]));
+  }
+
+  async function poll(place) {
     if (document.hidden) return;
+    const address = place.dataset.poll;
     try {
-      const answers = await Promise.all(panel.dataset.poll.split(" ").map(ask));
-      if (answers.includes(null)) return;
+      const answers = await Promise.all(address.split(" ").map(ask));
+      if (answers.includes(null)) throw new Error("not answered");
+      // Whoever searches, sorts or turns the page gets another table meanwhile.
+      if (!place.isConnected || place.dataset.poll !== address) return;
       answers.flat().forEach(applyPatch);
-      hear(panel);
+      failures.delete(place);
+      const panel = place.closest("[data-live]");
+      if (panel && !panel.hasAttribute("ws-connect")) hear(panel);
     } catch {
-      // The watchdog says it.
+      const count = (failures.get(place) || 0) + 1;
+      failures.set(place, count);
+      if (count >= MOST_FAILURES) forget(place); // and the watchdog says it
     }
   }
 
-  document.querySelectorAll("[data-poll]").forEach((panel) => {
-    poll(panel);
-    setInterval(() => poll(panel), POLL_MS);
+  function pollAll() {
+    document.querySelectorAll("[data-poll]").forEach(poll);
+  }
+
+  pollAll();
+  setInterval(pollAll, POLL_MS);
+  document.addEventListener("htmx:afterSwap", (event) => {
+    if (event.detail.target.id === "account-table") pollAll();
   });
 })();

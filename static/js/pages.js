@@ -62,9 +62,26 @@
     update();
   });
 
-  // --- a request that failed says so ---
+  // --- filters fold away on a phone; without script they stay open ---
 
-  document.addEventListener("htmx:responseError", (event) => {
-    if (event.detail.xhr.status === 403) location.reload();
+  const filters = document.querySelector("[data-folding]");
+  const fold = filters && filters.querySelector("[data-fold]");
+  if (fold) {
+    fold.hidden = false;
+    const setOpen = (isOpen) => {
+      filters.classList.toggle("is-folded", !isOpen);
+      fold.setAttribute("aria-expanded", String(isOpen));
+    };
+    fold.addEventListener("click", () => setOpen(filters.classList.contains("is-folded")));
+    setOpen(false);
+  }
+
+  // --- a button of a menu hands the focus to its menu: what it did may take it away ---
+
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    const menu = event.detail.elt.closest("[data-menu=closing]");
+    if (!menu) return;
+    menu.open = false;
+    menu.querySelector("summary").focus();
   });
 })();

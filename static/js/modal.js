@@ -1,0 +1,178 @@
+// The one modal: any link or form that htmx points at #modal-body opens it; without script the link is a page.
+(() => {
+  "use strict";
+
+  const modal = document.getElementById("modal");
+  if (!modal) return;
+  const body = document.getElementById("modal-body");
+  const FIRST_WRONG = ".field-wrong :is(input, select, textarea):not([type=hidden])";
+  const FIRST_FIELD = "[autofocus], form :is(input:not([type=hidden]), select, textarea):not(:disabled)";
+  let opener = null;
+
+  function focusWhatMatters(root) {
+    const target = root.querySelector(FIRST_WRONG) || root.querySelector(FIRST_FIELD);
+    if (target) target.focus();
+  }
+
+  function show() {
+    document.body.classList.add("has-modal");
+    if (!modal.open) modal.showModal();
+    focusWhatMatters(body);
+  }
+
+  // The opener may have been drawn anew meanwhile: then its successor, or the page, takes the focus.
+  function giveFocusBack() {
+    const same = opener && opener.isConnected ? opener : opener && opener.id && document.getElementById(opener.id);
+    (same || document.getElementById("main")).focus();
+    opener = null;
+  }
+
+  function isDirty() {
+    const form = body.querySelector("form[data-keeps]");
+    return Boolean(form && form.dataset.touched !== undefined);
+  }
+
+  modal.addEventListener("close", () => {
+    document.body.classList.remove("has-modal");
+    body.replaceChildren();
+    giveFocusBack();
+  });
+  // Escape closes; with something typed it asks once, by a second Escape.
+  modal.addEventListener("cancel", (event) => {
+    if (!isDirty()) return;
+    const form = body.querySelector("form[data-keeps]");
+    if (form.dataset.warned !== undefined) return;
+    event.preventDefault();
+    form.dataset.warned = "";
+    say(form, "What you typed is not saved. Press Escape once more to drop it.");
+  });
+  modal.addEventListener("click", (event) => {
+    const close = event.target.closest("[data-modal-close]");
+    if (!close) return;
+    event.preventDefault();
+    modal.close();
+  });
+  document.addEventListener("input", (event) => {
+    const form = event.target.closest && event.target.closest("form[data-keeps]");
+    if (form) form.dataset.touched = "";
+  });
+  document.body.addEventListener("modal-done", () => modal.open && modal.close());
+
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    const { target, elt } = event.detail;
+    if (target === body && !modal.contains(elt)) opener = elt.matches("form") ? elt.querySelector("button") : elt;
+  });
+  document.addEventListener("htmx:afterSwap", (event) => {
+    if (event.detail.target === body && body.childElementCount) show();
+    else if (event.detail.target.id === "main") {
+      const wrong = document.querySelector(`main ${FIRST_WRONG}`);
+      if (wrong) wrong.focus();
+    }
+  });
+
+  // --- what somebody typed survives whatever happens to the request ---
+
+  function say(form, text, link) {
+    const sign = form.querySelector("[data-trouble]");
+    if (!sign) return;
+    sign.textContent = text;
+    if (link) sign.append(" ", link);
+    sign.scrollIntoView({ block: "nearest" });
+  }
+
+  function signInLink() {
+    const link = document.createElement("a");
+    link.href = "/login";
+    link.target = "_blank";
+    link.rel = "noopener";
+    link.textContent = "Sign in in another tab";
+    return link;
+  }
+
+  function toast(text) {
+    const box = document.getElementById("toasts");
+    const item = document.createElement("div");
+    item.className = "toast toast-error";
+    item.dataset.toast = "";
+    const words = document.createElement("span");
+    words.textContent = text;
+    const close = document.createElement("button");
+    close.type = "button";
+    close.className = "toast-close";
+    close.dataset.toastClose = "";
+    close.setAttribute("aria-label", "Close");
+    close.textContent = "×";
+    item.append(words, close);
+    box.append(item);
+  }
+
+  function formOf(event) {
+    return event.detail.elt.closest("form[data-keeps]");
+  }
+
+  function isSignIn(xhr) {
+    return Boolean(xhr.responseURL) && new URL(xhr.responseURL).pathname === "/login";
+  }
+
+  // A session that has ended answers with the page to sign in; it has no place inside of another.
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    if (!isSignIn(event.detail.xhr)) return;
+    event.detail.shouldSwap = false;
+    const form = formOf(event);
+    if (form) say(form, "You are signed out; what you typed is still here.", signInLink());
+    else location.reload();
+  });
+
+  document.addEventListener("htmx:responseError", (event) => {
+    const { status } = event.detail.xhr;
+    const form = formOf(event);
+    const text =
+      status === 403 ? "This page is too old to be sent; what you typed is still here. Try again."
+        : status === 404 ? "That account is not there any more."
+          : status === 413 ? "That is too much to be sent."
+            : "Something went wrong on the server; nothing was changed.";
+    if (form) say(form, text, status === 403 ? signInLink() : null);
+    else if (status === 403) location.reload();
+    else toast(text);
+  });
+
+  document.addEventListener("htmx:sendError", (event) => {
+    const form = formOf(event);
+    const text = "TradeGuard does not answer; nothing was sent. Try again in a moment.";
+    if (form) say(form, text);
+    else if (event.detail.requestConfig && event.detail.requestConfig.verb !== "get") toast(text);
+  });
+
+  // Signing in elsewhere changes the token of every form; the cookie always has the present one.
+  document.addEventListener("htmx:configRequest", (event) => {
+    if (event.detail.verb === "get" || !("csrfmiddlewaretoken" in event.detail.parameters)) return;
+    const cookie = document.cookie.split("; ").find((each) => /^(__Host-)?tradeguard_csrf=/.test(each));
+    if (cookie) event.detail.parameters.csrfmiddlewaretoken = cookie.split("=")[1];
+    const form = formOf(event);
+    const sign = form && form.querySelector("[data-trouble]");
+    if (sign) sign.textContent = "";
+  });
+
+  // --- a chosen key needs no password ---
+
+  function showCredentials(box) {
+    const key = box.querySelector("[name=api_key]");
+    const password = box.querySelector("[name=password]");
+    if (!key || !password) return;
+    if (box.dataset.own === undefined) box.dataset.own = box.dataset.chosen || key.value;
+    const isNeeded = key.value === "" || (key.value === box.dataset.own && key.options[0].value !== "");
+    password.closest(".field").hidden = !isNeeded;
+    password.disabled = !isNeeded;
+  }
+
+  function showAllCredentials() {
+    document.querySelectorAll("[data-credentials]").forEach(showCredentials);
+  }
+
+  document.addEventListener("change", (event) => {
+    const box = event.target.closest && event.target.closest("[data-credentials]");
+    if (box) showCredentials(box);
+  });
+  document.addEventListener("htmx:afterSwap", showAllCredentials);
+  showAllCredentials();
+})();
