@@ -10,6 +10,7 @@ from accounts.terminals.base import (
     AUTHORIZATION_FAILED,
     IPC_FAILED,
     IPC_TIMEOUT,
+    LOGIN_UNDER_WAY,
 )
 
 NOT_FOUND = -4
@@ -55,6 +56,7 @@ class Reason(StrEnum):
     CREDENTIALS_MISSING = "credentials_missing"
     CREDENTIALS_UNREADABLE = "credentials_unreadable"
     CONNECT_FAILED = "connect_failed"
+    UNDER_WAY = "under_way"
 
     @property
     def sentence(self) -> str:
@@ -95,6 +97,7 @@ _SENTENCES = {
     Reason.CREDENTIALS_MISSING: "No active broker password is stored for this account.",
     Reason.CREDENTIALS_UNREADABLE: "The stored password cannot be opened; enter it again.",
     Reason.CONNECT_FAILED: "The terminal could not log in.",
+    Reason.UNDER_WAY: "The terminal is still logging in.",
 }
 _NEEDS_A_PERSON = frozenset(
     {
@@ -108,6 +111,8 @@ _NEEDS_A_PERSON = frozenset(
 
 def reason_of_code(code: int) -> Reason:
     """Return the reason that a ``last_error()`` code of a failed login stands for."""
+    if code == LOGIN_UNDER_WAY:
+        return Reason.UNDER_WAY
     if code == AUTHORIZATION_FAILED:
         return Reason.WRONG_PASSWORD
     if code == NOT_FOUND:

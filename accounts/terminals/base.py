@@ -35,6 +35,8 @@ IPC_FAILED: Final = -10000
 IPC_NOT_STARTED: Final = -10003
 IPC_NO_CONNECTION: Final = -10004
 IPC_TIMEOUT: Final = -10005
+# None of MetaTrader's codes: a login that has neither succeeded nor failed yet.
+LOGIN_UNDER_WAY: Final = 0
 
 _IPC_CODES: Final = range(IPC_TIMEOUT, IPC_FAILED + 1)
 _REFUSED_BEFORE_SENDING: Final = frozenset(

@@ -55,6 +55,8 @@ ACCOUNT_DTYPE = np.dtype(
         ("order_count", "<i4"),
         ("last_deal", "<i8"),  # the newest deal ticket of the account, 0 = none
         ("tick_msc", "<i8"),  # newest tick time that the terminal knows
+        ("age_seconds", "<f8"),  # how long before the batch the terminal was asked; 0 = for it
+        ("look", "<i8"),  # a new number for each look at the terminal; 0 = taken for this batch
     ]
 )
 
@@ -133,7 +135,8 @@ class ReadingBatch:
     """What every account of a host answered, one row per account that was asked, in that order.
 
     ``positions``, ``orders`` and ``deals`` are sorted by ``account``. ``deals`` holds only those
-    newer than the cursor that the caller sent. ``taken_at`` is the reader's UTC epoch in seconds.
+    newer than the cursor that the caller sent. ``taken_at`` is the reader's UTC epoch in seconds;
+    a source that polls its terminals by itself tells in each row how much older that one is.
     ``prices`` are the newest that any terminal of a server knows. With ``shows_all_symbols`` each
     of them would know them all; otherwise a terminal is only sure to show those that it trades.
     """
