@@ -122,10 +122,7 @@ class Details:
     def packed(self) -> list[bytes]:
         """Return the bytes of each account's rows; one buffer sliced is far faster than rows."""
         size, memory, offsets = self.rows.itemsize, self.rows.tobytes(), self.offsets
-        return [
-            memory[first * size : last * size]
-            for first, last in pairwise(offsets)
-        ]
+        return [memory[first * size : last * size] for first, last in pairwise(offsets)]
 
     def counts(self) -> list[int]:
         return np.diff(np.asarray(self.offsets, dtype=np.int64)).tolist()

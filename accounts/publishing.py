@@ -9,10 +9,11 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from channels.layers import get_channel_layer
+from django.db import transaction
 from redis import RedisError
 
 from accounts.redis import redis_client, watched_key
@@ -104,6 +105,25 @@ def publish(group: str, message: dict[str, Any]) -> None:
 def publish_many(messages: Sequence[Message]) -> None:
     """Send a batch of messages in one go."""
     _publisher.publish(messages)
+
+
+def dashboard_topic(user_id: int) -> str:
+    return f"dashboard.{user_id}"
+
+
+def publish_dashboards(user_ids: Iterable[int]) -> None:
+    """Have the open dashboards of these users look again."""
+    publish_many(
+        [(dashboard_topic(user_id), {"type": "dashboard.changed"}) for user_id in set(user_ids)]
+    )
+
+
+def publish_dashboard_on_commit(user_id: int) -> None:
+    """Have the user's open dashboards look again once this transaction is written.
+
+    Robust: a message that is lost costs a dashboard less than a second.
+    """
+    transaction.on_commit(lambda: publish_dashboards([user_id]), robust=True)
 
 
 async def watch(kind: str, object_id: object) -> None:

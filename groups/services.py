@@ -1,4 +1,5 @@
 from collections.abc import Callable, Collection, Iterable
+from datetime import datetime
 from typing import TypedDict, Unpack
 from uuid import UUID
 
@@ -75,6 +76,12 @@ def remove_accounts(*, group: AccountGroup, accounts: Iterable[ConnectedAccount]
     group = _locked(group)
     _leave(group, {account.pk for account in accounts})
     group.save(update_fields=["updated_at"])
+
+
+def forget_account(*, account_id: UUID, now: datetime) -> None:
+    """Take an account that is deleted out of its groups (accounts.services.locks.Forget)."""
+    AccountGroup.objects.filter(memberships__account_id=account_id).update(updated_at=now)
+    Membership.objects.filter(account_id=account_id).delete()
 
 
 def _locked(group: AccountGroup) -> AccountGroup:

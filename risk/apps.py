@@ -7,9 +7,10 @@ class RiskConfig(AppConfig):
 
     def ready(self) -> None:
         # Services import models, which exist only now.
-        from accounts.services.locks import register_lock
+        from accounts.services.locks import register_forget, register_lock
         from groups.services import register_departure_check
-        from risk.services.locks import ViolationLock, departure_refusal
+        from risk.services.locks import ViolationLock, departure_refusal, forget_account
 
         register_lock(ViolationLock())
+        register_forget(forget_account)
         register_departure_check(departure_refusal)

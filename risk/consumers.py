@@ -13,7 +13,7 @@ from groups.models import AccountGroup
 from risk.live import account_risk, group_risk, group_summaries
 from risk.presentation.accounts import account_parts
 from risk.presentation.groups import card_part, group_parts
-from risk.streaming import LiveConsumer, RiskObject, freshest_seconds
+from accounts.streaming import LiveConsumer, RiskObject, freshest_seconds
 
 
 class GroupConsumer(LiveConsumer):

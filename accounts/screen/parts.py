@@ -77,8 +77,11 @@ class Screen:
         self._keys = dict(structures or {})
         self._cells: dict[str, Patch] = {}
 
-    def update(self, parts: Iterable[Part]) -> tuple[str, list[Patch]]:
-        """Return the fragments and the patches that bring this viewer up to date."""
+    def update(self, parts: Iterable[Part], cells: Iterable[Cell] = ()) -> tuple[str, list[Patch]]:
+        """Return the fragments and the patches that bring this viewer up to date.
+
+        `cells` are those that lie in none of the parts.
+        """
         fragments, patches = [], []
         for part in parts:
             if self._keys.get(part.id) != part.key:
@@ -86,9 +89,14 @@ class Screen:
                 fragments.append(part.render(out_of_band=True))
                 self._cells.update({cell.id: cell.patch() for cell in part.cells})
                 continue
-            for cell in part.cells:
-                patch = cell.patch()
-                if self._cells.get(cell.id) != patch:
-                    self._cells[cell.id] = patch
-                    patches.append(patch)
-        return "".join(fragments), patches
+            patches += self._differing(part.cells)
+        return "".join(fragments), [*patches, *self._differing(cells)]
+
+    def _differing(self, cells: Iterable[Cell]) -> list[Patch]:
+        patches = []
+        for cell in cells:
+            patch = cell.patch()
+            if self._cells.get(cell.id) != patch:
+                self._cells[cell.id] = patch
+                patches.append(patch)
+        return patches

@@ -11,8 +11,18 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
 from accounts.models import AccountConnection, ApiKey, ConnectedAccount, TerminalHost, User
+from accounts.origin import SYSTEM, Origin
+from accounts.publishing import publish_dashboard_on_commit
 from accounts.services.connections import request_connect, request_disconnect
-from accounts.services.keys import checked_secret, create_key, log_in_again, rotate_secret
+from accounts.services.key_trail import refusals_kept
+from accounts.services.keys import (
+    assign_key,
+    checked_secret,
+    create_key,
+    log_in_again,
+    revoke_key,
+    rotate_secret,
+)
 from accounts.services.locks import forget_account, refuse_if_locked
 from accounts.services.tags import tags_named
 
@@ -49,6 +59,7 @@ class AccountChanges(TypedDict, total=False):
 
 
 @sensitive_variables("password")
+@refusals_kept()
 @transaction.atomic
 def create_account(
     *,
@@ -70,6 +81,7 @@ def create_account(
     terminal_host: str | None = None,
     tags: Iterable[str] = (),
     now: datetime | None = None,
+    origin: Origin = SYSTEM,
 ) -> ConnectedAccount:
     """Create an account, put its password into the vault and, unless inactive, connect it.
 
@@ -96,19 +108,25 @@ def create_account(
         terminal_host=_host_named(terminal_host or settings.TERMINAL_HOST),
     )
     _check(account)
-    account.api_key = _credential(account, password, api_key)
+    account.api_key = _credential(account, password, api_key, now, origin)
     account.save(force_insert=True)
     AccountConnection.objects.create(account=account, since=now)
     account.tags.set(tags_named(user=user, names=tags))
     if is_active:
         request_connect(account=account, now=now)
+    publish_dashboard_on_commit(account.user_id)
     return account
 
 
 @sensitive_variables("changes", "password")
+@refusals_kept()
 @transaction.atomic
 def update_account(
-    *, account: ConnectedAccount, now: datetime | None = None, **changes: Unpack[AccountChanges]
+    *,
+    account: ConnectedAccount,
+    now: datetime | None = None,
+    origin: Origin = SYSTEM,
+    **changes: Unpack[AccountChanges],
 ) -> ConnectedAccount:
     """Change an account and return it as it is now; new credentials log it in again.
 
@@ -119,7 +137,11 @@ def update_account(
     account = ConnectedAccount.objects.select_for_update().get(pk=account.pk)
     password = changes.pop("password", None)
     tags = changes.pop("tags", None)
+    key = changes.pop("api_key", None)
     changed = _apply(account, changes)
+    if key is not None and key.pk != account.api_key_id:
+        account.api_key = assign_key(key=key, account=account, origin=origin, now=now)
+        changed.append("api_key_id")
     if changed:
         _refuse_loosening(account, changed)
         _check(account)
@@ -127,30 +149,38 @@ def update_account(
     if tags is not None:
         account.tags.set(tags_named(user=account.user, names=tags))
     if password is not None:
-        _change_password(account, password, now)
+        _change_password(account, password, now, origin)
     _follow_up(account, changed, now)
+    publish_dashboard_on_commit(account.user_id)
     return account
 
 
+@refusals_kept()
 @transaction.atomic
-def delete_account(*, account: ConnectedAccount, now: datetime | None = None) -> None:
-    """End the session of an account, delete it and destroy its secret; its ledgers stay.
+def delete_account(
+    *, account: ConnectedAccount, now: datetime | None = None, origin: Origin = SYSTEM
+) -> None:
+    """End the session of an account and archive it; its history and its ledgers stay.
 
-    The default passes to the oldest account that is left, an active one if there is one. Raises
-    Refusal while the account is locked.
+    It leaves groups and rules and loses its tags; a key that no other account uses is revoked. The
+    default passes to the oldest account that is left, an active one if there is one. The same login
+    can be added again. Raises Refusal while the account is locked.
     """
     now = now or timezone.now()
     lock_accounts_of(user_id=account.user_id)
-    account = ConnectedAccount.objects.select_for_update().get(pk=account.pk)
+    account = ConnectedAccount.objects.select_for_update(of=["self"]).get(pk=account.pk)
     refuse_if_locked(account_id=account.pk, change="deleted")
     request_disconnect(account=account, now=now)
     forget_account(account_id=account.pk, now=now)
-    user_id, was_default, key_id = account.user_id, account.is_default, account.api_key_id
-    account.delete()
-    if key_id is not None:
-        ApiKey.objects.filter(pk=key_id, accounts=None).delete()
+    AccountConnection.objects.filter(account=account).delete()
+    account.tags.clear()
+    key, was_default = account.api_key, account.is_default
+    _archive(account, now)
+    if key is not None and key.status != ApiKey.Status.REVOKED and not key.accounts.exists():
+        revoke_key(key=key, origin=origin, now=now)
     if was_default:
-        _pass_default_on(user_id)
+        _pass_default_on(account.user_id)
+    publish_dashboard_on_commit(account.user_id)
 
 
 @transaction.atomic
@@ -162,6 +192,7 @@ def set_default(*, account: ConnectedAccount) -> ConnectedAccount:
     account = ConnectedAccount.objects.get(pk=account.pk)
     account.is_default = True
     account.save(update_fields=["is_default", "updated_at"])
+    publish_dashboard_on_commit(account.user_id)
     return account
 
 
@@ -186,30 +217,30 @@ def _check(account: ConnectedAccount) -> None:
 
 
 @sensitive_variables("password")
-def _credential(account: ConnectedAccount, password: str | None, key: ApiKey | None) -> ApiKey:
+def _credential(
+    account: ConnectedAccount,
+    password: str | None,
+    key: ApiKey | None,
+    now: datetime,
+    origin: Origin,
+) -> ApiKey:
     if (password is None) == (key is None):
         raise ValidationError({"password": "Give either the password, or a key that you have."})
     if key is not None:
-        return _usable(account, key)
+        return assign_key(key=key, account=account, origin=origin, now=now)
     return create_key(
         user=account.user,
         name=f"{account.name} ({account.login})",
         secret=checked_secret(password or ""),
+        origin=origin,
+        now=now,
     )
-
-
-def _usable(account: ConnectedAccount, key: ApiKey) -> ApiKey:
-    if key.user_id != account.user_id or key.status != ApiKey.Status.ACTIVE:
-        raise ValidationError({"api_key": "not found"})
-    return key
 
 
 def _apply(account: ConnectedAccount, changes: Mapping[str, Any]) -> list[str]:
     """Set the attributes that differ and return their names."""
     changed = []
     for name, value in changes.items():
-        if name == "api_key":
-            name, value = "api_key_id", _usable(account, value).pk
         if getattr(account, name) != value:
             setattr(account, name, value)
             changed.append(name)
@@ -225,11 +256,15 @@ def _refuse_loosening(account: ConnectedAccount, changed: list[str]) -> None:
 
 
 @sensitive_variables("password")
-def _change_password(account: ConnectedAccount, password: str, now: datetime) -> None:
-    if account.api_key is not None:
-        rotate_secret(key=account.api_key, secret=checked_secret(password), now=now)
+def _change_password(
+    account: ConnectedAccount, password: str, now: datetime, origin: Origin
+) -> None:
+    secret, key = checked_secret(password), account.api_key
+    if key is not None and key.status != ApiKey.Status.REVOKED:
+        rotate_secret(key=key, secret=secret, origin=origin, now=now)
         return
-    account.api_key = _credential(account, password, None)
+    # A revoked key opens nothing for good: the account gets a new one.
+    account.api_key = _credential(account, secret, None, now, origin)
     account.save(update_fields=["api_key", "updated_at"])
     if _is_wanted(account.pk):
         log_in_again(account=account, now=now)
@@ -241,6 +276,13 @@ def _follow_up(account: ConnectedAccount, changed: list[str], now: datetime) -> 
         request(account=account, now=now)
     elif not CREDENTIALS.isdisjoint(changed) and _is_wanted(account.pk):
         log_in_again(account=account, now=now)
+
+
+def _archive(account: ConnectedAccount, now: datetime) -> None:
+    account.archived_at = now
+    account.is_active = account.is_default = False
+    account.api_key = None
+    account.save(update_fields=["archived_at", "is_active", "is_default", "api_key", "updated_at"])
 
 
 def _is_wanted(account_id: UUID) -> bool:

@@ -9,6 +9,7 @@ from django.db import transaction
 
 from accounts.models import AccountConnection, ConnectedAccount, ConnectionLog
 from accounts.models.connection import ConnectionState
+from accounts.publishing import publish_dashboard_on_commit
 from accounts.sessions.states import Reason
 from accounts.task_messages import TaskMessage, enqueue
 
@@ -36,6 +37,7 @@ def request_connect(*, account: ConnectedAccount, now: datetime) -> AccountConne
     connection.is_wanted = True
     connection.save(update_fields=_WRITTEN)
     _send_on_commit(account)
+    publish_dashboard_on_commit(account.user_id)
     return connection
 
 
@@ -53,6 +55,7 @@ def request_disconnect(
     connection.is_wanted = False
     connection.save(update_fields=_WRITTEN)
     _send_on_commit(account)
+    publish_dashboard_on_commit(account.user_id)
     return connection
 
 

@@ -1,7 +1,8 @@
 """What holds an account as it is: a say that the apps above have in changes made here.
 
-`accounts` knows nothing of rules, yet an account that broke one must not be deleted or loosened. An
-app above registers an AccountLock when it is loaded.
+`accounts` knows nothing of rules and groups, yet an account that broke a rule must not be deleted
+or loosened, and a deleted one has no place in either. An app above registers, when it is loaded, an
+AccountLock and what it does about an account that goes.
 """
 
 from collections.abc import Collection, Mapping
@@ -16,16 +17,24 @@ class AccountLock(Protocol):
     def reasons(self, *, account_ids: Collection[UUID]) -> Mapping[UUID, str]:
         """Say, in half a sentence, why which of these accounts are locked."""
 
-    def forget(self, *, account_id: UUID, now: datetime) -> None:
-        """Close what is open about an account that is being deleted."""
+
+class Forget(Protocol):
+    def __call__(self, *, account_id: UUID, now: datetime) -> None:
+        """Close what is open about an account that is deleted, and take it out of everything."""
 
 
 _locks: list[AccountLock] = []
+_forgets: list[Forget] = []
 
 
 def register_lock(lock: AccountLock) -> None:
     if not any(type(lock) is type(known) for known in _locks):
         _locks.append(lock)
+
+
+def register_forget(forget: Forget) -> None:
+    if forget not in _forgets:
+        _forgets.append(forget)
 
 
 def lock_reasons(*, account_ids: Collection[UUID]) -> dict[UUID, str]:
@@ -48,5 +57,5 @@ def refuse_if_locked(*, account_id: UUID, change: str) -> None:
 
 
 def forget_account(*, account_id: UUID, now: datetime) -> None:
-    for lock in _locks:
-        lock.forget(account_id=account_id, now=now)
+    for forget in _forgets:
+        forget(account_id=account_id, now=now)

@@ -1,5 +1,6 @@
 """Switching the watch over accounts on and off, one by one or all at once."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +12,12 @@ from accounts.models import AccountConnection, ConnectedAccount, User
 from accounts.refusals import Refusal
 from accounts.services.accounts import update_account
 from accounts.services.connections import request_connect, request_disconnect
+
+UNFORESEEN = (
+    "That failed for a reason that TradeGuard did not foresee; it is in the log. Try again."
+)
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +56,7 @@ def deactivate_account(*, account: ConnectedAccount, now: datetime) -> Connected
 
 
 def connect_all(*, user: User, now: datetime) -> list[SwitchResult]:
+    """Connect all active accounts of a user, each by itself, and tell what came of each."""
     return [_switch(connect_account, account, now) for account in _active_accounts(user)]
 
 
@@ -63,9 +71,14 @@ def _active_accounts(user: User) -> list[ConnectedAccount]:
 def _switch(
     change: Callable[..., AccountConnection], account: ConnectedAccount, now: datetime
 ) -> SwitchResult:
-    """Switch one account; what stops it stops no other."""
+    """Switch one account; what stops it, foreseen or not, stops no other."""
     try:
         connection = change(account=account, now=now)
     except Refusal as refusal:
         return SwitchResult(account.pk, account.name, None, refusal.sentence)
+    except ConnectedAccount.DoesNotExist:
+        return SwitchResult(account.pk, account.name, None, "The account was deleted meanwhile.")
+    except Exception:
+        logger.exception("The account %s could not be switched.", account.pk)
+        return SwitchResult(account.pk, account.name, None, UNFORESEEN)
     return SwitchResult(account.pk, account.name, connection.state, None)

@@ -10,13 +10,14 @@ from django.test import override_settings
 
 from accounts.models import AccountConnection, ApiKey, ConnectedAccount, TerminalHost, User
 from accounts.refusals import Refusal
-from accounts.services import locks
+from accounts.services import locks, watching
 from accounts.services.accounts import (
     create_account,
     delete_account,
     set_default,
     update_account,
 )
+from accounts.services.connections import request_connect
 from accounts.services.keys import LONGEST_SECRET, create_key, rotate_secret
 from accounts.services.watching import connect_account, connect_all, disconnect_all
 from accounts.tests.factories import NOW, SECRET, make_account, make_key
@@ -48,7 +49,7 @@ def connection_of(account: ConnectedAccount) -> AccountConnection:
 
 
 class StubLock:
-    """Locks the accounts in `held`, and notes which it was told to forget."""
+    """Locks the accounts in `held`, and notes which the apps above were told to forget."""
 
     def __init__(self) -> None:
         self.held: dict[UUID, str] = {}
@@ -58,6 +59,7 @@ class StubLock:
         return self.held
 
     def forget(self, *, account_id: UUID, now: datetime) -> None:
+        assert now == LATER
         self.forgotten.append(account_id)
 
 
@@ -65,6 +67,7 @@ class StubLock:
 def lock(monkeypatch: pytest.MonkeyPatch) -> Iterator[StubLock]:
     stub = StubLock()
     monkeypatch.setattr(locks, "_locks", [stub])
+    monkeypatch.setattr(locks, "_forgets", [stub.forget])
     return stub  # type: ignore[return-value]  # pytest hands the value on
 
 
@@ -236,9 +239,10 @@ def test_it_destroys_the_secret_with_its_last_account(alice: User, lock: StubLoc
     key = make_key(alice)
     first, second = create(alice, login=1, api_key=key), create(alice, login=2, api_key=key)
     delete_account(account=first, now=LATER)
-    assert ApiKey.objects.filter(pk=key.pk).exists()
+    assert ApiKey.objects.get(pk=key.pk).secret == SECRET
     delete_account(account=second, now=LATER)
-    assert not ApiKey.objects.filter(pk=key.pk).exists()
+    key.refresh_from_db()
+    assert (key.status, key.secret) == ("revoked", None)
     assert lock.forgotten == [first.pk, second.pk]
 
 
@@ -323,6 +327,29 @@ def test_it_connects_all_that_can_be_connected(alice: User, bob: User) -> None:
     assert not connection_of(foreign).is_wanted
     disconnect_all(user=alice, now=LATER)
     assert not connection_of(ready).is_wanted
+
+
+def test_an_account_that_fails_unforeseen_stops_no_other(
+    alice: User, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, broken, last = (
+        make_account(alice, name, with_key=True) for name in ("Alpha", "Beta", "Gamma")
+    )
+
+    def request(*, account: ConnectedAccount, now: datetime) -> AccountConnection:
+        if account == broken:
+            AccountConnection.objects.filter(account=account).update(is_wanted=True)
+            raise ZeroDivisionError
+        return request_connect(account=account, now=now)
+
+    monkeypatch.setattr(watching, "request_connect", request)
+    with caplog.at_level("CRITICAL", "accounts.services.watching"):
+        results = connect_all(user=alice, now=LATER)
+    assert [result.state for result in results] == ["connecting", None, "connecting"]
+    assert results[1].refusal == watching.UNFORESEEN
+    assert connection_of(first).is_wanted
+    assert connection_of(last).is_wanted
+    assert not connection_of(broken).is_wanted
 
 
 def test_it_keeps_the_old_secret_when_the_new_one_is_wrong(alice: User) -> None:

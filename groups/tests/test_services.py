@@ -6,7 +6,8 @@ from django.core.exceptions import ValidationError
 
 from accounts.models import User
 from accounts.refusals import Refusal
-from accounts.tests.factories import make_account
+from accounts.services.accounts import delete_account
+from accounts.tests.factories import NOW, make_account
 from groups import services
 from groups.models import AccountGroup, Membership
 from groups.selectors import groups_of, members_of
@@ -97,3 +98,12 @@ def test_it_refuses_what_an_app_above_objects_to(
     with pytest.raises(Refusal, match="Held stays"):
         services.delete_group(group=group)
     assert list(members_of(group)) == [held]
+
+
+def test_a_deleted_account_leaves_its_groups(alice: User) -> None:
+    account, other = make_account(alice, "Alpha"), make_account(alice, "Beta")
+    group = make_group(alice, "Desk", account, other)
+    delete_account(account=account, now=NOW)
+    assert list(group.memberships.values_list("account_id", flat=True)) == [other.pk]
+    group.refresh_from_db()
+    assert group.updated_at == NOW

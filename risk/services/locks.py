@@ -11,7 +11,7 @@ from uuid import UUID
 from accounts.models import ConnectedAccount
 from accounts.refusals import Refusal
 from groups.models import AccountGroup
-from risk.models import RiskRule, RuleBreach
+from risk.models import RiskRule, RuleBreach, RuleState
 from risk.selectors import holding_breaches
 
 _ACTIONS = list(RiskRule.Action.values)  # from the mildest on
@@ -25,10 +25,15 @@ class ViolationLock:
         names = held.order_by("-latched_at").values_list("account_id", "rule_name")
         return {account_id: f"the rule “{name}” is violated" for account_id, name in names}
 
-    def forget(self, *, account_id: UUID, now: datetime) -> None:
-        RuleBreach.objects.latched().filter(account_id=account_id).update(
-            cleared_at=now, cleared_reason="The account was deleted."
-        )
+
+def forget_account(*, account_id: UUID, now: datetime) -> None:
+    """End what rules know of an account that is deleted; what it violated stays in the ledger."""
+    RuleBreach.objects.latched().filter(account_id=account_id).update(
+        cleared_at=now, cleared_reason="The account was deleted."
+    )
+    RuleState.objects.filter(account_id=account_id).delete()
+    targets = RiskRule.accounts.through._default_manager
+    targets.filter(connectedaccount_id=account_id).delete()
 
 
 def departure_refusal(group: AccountGroup, account_ids: Collection[UUID]) -> str | None:

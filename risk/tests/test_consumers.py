@@ -23,7 +23,7 @@ from accounts.redis import watched_key
 from accounts.tests.factories import make_account
 from groups.models import AccountGroup
 from groups.tests.factories import make_group
-from risk import streaming
+from accounts import streaming
 from risk.consumers import AccountConsumer, GroupConsumer, GroupListConsumer
 from risk.core.statuses import Status
 from risk.live import account_risk, group_risk

@@ -11,7 +11,7 @@ from accounts.services.accounts import delete_account, update_account
 from accounts.tests.factories import NOW, make_account
 from groups import services as groups
 from groups.tests.factories import make_group
-from risk.models import RiskRule, RuleBreach
+from risk.models import RiskRule, RuleBreach, RuleState
 from risk.services.breaches import reset_rule
 from risk.services.rules import create_rule, delete_rule, update_rule
 from risk.tests.factories import make_breach, make_rule
@@ -274,3 +274,16 @@ def test_it_wants_a_reason_of_sensible_length(alice: User, reason: str) -> None:
         acknowledge(rule, account, reason)
     assert set(caught.value.message_dict) == {"reason"}
     assert RuleBreach.objects.get().acknowledged_at is None
+
+
+def test_a_deleted_account_leaves_its_rules(alice: User) -> None:
+    account, other = make_account(alice, "Alpha"), make_account(alice, "Beta")
+    rule = make_rule(alice, accounts=[account, other], applies_to_all_accounts=False)
+    for each in (account, other):
+        RuleState.objects.create(
+            rule=rule, account=each, login=each.login, started_at=LATER, updated_at=LATER
+        )
+    delete_account(account=account, now=LATER)
+    targets = RiskRule.accounts.through._default_manager
+    assert list(targets.values_list("connectedaccount_id", flat=True)) == [other.pk]
+    assert list(RuleState.objects.values_list("account_id", flat=True)) == [other.pk]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import orjson
 from django.db import transaction
 
-from accounts.publishing import Message, publish_many
+from accounts.publishing import Message, publish_dashboards, publish_many
 from accounts.sessions.states import ConnectionChange
 from notifications.services import notify_connection_changes
 
@@ -14,7 +14,9 @@ def tell_connection_changes(changes: Sequence[ConnectionChange]) -> None:
     """Write the notifications of these changes and, once they are committed, show the changes."""
     notify_connection_changes(changes)
     messages = [_message(change) for change in changes]
+    users = {change.user_id for change in changes}
     transaction.on_commit(lambda: publish_many(messages), robust=True)
+    transaction.on_commit(lambda: publish_dashboards(users), robust=True)
 
 
 def _message(change: ConnectionChange) -> Message:

@@ -7,6 +7,7 @@ worker says nothing, and nothing is exactly what must be noticed.
 
 import asyncio
 import logging
+import math
 import time
 import zoneinfo
 from abc import ABC, abstractmethod
@@ -26,7 +27,7 @@ from accounts.consumers import (
     is_still_signed_in,
 )
 from accounts.publishing import watch
-from accounts.screen.parts import Part, Screen
+from accounts.screen.parts import Cell, Part, Screen
 from accounts.terminals.readings import STALE_AFTER_SECONDS
 
 logger = logging.getLogger(__name__)
@@ -60,7 +61,7 @@ class LiveConsumer(AsyncWebsocketConsumer, ABC):
         if not await self.find():
             await self.close(code=NOT_FOUND)
             return
-        self._topics = [f"{self.kind}.{each}" for each in self.watched()]
+        self._topics = self.topics()
         for topic in self._topics:
             await self.channel_layer.group_add(topic, self.channel_name)
         self._task = asyncio.create_task(self._run())
@@ -85,6 +86,10 @@ class LiveConsumer(AsyncWebsocketConsumer, ABC):
     def watched(self) -> Iterable[str]:
         """Return the ids that workers shall build objects for."""
 
+    def topics(self) -> list[str]:
+        """Return the groups of the channel layer that bring the news."""
+        return [f"{self.kind}.{each}" for each in self.watched()]
+
     @abstractmethod
     async def reread(self) -> bool:
         """Read the present state from the hot state; False when the subject is gone."""
@@ -93,9 +98,13 @@ class LiveConsumer(AsyncWebsocketConsumer, ABC):
     def seconds_until_stale(self) -> float | None:
         """Return how long the last object can be believed, None when nothing in it is fresh."""
 
-    @abstractmethod
-    def parts(self, elapsed_seconds: float) -> list[Part]:
+    def parts(self, elapsed_seconds: float) -> list[Part]:  # noqa: ARG002  # some show cells alone
         """Return the parts of the page, with ages `elapsed_seconds` higher than in the object."""
+        return []
+
+    def cells(self) -> Iterable[Cell]:
+        """Return cells of the page that lie in none of its parts."""
+        return ()
 
     @abstractmethod
     async def send_json(self) -> None:
@@ -104,6 +113,11 @@ class LiveConsumer(AsyncWebsocketConsumer, ABC):
     def noted(self) -> None:
         """Wake the timer: a new object has come."""
         self._seen_at = time.monotonic()
+        self._wake.set()
+
+    def outdated(self) -> None:
+        """Wake the timer: the present state has to be read again."""
+        self._seen_at = -math.inf
         self._wake.set()
 
     async def _run(self) -> None:
@@ -138,10 +152,9 @@ class LiveConsumer(AsyncWebsocketConsumer, ABC):
         """Wait for what comes next: True something new, False only time, None the end."""
         until_overdue = self._overdue_after() - (time.monotonic() - self._seen_at)
         patience = min(HEARTBEAT_SECONDS - SHORTEST_INTERVAL_SECONDS, max(until_overdue, 0.0))
-        if await self._woken(patience):
-            return True
+        is_new = await self._woken(patience)
         is_overdue = time.monotonic() - self._seen_at >= self._overdue_after()
-        return await self._reread() if is_overdue else False
+        return await self._reread() if is_overdue else is_new
 
     async def _woken(self, seconds: float) -> bool:
         if not self._wake.is_set():
@@ -157,9 +170,13 @@ class LiveConsumer(AsyncWebsocketConsumer, ABC):
         return REREAD_UNKNOWN_SECONDS if left is None else left
 
     async def _reread(self) -> bool | None:
+        began_at = time.monotonic()
+        self._seen_at = began_at
         if not await self.reread():
             return None
-        self._seen_at = time.monotonic()
+        # News that came meanwhile may be missing in what was read: then once more.
+        if self._seen_at == began_at:
+            self._seen_at = time.monotonic()
         return True
 
     async def _show(self, *, is_new: bool) -> None:
@@ -169,7 +186,7 @@ class LiveConsumer(AsyncWebsocketConsumer, ABC):
             return
         with timezone.override(zoneinfo.ZoneInfo(self.user.time_zone)):
             parts = self.parts(time.monotonic() - self._seen_at)
-            fragments, patches = self._screen.update(parts)
+            fragments, patches = self._screen.update(parts, self.cells())
         if fragments:
             await self.send(text_data=fragments)
         # An empty list is the heartbeat: the page must hear from us, or it greys its numbers.
