@@ -1,50 +1,123 @@
-"""How often one address may offer a name and a password, on pages and in the API together."""
+"""How often a password or a code may be wrong, on pages and in the API together.
 
+An attempt is counted before it is looked at, so that many at once are all counted, and taken back
+when it was right. Counted are the address that it comes from, the person that it names (whichever
+way the person is named, and alike for names that nobody has) and, for codes, the person whose code
+it is. Pages let an attempt pass while nothing can be counted; the API answers that it is away.
+"""
+
+import hashlib
+import ipaddress
 import logging
 import math
+import time
+from dataclasses import dataclass
+from typing import Self
 
+from django.conf import settings
+from django.core.cache import caches
 from django.http import HttpRequest
 from redis import RedisError
-from rest_framework.request import Request
-from rest_framework.throttling import SimpleRateThrottle
-from rest_framework.views import APIView
+
+from accounts.models import User
+from accounts.origin import client_address
 
 logger = logging.getLogger(__name__)
+NETWORK_PREFIX_BITS = 64  # of IPv6: one customer has as many addresses as they like
 
 
-class CredentialsThrottle(SimpleRateThrottle):
-    """Few attempts per address, as guessing needs many."""
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try, as the keys under which it counts."""
 
-    scope = "credentials"
+    keys: tuple[tuple[str, str], ...]
 
-    def get_cache_key(self, request: Request, view: APIView) -> str:  # noqa: ARG002  # of DRF
-        return f"throttle_{self.scope}_{self.get_ident(request)}"
+    @classmethod
+    def at_password(cls, request: HttpRequest, name: str) -> Self:
+        return cls((("address", _network(request)), ("name", _person(name))))
 
-    def forgive(self, request: Request) -> None:
-        """Take the newest attempt back: the password was right, so nobody was guessing."""
-        key = self.get_cache_key(request, APIView())
-        attempts = self.cache.get(key, [])
-        _, seconds = self.parse_rate(self.get_rate())
-        self.cache.set(key, attempts[1:], seconds)
+    @classmethod
+    def at_code(cls, request: HttpRequest, user_id: int) -> Self:
+        return cls((("address", _network(request)), ("code", str(user_id))))
 
+    @classmethod
+    def of_address(cls, request: HttpRequest) -> Self:
+        return cls((("address", _network(request)),))
 
-def forgive_attempt(request: HttpRequest) -> None:
-    """Count an attempt no more that went well."""
-    try:
-        CredentialsThrottle().forgive(Request(request))
-    except RedisError as error:
-        logger.warning("An attempt to sign in stays counted: %s", error)
+    def wait_seconds(self) -> int | None:
+        """Count this attempt; return how long to wait when there were too many, else None.
 
+        Raises RedisError while nothing can be counted.
+        """
+        waits = [_count(kind, key) for kind, key in self.keys]
+        longest = max((wait for wait in waits if wait is not None), default=None)
+        return None if longest is None else max(1, math.ceil(longest))
 
-def refused_attempt(request: HttpRequest) -> str | None:
-    """Count an attempt of a form; return what to tell when there were too many lately."""
-    throttle = CredentialsThrottle()
-    try:
-        if throttle.allow_request(Request(request), APIView()):
+    def forgive(self) -> None:
+        """Take this attempt back: it was right, so nobody was guessing."""
+        try:
+            for kind, key in self.keys:
+                _take_back(f"{kind}:{key}")
+        except RedisError as error:
+            logger.warning("An attempt to sign in stays counted: %s", error)
+
+    def refusal(self) -> str | None:
+        """Count this attempt of a page; return what to tell when there were too many lately."""
+        try:
+            wait = self.wait_seconds()
+        except RedisError as error:
+            # Nobody shall be locked out of the pages because nothing counts for a moment.
+            logger.warning("An attempt to sign in could not be counted: %s", error)
             return None
-    except RedisError as error:
-        # Nobody shall be locked out of the pages because nothing counts for a moment.
-        logger.warning("An attempt to sign in could not be counted: %s", error)
+        return None if wait is None else too_many(wait)
+
+
+def too_many(wait_seconds: int) -> str:
+    unit = f"{wait_seconds} s" if wait_seconds < 120 else f"{math.ceil(wait_seconds / 60)} min"
+    return f"These were many attempts. Try again in {unit}."
+
+
+def _count(kind: str, key: str) -> float | None:
+    """Count one more; return the seconds until the count begins anew when it is over its limit."""
+    most, window_seconds = (int(part) for part in settings.ATTEMPTS[kind].split("/"))
+    counts = caches["attempts"]
+    name, now = f"{kind}:{key}", time.time()
+    counts.add(name, 0, window_seconds)
+    counts.add(f"{name}:until", now + window_seconds, window_seconds)
+    try:
+        count = counts.incr(name)
+    except ValueError:  # it ended between the two lines
+        counts.add(name, 1, window_seconds)
+        count = 1
+    if count == 1:
+        counts.touch(name, window_seconds)
+    if count <= most:
         return None
-    seconds = math.ceil(throttle.wait() or 60.0)
-    return f"These were many attempts. Try again in {seconds} s."
+    return float(counts.get(f"{name}:until", now + window_seconds)) - now
+
+
+def _take_back(name: str) -> None:
+    counts = caches["attempts"]
+    try:
+        if counts.decr(name) < 0:
+            counts.delete(name)
+    except ValueError:
+        pass  # the window ended meanwhile
+
+
+def _person(name: str) -> str:
+    """Return one key for all the ways to name a person, and one for each name that nobody has."""
+    told = name.strip().lower()
+    found = User.objects.filter(username__iexact=told) | User.objects.filter(email__iexact=told)
+    pk = found.values_list("pk", flat=True).first()
+    return str(pk) if pk is not None else hashlib.sha256(told.encode(errors="replace")).hexdigest()
+
+
+def _network(request: HttpRequest) -> str:
+    address = client_address(request)
+    if address is None:
+        return "unknown"
+    parsed = ipaddress.ip_address(address)
+    if parsed.version == 4:
+        return address
+    return str(ipaddress.ip_network(f"{parsed}/{NETWORK_PREFIX_BITS}", strict=False))

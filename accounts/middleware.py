@@ -1,13 +1,34 @@
+import hashlib
 import logging
 import zoneinfo
 from collections.abc import Callable
 
+from allauth.usersessions.models import UserSession
+from django.core.cache import cache
 from django.core.exceptions import ObjectDoesNotExist
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.defaults import page_not_found
 
 logger = logging.getLogger(__name__)
+
+
+class SessionActivityMiddleware:
+    """Note now and then that a browser's session is in use, for the list of sessions."""
+
+    EVERY_SECONDS = 300
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        key = request.session.session_key
+        if key and request.user.is_authenticated:
+            # What is kept in Redis opens no session.
+            mark = hashlib.sha256(key.encode()).hexdigest()
+            if cache.add(f"session-seen:{mark}", 1, self.EVERY_SECONDS):
+                UserSession.objects.create_from_request(request)
+        return self.get_response(request)
 
 
 class TimeZoneMiddleware:

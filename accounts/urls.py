@@ -1,19 +1,8 @@
-from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path
 
-from accounts.forms.users import SignInForm
-from accounts.views import account_pages, accounts, switches, users
+from accounts.views import account_pages, accounts, switches
 
 urlpatterns = [
-    path(
-        "login",
-        LoginView.as_view(authentication_form=SignInForm, redirect_authenticated_user=True),
-        name="login",
-    ),
-    path("logout", LogoutView.as_view(), name="logout"),
-    path("register", users.register, name="register"),
-    path("settings", users.settings, name="settings"),
-    path("settings/password", users.change_password, name="change-password"),
     path("accounts", accounts.account_list, name="account-list"),
     path("accounts/new", accounts.account_create, name="account-create"),
     path("accounts/cells", accounts.account_cells, name="account-cells"),
@@ -57,4 +46,13 @@ urlpatterns = [
         account_pages.account_latest_deals,
         name="account-deals-latest",
     ),
+    path("keys", keys.key_list, name="key-list"),
+    path("keys/new", keys.key_create, name="key-create"),
+    path("keys/<uuid:key_id>", keys.key_detail, name="key-detail"),
+    path("keys/<uuid:key_id>/edit", keys.key_update, name="key-update"),
+    path("keys/<uuid:key_id>/rotate", keys.key_rotate, name="key-rotate"),
+    path("keys/<uuid:key_id>/verify", keys.key_verify, name="key-verify"),
+    path("keys/<uuid:key_id>/verification", keys.key_verification, name="key-verification"),
+    path("keys/<uuid:key_id>/revoke", keys.key_revoke, name="key-revoke"),
+    path("keys/<uuid:key_id>/audit", keys.key_audit, name="key-audit"),
 ]

@@ -49,7 +49,7 @@ CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
 INSTALLED_APPS = [
     "daphne",
-    "django.contrib.admin",
+    "accounts.administration.AdministrationConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.humanize",
@@ -64,6 +64,10 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "rest_framework",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
     "accounts",
     "notifications",
     "groups",
@@ -80,6 +84,8 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "accounts.middleware.SessionActivityMiddleware",
     "accounts.middleware.TimeZoneMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -131,14 +137,24 @@ else:
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = env.str("REDIS_URL", default=read_redis_url(HOME) if EMBEDDED else environ.Env.NOTSET)
+_REDIS_CACHE = {
+    "LOCATION": REDIS_URL,
+    # A Redis that hangs must not hang the requests that it counts.
+    "OPTIONS": {"socket_timeout": 1.0, "socket_connect_timeout": 1.0},
+}
 CACHES = {
+    # What pages count and remember in passing: they go on without it.
     "default": {
-        "BACKEND": "django.core.cache.backends.redis.RedisCache",
-        "LOCATION": REDIS_URL,
+        **_REDIS_CACHE,
+        "BACKEND": "accounts.caches.ForgivingRedisCache",
         "KEY_PREFIX": "cache",
-        # A Redis that hangs must not hang the requests that it counts.
-        "OPTIONS": {"socket_timeout": 1.0, "socket_connect_timeout": 1.0},
-    }
+    },
+    # What the API counts: it answers 503 while it cannot count.
+    "attempts": {
+        **_REDIS_CACHE,
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "KEY_PREFIX": "attempts",
+    },
 }
 CHANNEL_LAYERS = {
     "default": {
@@ -161,6 +177,40 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "group-list"
 LOGOUT_REDIRECT_URL = "login"
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+PASSWORD_RESET_TIMEOUT = 3600  # seconds
+
+ACCOUNT_ADAPTER = "accounts.adapters.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"username", "email"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*"]
+# Nobody reads the mails of an embedded desk: they go to its log.
+ACCOUNT_EMAIL_VERIFICATION = env.str(
+    "EMAIL_VERIFICATION", default="optional" if EMBEDDED else "mandatory"
+)
+ACCOUNT_EMAIL_CONFIRMATION_EXPIRE_DAYS = 1
+ACCOUNT_EMAIL_CONFIRMATION_ANONYMOUS_REDIRECT_URL = "login"
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+# Mail goes to addresses that registered here, not to whatever somebody types.
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False
+ACCOUNT_CHANGE_EMAIL = True
+ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_LOGIN_TIMEOUT = 300  # seconds between the password and the second factor
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 300  # seconds
+# Guessing is counted in accounts/attempts.py, for pages and the API together.
+ACCOUNT_RATE_LIMITS = {"login": None, "login_failed": None, "reauthenticate": None}
+MFA_ADAPTER = "accounts.adapters.SecondFactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_TOTP_ISSUER = "TradeGuard"
+MFA_TOTP_TOLERANCE = 1  # steps of 30 s by which a phone's clock may be off
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+MFA_ALLOW_UNVERIFIED_EMAIL = ACCOUNT_EMAIL_VERIFICATION != "mandatory"
+MFA_FORMS = {
+    "authenticate": "accounts.forms.two_factor.CodeForm",
+    "reauthenticate": "accounts.forms.two_factor.CodeAgainForm",
+    "activate_totp": "accounts.forms.two_factor.ActivationForm",
+}
 
 LANGUAGE_CODE = "en-us"
 USE_I18N = False
@@ -223,7 +273,7 @@ PUBLIC_URL = env.str(
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "rest_framework_simplejwt.authentication.JWTAuthentication",
+        "accounts.api.authentication.ProgramAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
@@ -237,19 +287,24 @@ REST_FRAMEWORK = {
     ],
     "DEFAULT_SCHEMA_CLASS": "accounts.api.schema.AutoSchema",
     "DEFAULT_THROTTLE_CLASSES": [
-        "rest_framework.throttling.AnonRateThrottle",
-        "rest_framework.throttling.UserRateThrottle",
+        "accounts.api.throttles.AddressThrottle",
+        "accounts.api.throttles.PersonThrottle",
     ],
     "DEFAULT_THROTTLE_RATES": {
         "anon": env.str("THROTTLE_ANON", default="60/min"),
         "user": env.str("THROTTLE_USER", default="1200/min"),
-        "credentials": env.str("THROTTLE_CREDENTIALS", default="10/min"),
     },
     # How many proxies in front of us add to X-Forwarded-For. What a client itself writes there is
     # not believed: with a new address for each attempt it would never be throttled.
     "NUM_PROXIES": env.int("TRUSTED_PROXIES", default=0 if EMBEDDED else 1),
     "EXCEPTION_HANDLER": "accounts.api.errors.exception_handler",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+# How often a password or a code may be wrong, as "number/seconds".
+ATTEMPTS = {
+    "address": env.str("ATTEMPTS_PER_ADDRESS", default="10/60"),
+    "name": env.str("ATTEMPTS_PER_NAME", default="10/300"),
+    "code": env.str("ATTEMPTS_PER_CODE", default="10/3600"),
 }
 SIMPLE_JWT = {
     "ACCESS_TOKEN_LIFETIME": timedelta(minutes=15),
@@ -314,6 +369,16 @@ CELERY_BEAT_SCHEDULE = {
         "task": "notifications.deliver_due",
         "schedule": 10.0,
         "options": {"queue": "default", "expires": 10.0},
+    },
+    "expire-keys": {
+        "task": "accounts.expire_keys",
+        "schedule": 60.0,
+        "options": {"queue": "default", "expires": 60.0},
+    },
+    "close-verifications": {
+        "task": "accounts.close_verifications",
+        "schedule": 15.0,
+        "options": {"queue": "default", "expires": 15.0},
     },
 }
 

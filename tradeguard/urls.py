@@ -10,8 +10,6 @@ from drf_spectacular.views import (
     SpectacularSwaggerSplitView,
 )
 
-from accounts.forms.users import StaffSignInForm
-
 api_patterns = [
     path("", include("accounts.api.urls")),
     path("", include("groups.api.urls")),
@@ -26,6 +24,7 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="group-list"), name="home"),
     # Pages that we do not write, the admin and the API's description, name no icon of their own.
     path("favicon.ico", RedirectView.as_view(url=f"{settings.STATIC_URL}icons/shield.svg")),
+    path("", include("accounts.entrance_urls")),
     path("", include("accounts.urls")),
     path("", include("groups.urls")),
     path("", include("risk.urls")),
@@ -41,10 +40,6 @@ urlpatterns = [
     ),
     path("admin/", admin.site.urls),
 ]
-
-admin.site.site_header = "TradeGuard administration"
-admin.site.site_title = "TradeGuard"
-admin.site.login_form = StaffSignInForm
 
 handler404 = "tradeguard.error_views.not_found"
 handler500 = "tradeguard.error_views.failed"

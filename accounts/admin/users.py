@@ -1,21 +1,40 @@
 from typing import Any
 
+from allauth.account.models import EmailAddress, EmailConfirmation
+from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
-from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
+from django.contrib.auth.forms import (
+    AdminPasswordChangeForm,
+    AdminUserCreationForm,
+    UserChangeForm,
+)
+from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 
 from accounts.admin.bases import ServiceAdmin
 from accounts.models import ConnectedAccount, Tag, User
+from accounts.origin import Origin
 from accounts.services.accounts import delete_account
+from accounts.services.profile import set_email
+from accounts.services.program_sessions import PASSWORD_CHANGED, SWITCHED_OFF
+from accounts.services.two_factor import reset_two_factor
+from accounts.services.users import end_all
+
+# Keys of sessions and sealed secrets are nothing to look at; what staff may do is here below.
+for model in (Authenticator, EmailAddress, EmailConfirmation, UserSession):
+    if admin.site.is_registered(model):
+        admin.site.unregister(model)
 
 
 class UniqueEmailMixin(forms.ModelForm):  # type: ignore[type-arg]
     """Addresses that differ in case alone belong to one person."""
 
     def clean_email(self) -> str:
-        email = User.objects.normalize_email(self.cleaned_data["email"])
+        email = self.cleaned_data["email"].lower()
         if User.objects.filter(email__iexact=email).exclude(pk=self.instance.pk).exists():
             raise forms.ValidationError("This address is in use already.", code="unique")
         return email
@@ -29,10 +48,21 @@ class UserForm(UniqueEmailMixin, UserChangeForm):  # type: ignore[type-arg]
     pass
 
 
+class PasswordOfSomebodyForm(AdminPasswordChangeForm):
+    """Another password by staff ends all that is signed in as this user."""
+
+    def save(self, commit: bool = True) -> User:
+        user: User = super().save(commit=commit)
+        end_all(user=user, reason=PASSWORD_CHANGED, now=timezone.now())
+        return user
+
+
 @admin.register(User)
 class UserAdmin(ServiceAdmin[User], DjangoUserAdmin):  # type: ignore[type-arg]
     form = UserForm
     add_form = UserAdditionForm
+    change_password_form = PasswordOfSomebodyForm
+    actions = ("take_second_factor_away",)
     readonly_on_change = ("last_login", "date_joined")
     list_display = ["username", "email", "is_active", "is_staff", "time_zone", "last_login"]
     list_filter = ["is_active", "is_staff", "is_superuser"]
@@ -63,6 +93,24 @@ class UserAdmin(ServiceAdmin[User], DjangoUserAdmin):  # type: ignore[type-arg]
             },
         )
     ]
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if "email" in form.changed_data:
+            set_email(user=obj, email=obj.email)
+        if change and not obj.is_active:
+            end_all(user=obj, reason=SWITCHED_OFF, now=timezone.now())
+
+    @admin.action(description="Take the second factor away (a lost phone)", permissions=["change"])
+    def take_second_factor_away(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        """Let users in with their password alone, and end all that is signed in as them."""
+        for user in queryset.order_by("pk"):
+            if user.is_superuser and not request.user.is_superuser:
+                self.message_user(request, f"{user} is beyond your rights.", messages.ERROR)
+            elif reset_two_factor(user=user, origin=Origin.of_request(request), now=timezone.now()):
+                self.message_user(request, f"{user} has no second factor any more.")
+            else:
+                self.message_user(request, f"{user} had no second factor.", messages.WARNING)
 
     def delete_with_service(self, obj: User) -> None:
         """End the sessions and destroy the secrets of a user's accounts before the user goes."""

@@ -71,7 +71,7 @@ def _answer(error: Exception) -> Response | None:
 
 
 def _from_framework(error: exceptions.APIException) -> Response:
-    code = _CODES.get(error.status_code, "error")
+    code = getattr(error, "api_code", None) or _CODES.get(error.status_code, "error")
     if isinstance(error, exceptions.ParseError):
         code = "parse_error"
     detail: Any = error.detail

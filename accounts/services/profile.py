@@ -1,3 +1,4 @@
+from allauth.account.models import EmailAddress
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
@@ -5,16 +6,64 @@ from accounts.models import User
 
 
 @transaction.atomic
-def update_profile(
-    *, user: User, first_name: str, last_name: str, email: str, time_zone: str
-) -> User:
+def update_profile(*, user: User, first_name: str, last_name: str, time_zone: str) -> User:
     """Change what a user says about themselves; raises ValidationError with the fields named."""
     user = User.objects.select_for_update().get(pk=user.pk)
     user.first_name, user.last_name, user.time_zone = first_name, last_name, time_zone
-    user.email = User.objects.normalize_email(email)
-    user.full_clean(exclude=["password"])
-    # One person's address, however it is written.
-    if User.objects.filter(email__iexact=user.email).exclude(pk=user.pk).exists():
-        raise ValidationError({"email": "This address is in use already."})
-    user.save(update_fields=["first_name", "last_name", "email", "time_zone"])
+    user.full_clean(exclude=["password", "email"])
+    user.save(update_fields=["first_name", "last_name", "time_zone"])
     return user
+
+
+@transaction.atomic
+def set_email(*, user: User, email: str, is_verified: bool = False) -> EmailAddress:
+    """Give a user another e-mail address at once; raises ValidationError with the field named.
+
+    The address that the sign-in knows is kept in step with the user's own.
+    """
+    user = User.objects.select_for_update().get(pk=user.pk)
+    user.email = free_email(user=user, email=email)
+    user.save(update_fields=["email"])
+    EmailAddress.objects.filter(user=user).exclude(email=user.email).delete()
+    address, _ = EmailAddress.objects.update_or_create(
+        user=user, email=user.email, defaults={"primary": True}
+    )
+    if is_verified and not address.verified:
+        address.verified = True
+        address.save(update_fields=["verified"])
+    return address
+
+
+@transaction.atomic
+def ask_for_email(*, user: User, email: str) -> EmailAddress:
+    """Note an address that becomes the user's when a link that is sent there is opened.
+
+    Raises ValidationError with the field named for what is no address. One that somebody else has
+    is noted as well, and can never be confirmed: who asks is not told.
+    """
+    user = User.objects.select_for_update().get(pk=user.pk)
+    wanted = email.strip().lower()
+    User._meta.get_field("email").run_validators(wanted)
+    EmailAddress.objects.filter(user=user, verified=False).exclude(email=user.email).delete()
+    return EmailAddress.objects.get_or_create(
+        user=user, email=wanted, defaults={"primary": False, "verified": False}
+    )[0]
+
+
+def is_email_free(*, user: User, email: str) -> bool:
+    return not User.objects.filter(email__iexact=email).exclude(pk=user.pk).exists()
+
+
+def free_email(*, user: User, email: str) -> str:
+    """Return the address as it is stored; raises ValidationError with the field named."""
+    wanted = email.strip().lower()
+    try:
+        User._meta.get_field("email").run_validators(wanted)
+    except ValidationError as error:
+        raise ValidationError({"email": error.error_list}) from None
+    if not wanted:
+        raise ValidationError({"email": "This field is required."})
+    # One person's address, however it is written.
+    if not is_email_free(user=user, email=wanted):
+        raise ValidationError({"email": "This address is in use already."})
+    return wanted

@@ -7,12 +7,18 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import count
 
+from allauth.account.internal.flows.login import AUTHENTICATION_METHODS_SESSION_KEY
+from allauth.mfa.totp.internal.auth import TOTP
+from django.test import Client
+
 from accounts.models import AccountConnection, ApiKey, ConnectedAccount, TerminalHost, User
 from accounts.models.connection import ConnectionState
+from accounts.second_factor import has_second_factor
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 PASSWORD = "correct horse battery"
 SECRET = "Br0ker-s3cret!"
+TOTP_SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 _logins = count(50_000_001)
 
 
@@ -21,6 +27,19 @@ def make_user(username: str = "alice", **fields: object) -> User:
     user = User(username=username, **{"email": f"{username}@example.com", **fields})
     user.set_password(PASSWORD)
     user.save()
+    return user
+
+
+def sign_in_staff(client: Client, user: User) -> User:
+    """Sign in with a second factor, as the administration asks for."""
+    if not has_second_factor(user):
+        TOTP.activate(user, TOTP_SECRET)
+    client.force_login(user)
+    session = client.session
+    session[AUTHENTICATION_METHODS_SESSION_KEY] = [{"method": "mfa", "at": 0.0, "type": "totp"}]
+    session["account_authentication_methods_user"] = str(user.pk)
+    session.save()
+    client.get("/settings")  # the first page of a session is noted, which costs queries of its own
     return user
 
 

@@ -10,13 +10,20 @@ from redis import Redis
 
 from accounts.models import ApiKey, ConnectedAccount, Tag, TerminalHost, User
 from accounts.tests.admin_pages import admin_url, errors_of, messages_of, submit
-from accounts.tests.factories import SECRET, make_account, make_host, make_key, make_user
+from accounts.tests.factories import (
+    SECRET,
+    make_account,
+    make_host,
+    make_key,
+    make_user,
+    sign_in_staff,
+)
 
 
 @pytest.fixture
 def staff(db: None) -> Client:
     client = Client()
-    client.force_login(make_user("boss", is_staff=True, is_superuser=True))
+    sign_in_staff(client, make_user("boss", is_staff=True, is_superuser=True))
     return client
 
 
@@ -210,7 +217,7 @@ def test_it_lets_staff_who_may_only_look_run_no_action(alice: User) -> None:
     client = Client()
     clerk = make_user("clerk", is_staff=True)
     clerk.user_permissions.add(Permission.objects.get(codename="view_connectedaccount"))
-    client.force_login(clerk)
+    sign_in_staff(client, clerk)
     account = make_account(alice, with_key=True)
 
     run_action(client, "connect", account)

@@ -1,22 +1,35 @@
+"""Registering and the settings of oneself."""
+
+from allauth.account.internal.flows.email_verification import send_verification_email_to_address
+from allauth.account.internal.flows.password_change import finalize_password_change
+from allauth.account.internal.flows.reauthentication import raise_if_reauthentication_required
+from allauth.account.internal.flows.signup import prevent_enumeration
+from allauth.account.models import EmailAddress
+from allauth.account.utils import complete_signup
 from django.contrib import messages
-from django.contrib.auth import login, update_session_auth_hash
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
-from accounts.attempts import refused_attempt
-from accounts.forms.users import PasswordForm, ProfileForm, RegisterForm, zone_names
-from accounts.services.profile import update_profile
-from accounts.services.users import register_user
+from accounts.attempts import Attempt
+from accounts.forms.users import EmailForm, PasswordForm, ProfileForm, RegisterForm, zone_names
+from accounts.models import User
+from accounts.second_factor import has_second_factor
+from accounts.services.profile import ask_for_email, is_email_free, set_email, update_profile
+from accounts.services.users import change_password as change_users_password
+from accounts.services.users import register_user, without_taken_email
+from accounts.verification import are_emails_verified
 from accounts.views.lookups import signed_in
-
-BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
 @sensitive_post_parameters("password")
+@never_cache
 @require_http_methods(["GET", "POST"])
 def register(request: HttpRequest) -> HttpResponse:
     if request.user.is_authenticated:
@@ -24,15 +37,34 @@ def register(request: HttpRequest) -> HttpResponse:
     form = RegisterForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
         try:
-            _refuse_many(request)
-            user = register_user(**form.cleaned_data)
+            return _register(request, form)
         except ValidationError as error:
             form.take_error(error)
-        else:
-            login(request, user, backend=BACKEND)
-            messages.success(request, f"Welcome, {user.username}. Add your first account.")
-            return redirect("account-list")
     return render(request, "registration/register.html", {"form": form, "zone_names": zone_names()})
+
+
+def _register(request: HttpRequest, form: RegisterForm) -> HttpResponse:
+    if (refusal := Attempt.of_address(request).refusal()) is not None:
+        raise ValidationError(refusal, code="throttled")
+    try:
+        user = register_user(**form.cleaned_data)
+    except ValidationError as error:
+        if not are_emails_verified():
+            raise
+        if (told := without_taken_email(error)) is not None:
+            raise told from None
+        # Who has the address learns of it by mail; who asks sees what they would see anyway.
+        answer: HttpResponse = prevent_enumeration(request, email=form.cleaned_data["email"])
+        return answer
+    welcome = f"Welcome, {user.username}. Add your first account."
+    answer = complete_signup(request, user=user, email_verification=None, success_url=_start())
+    if request.user.is_authenticated:
+        messages.success(request, welcome)
+    return answer
+
+
+def _start() -> str:
+    return reverse("account-list")
 
 
 @login_required
@@ -48,7 +80,44 @@ def settings(request: HttpRequest) -> HttpResponse:
         else:
             messages.success(request, "Your settings are saved.")
             return redirect("settings")
-    return _settings_page(request, form, PasswordForm(user))
+    return _settings_page(request, profile=form)
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def change_email(request: HttpRequest) -> HttpResponse:
+    """Change the address of who has typed the password or a code a moment ago."""
+    user = signed_in(request)
+    raise_if_reauthentication_required(request, app="allauth.account")
+    form = EmailForm(request.POST or None, initial={"email": user.email})
+    if request.method == "POST" and form.is_valid():
+        try:
+            _change_email(request, user, form.cleaned_data["email"])
+        except ValidationError as error:
+            form.take_error(error)
+        else:
+            return redirect("settings")
+    waiting = EmailAddress.objects.filter(user=user, verified=False).exclude(email=user.email)
+    context = {"form": form, "waiting": waiting.first(), "is_verified": are_emails_verified()}
+    return render(request, "accounts/email.html", context)
+
+
+def _change_email(request: HttpRequest, user: User, email: str) -> None:
+    wanted = email.lower()
+    if wanted == user.email:
+        messages.info(request, "This is your address already.")
+        return
+    if not are_emails_verified():
+        address = set_email(user=user, email=wanted)
+        send_verification_email_to_address(request, address)
+        messages.success(request, f"Your address is {address.email} now.")
+        return
+    address = ask_for_email(user=user, email=wanted)
+    if is_email_free(user=user, email=wanted):
+        send_verification_email_to_address(request, address)
+    messages.success(
+        request, f"Open the link in the mail to {wanted}. Until then {user.email} stays yours."
+    )
 
 
 @sensitive_post_parameters()
@@ -56,24 +125,36 @@ def settings(request: HttpRequest) -> HttpResponse:
 @require_POST
 def change_password(request: HttpRequest) -> HttpResponse:
     user = signed_in(request)
-    if (refusal := refused_attempt(request)) is not None:
+    attempt = Attempt.at_password(request, user.get_username())
+    if (refusal := attempt.refusal()) is not None:
         messages.error(request, refusal)
         return redirect("settings")
     form = PasswordForm(user, request.POST)
-    if form.is_valid():
-        update_session_auth_hash(request, form.save())
-        messages.success(request, "Your password is changed.")
-        return redirect("settings")
-    return _settings_page(request, ProfileForm(instance=user), form)
-
-
-def _refuse_many(request: HttpRequest) -> None:
-    if (refusal := refused_attempt(request)) is not None:
-        raise ValidationError(refusal, code="throttled")
+    if "old_password" not in form.errors:
+        attempt.forgive()
+    if not form.is_valid():
+        return _settings_page(request, password=form)
+    change_users_password(
+        user=user,
+        password=form.cleaned_data["new_password1"],
+        now=timezone.now(),
+        but_session=request.session.session_key,
+    )
+    finalize_password_change(request, user)
+    messages.success(request, "Your password is changed. All else that was signed in is not now.")
+    return redirect("settings")
 
 
 def _settings_page(
-    request: HttpRequest, form: ProfileForm, password_form: PasswordForm
+    request: HttpRequest,
+    profile: ProfileForm | None = None,
+    password: PasswordForm | None = None,
 ) -> HttpResponse:
-    context = {"form": form, "password_form": password_form, "zone_names": zone_names()}
+    user = signed_in(request)
+    context = {
+        "form": profile or ProfileForm(instance=user),
+        "password_form": password or PasswordForm(user),
+        "zone_names": zone_names(),
+        "has_second_factor": has_second_factor(user),
+    }
     return render(request, "accounts/settings.html", context)

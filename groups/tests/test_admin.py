@@ -5,14 +5,14 @@ from django.test import Client
 
 from accounts.models import User
 from accounts.tests.admin_pages import admin_url, errors_of, submit
-from accounts.tests.factories import make_account, make_user
+from accounts.tests.factories import make_account, make_user, sign_in_staff
 from groups.models import AccountGroup, Membership
 
 
 @pytest.fixture
 def staff(db: None) -> Client:
     client = Client()
-    client.force_login(make_user("boss", is_staff=True, is_superuser=True))
+    sign_in_staff(client, make_user("boss", is_staff=True, is_superuser=True))
     return client
 
 

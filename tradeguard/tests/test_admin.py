@@ -14,7 +14,7 @@ from django.urls import reverse
 
 from accounts.admin.bases import LedgerAdmin
 from accounts.models import ConnectionLog, Tag, TerminalHost, User
-from accounts.tests.factories import NOW, PASSWORD, SECRET, make_account, make_user
+from accounts.tests.factories import NOW, PASSWORD, SECRET, make_account, make_user, sign_in_staff
 from groups.models import AccountGroup, Membership
 from notifications.tests.factories import make_notification
 from risk.models import RiskRule, RuleBreach, RuleState
@@ -81,7 +81,7 @@ def make_rows(number: int) -> None:
 @pytest.fixture
 def staff(db: None) -> Client:
     client = Client()
-    client.force_login(make_user("boss", is_staff=True, is_superuser=True))
+    sign_in_staff(client, make_user("boss", is_staff=True, is_superuser=True))
     return client
 
 
@@ -222,7 +222,7 @@ def test_it_refuses_whoever_is_not_staff(
 @pytest.mark.parametrize("model", MODELS, ids=label)
 def test_it_refuses_staff_without_the_right(db: None, model: type[models.Model]) -> None:
     client = Client()
-    client.force_login(make_user("clerk", is_staff=True))
+    sign_in_staff(client, make_user("clerk", is_staff=True))
 
     assert client.get(page_of(model, "changelist")).status_code == 403
 

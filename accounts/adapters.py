@@ -1,0 +1,99 @@
+"""How the sign-in of django-allauth behaves here."""
+
+from typing import Any
+from urllib.parse import quote
+
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.core import context
+from allauth.mfa.adapter import DefaultMFAAdapter
+from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.debug import sensitive_variables
+
+from accounts.mailing import send_soon
+from accounts.models import User
+from accounts.origin import client_address
+from accounts.services.users import change_password
+from accounts.vault.sealed_text import open_text, seal_text
+
+SECOND_FACTORS = "mfa"  # what the vault binds their secrets to
+UNKNOWN_ADDRESS = "::"
+
+
+class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is half typed
+    """Mails lead to PUBLIC_URL and leave beside the request; pages lead to our own pages only."""
+
+    error_messages = {
+        **DefaultAccountAdapter.error_messages,
+        "username_password_mismatch": "The name or the password is wrong.",
+        "email_password_mismatch": "The name or the password is wrong.",
+        "incorrect_password": "The password is wrong.",
+        "too_many_login_attempts": "These were many attempts. Try again in a few minutes.",
+    }
+
+    def get_client_ip(self, request: HttpRequest) -> str:
+        return client_address(request) or UNKNOWN_ADDRESS
+
+    def is_ajax(self, request: HttpRequest) -> bool:  # noqa: ARG002
+        return False
+
+    def is_safe_url(self, url: str | None) -> bool:
+        """Take addresses on this very host alone, as they are after a sign-in."""
+        request = context.request
+        return bool(url) and url_has_allowed_host_and_scheme(
+            url, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+        )
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        # Nothing of a request: its Host header is what a stranger says.
+        told = {**context, "email": email, "public_url": settings.PUBLIC_URL.rstrip("/")}
+        told.pop("request", None)
+        send_soon(self.render_mail(template_prefix, email, told))
+
+    def set_password(self, user: AbstractBaseUser, password: str) -> None:
+        """Set it, and end all that is signed in."""
+        if isinstance(user, User):
+            change_password(user=user, password=password, now=timezone.now())
+
+    def get_reset_password_from_key_url(self, key: str) -> str:
+        path = reverse("account_reset_password_from_key", kwargs={"uidb36": "UID", "key": "KEY"})
+        return _public(path.replace("UID-KEY", quote(key)))
+
+    def get_email_confirmation_url(self, request: HttpRequest, emailconfirmation: Any) -> str:  # noqa: ARG002
+        return _public(reverse("account_confirm_email", args=[emailconfirmation.key]))
+
+    def get_reauthentication_methods(
+        self, user: AbstractBaseUser | AnonymousUser
+    ) -> list[dict[str, Any]]:
+        """Ask who has a second factor for that one: a password alone could be a stolen one."""
+        methods: list[dict[str, Any]] = super().get_reauthentication_methods(user)
+        codes = [method for method in methods if method["id"] == "mfa_reauthenticate"]
+        return codes or methods
+
+
+class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth is half typed
+    """The secrets of authenticator apps and recovery codes lie in the vault."""
+
+    error_messages = {
+        **DefaultMFAAdapter.error_messages,
+        "incorrect_code": "This code is wrong, or it was used before. Wait for the next one.",
+    }
+
+    @sensitive_variables("text")
+    def encrypt(self, text: str) -> str:
+        return seal_text(text, context=SECOND_FACTORS)
+
+    def decrypt(self, encrypted_text: str) -> str:
+        return open_text(encrypted_text, context=SECOND_FACTORS)
+
+    def get_totp_label(self, user: AbstractBaseUser) -> str:
+        return user.get_username()
+
+
+def _public(path: str) -> str:
+    return f"{settings.PUBLIC_URL.rstrip('/')}{path}"

@@ -1,0 +1,69 @@
+"""A cache that pages can do without."""
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.core.cache.backends.redis import RedisCache
+from redis import RedisError
+
+logger = logging.getLogger(__name__)
+
+
+class ForgivingRedisCache(RedisCache):
+    """Remembers nothing while Redis is away, instead of failing whatever asks.
+
+    What it counts is then not counted: a page stays open rather than locking everybody out. Each
+    time leaves a warning.
+    """
+
+    def add(self, *args: Any, **kwargs: Any) -> bool:
+        return bool(_surviving(super().add, True, *args, **kwargs))
+
+    def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
+        return _surviving(super().get, default, key, default, version)
+
+    def set(self, *args: Any, **kwargs: Any) -> None:
+        _surviving(super().set, None, *args, **kwargs)
+
+    def touch(self, *args: Any, **kwargs: Any) -> bool:
+        return bool(_surviving(super().touch, False, *args, **kwargs))
+
+    def delete(self, *args: Any, **kwargs: Any) -> bool:
+        return bool(_surviving(super().delete, False, *args, **kwargs))
+
+    def get_many(self, *args: Any, **kwargs: Any) -> dict[Any, Any]:
+        found: dict[Any, Any] = _surviving(super().get_many, {}, *args, **kwargs)
+        return found
+
+    def has_key(self, *args: Any, **kwargs: Any) -> bool:
+        return bool(_surviving(super().has_key, False, *args, **kwargs))
+
+    def incr(self, key: Any, delta: int = 1, version: int | None = None) -> int:
+        return int(_surviving(super().incr, delta, key, delta, version))
+
+    def set_many(self, *args: Any, **kwargs: Any) -> list[Any]:
+        failed: list[Any] = _surviving(super().set_many, [], *args, **kwargs)
+        return failed
+
+    def delete_many(self, *args: Any, **kwargs: Any) -> None:
+        _surviving(super().delete_many, None, *args, **kwargs)
+
+    def clear(self) -> bool:
+        return bool(_surviving(super().clear, False))
+
+
+def _surviving(call: Callable[..., Any], otherwise: Any, *args: Any, **kwargs: Any) -> Any:
+    with forgiving("The cache does not answer"):
+        return call(*args, **kwargs)
+    return otherwise
+
+
+@contextmanager
+def forgiving(what: str) -> Iterator[None]:
+    """Go on after an error of Redis, with a warning."""
+    try:
+        yield
+    except RedisError as error:
+        logger.warning("%s: %s", what, error)
