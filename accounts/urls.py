@@ -1,6 +1,6 @@
 from django.urls import path
 
-from accounts.views import account_pages, accounts, switches
+from accounts.views import account_pages, accounts, keys, switches
 
 urlpatterns = [
     path("accounts", accounts.account_list, name="account-list"),
