@@ -3,6 +3,7 @@ from csp.decorators import csp_update
 from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
+from django.views.decorators.http import require_safe
 from django.views.generic import RedirectView
 from drf_spectacular.views import (
     SpectacularAPIView,
@@ -32,10 +33,16 @@ urlpatterns = [
     path("", include("tradeguard.health.urls")),
     path("api/v1/", include((api_patterns, "api"))),
     path("api/schema", SpectacularAPIView.as_view(), name="schema"),
-    path("docs", relaxed(SpectacularSwaggerSplitView.as_view(url_name="schema")), name="docs"),
+    path(
+        "docs",
+        require_safe(relaxed(SpectacularSwaggerSplitView.as_view(url_name="schema"))),
+        name="docs",
+    ),
     path(
         "redoc",
-        relaxed(SpectacularRedocView.as_view(url_name="schema", template_name="redoc.html")),
+        require_safe(
+            relaxed(SpectacularRedocView.as_view(url_name="schema", template_name="redoc.html"))
+        ),
         name="redoc",
     ),
     path("admin/", admin.site.urls),

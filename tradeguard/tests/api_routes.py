@@ -8,9 +8,17 @@ from typing import Any
 
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from accounts.models import ConnectedAccount, User
+from accounts.models import (
+    ConnectedAccount,
+    ConnectionLog,
+    Deal,
+    EquitySnapshot,
+    Tag,
+    User,
+)
+from accounts.models.connection import ConnectionState
 from accounts.tests.api_clients import API
-from accounts.tests.factories import make_account
+from accounts.tests.factories import NOW, make_account
 from groups.models import AccountGroup
 from groups.tests.factories import make_group
 from notifications.models import Notification, NotificationType
@@ -53,6 +61,7 @@ class Desk:
 
 def make_desk(user: User) -> Desk:
     account = make_account(user, "Alpha 1", with_key=True)
+    make_history(account)
     group = make_group(user, "Desk", account)
     rule = make_rule(user, accounts=[account], groups=[group])
     breach = make_breach(rule, account)
@@ -69,6 +78,7 @@ def make_desk(user: User) -> Desk:
         rule,
         {
             "accounts": account.pk,
+            "api-keys": account.api_key_id,
             "groups": group.pk,
             "risk-rules": rule.pk,
             "notifications": notification.pk,
@@ -90,31 +100,56 @@ def make_desk(user: User) -> Desk:
     return desk
 
 
+def make_history(account: ConnectedAccount) -> None:
+    """Give an account a tag, a deal, a line of its equity and a change of its connection."""
+    account.tags.add(Tag.objects.create(user=account.user, name="Eval"))
+    ConnectionLog.objects.create(
+        account_id=account.pk,
+        user_id=account.user_id,
+        account_name=account.name,
+        from_state=ConnectionState.DISCONNECTED,
+        to_state=ConnectionState.CONNECTING,
+        created_at=NOW,
+    )
+    whose: dict[str, Any] = {"account": account, "server": account.server, "login": account.login}
+    Deal.objects.create(
+        **whose, ticket=1, order=1, position=1, time=NOW, time_msc=int(NOW.timestamp() * 1000),
+        type=0, entry=0, reason=0, symbol="EURUSD", volume_lots="0.5", price=1.1, commission="-2",
+        swap=0, profit=0, fee=0, magic=7,
+    )  # fmt: skip
+    for resolution in EquitySnapshot.Resolution:
+        EquitySnapshot.objects.create(
+            **whose, resolution=resolution, at=NOW, balance=1000, credit=0, equity=990,
+            equity_low=980, equity_high=1000, margin=10, position_count=1, readings=3,
+        )  # fmt: skip
+
+
 @lru_cache(maxsize=1)
 def api_routes() -> list[Route]:
     """Return every route below /api/v1, as the URL conf has it today."""
     found = {}
-    for template, pattern in _walk(get_resolver().url_patterns, "/"):
+    for template, pattern in walk_routes(get_resolver().url_patterns, "/"):
         if template.startswith(f"{API}/"):
             route = Route(str(pattern.name), template, frozenset(_methods(pattern)))
             found[template] = route
     return list(found.values())
 
 
-def _walk(
+def walk_routes(
     patterns: Sequence[URLPattern | URLResolver], prefix: str
 ) -> Iterator[tuple[str, URLPattern]]:
     for pattern in patterns:
         template = prefix + _template(str(pattern.pattern))
         if isinstance(pattern, URLResolver):
-            yield from _walk(pattern.url_patterns, template)
+            yield from walk_routes(pattern.url_patterns, template)
         else:
             yield template, pattern
 
 
 def _template(pattern: str) -> str:
     pattern = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", pattern)  # <uuid:pk>
-    pattern = re.sub(r"\(\?P\{(\w+)\}\[[^\]]*\]\+\)", r"{\1}", pattern)  # (?P<pk>[^/.]+)
+    # (?P<pk>[^/.]+), whose name the line above has put into braces
+    pattern = re.sub(r"\(\?P\{(\w+)\}(?:\[[^\]]*\]|\.)\+\)", r"{\1}", pattern)
     return pattern.removeprefix("^").removesuffix("$").removesuffix("\\Z")
 
 

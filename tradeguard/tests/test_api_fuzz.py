@@ -134,7 +134,10 @@ def _own(case: Case[Any], desk: Desk) -> None:
 
 def _asks_with_a_blank(case: Case[Any]) -> bool:
     """An empty parameter (`?since=`) is a form's way to leave it out; the API reads it so."""
-    return any(value in ("", None, []) for value in case.query.values())
+    return any(
+        value in ("", None, []) or (isinstance(value, list) and "" in value)
+        for value in case.query.values()
+    )
 
 
 @described.parametrize()

@@ -6,22 +6,15 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.db.models import Model
 
-from accounts.models import AccountConnection, ApiKey, ConnectedAccount, ConnectionLog, User
+from accounts.models import ApiKeyAuditLog, User
 from accounts.tests.api_clients import API, client_of
-from accounts.tests.factories import make_account, make_key
-from groups.models import AccountGroup, Membership
+from accounts.tests.factories import make_account, make_key, make_user
 from groups.tests.factories import make_group
-from notifications.models import Notification
-from risk.models import RiskRule, RuleBreach
 from tradeguard.tests.api_routes import Desk, api_routes, make_desk
+from tradeguard.tests.snapshots import snapshot
 
-TABLES: list[type[Model]] = [
-    AccountConnection, AccountGroup, ApiKey, ConnectedAccount, ConnectionLog, Membership,
-    Notification, RiskRule, RiskRule.accounts.through, RiskRule.groups.through, RuleBreach,
-]  # fmt: skip
-PUBLIC = {"register", "token", "token-refresh"}
+PUBLIC = {"register", "token", "token-refresh", "token-revoke"}
 
 
 @pytest.fixture
@@ -29,8 +22,9 @@ def desk(alice: User) -> Desk:
     return make_desk(alice)
 
 
-def snapshot() -> list[Any]:
-    return [list(table._default_manager.order_by("pk").values()) for table in TABLES]
+@pytest.fixture(params=["another user", "staff"])
+def stranger(request: pytest.FixtureRequest, db: None) -> User:
+    return make_user("charlie", is_staff=request.param == "staff")
 
 
 def requests(desk: Desk) -> Iterator[tuple[str, str, str, list[str]]]:
@@ -39,8 +33,8 @@ def requests(desk: Desk) -> Iterator[tuple[str, str, str, list[str]]]:
             yield route.name, method, route.address(desk), route.parameters
 
 
-def test_a_stranger_finds_nothing_and_changes_nothing(desk: Desk, charlie: User) -> None:
-    client, before, asked = client_of(charlie), snapshot(), 0
+def test_a_stranger_finds_nothing_and_changes_nothing(desk: Desk, stranger: User) -> None:
+    client, before, asked = client_of(stranger), snapshot(), 0
     for name, method, address, parameters in requests(desk):
         if not parameters:
             continue
@@ -51,10 +45,12 @@ def test_a_stranger_finds_nothing_and_changes_nothing(desk: Desk, charlie: User)
         asked += 1
     assert asked > 25
     assert snapshot() == before
+    trail = ApiKeyAuditLog.objects.filter(actor_id=stranger.pk)
+    assert set(trail.values_list("outcome", flat=True)) <= {ApiKeyAuditLog.Outcome.REFUSED}
 
 
-def test_a_strangers_row_answers_as_one_that_does_not_exist(desk: Desk, charlie: User) -> None:
-    client = client_of(charlie)
+def test_a_strangers_row_answers_as_one_that_does_not_exist(desk: Desk, stranger: User) -> None:
+    client = client_of(stranger)
     for route in api_routes():
         for method in route.methods if route.parameters else ():
             foreign = client.generic(method, route.address(desk))
@@ -62,8 +58,19 @@ def test_a_strangers_row_answers_as_one_that_does_not_exist(desk: Desk, charlie:
             assert (foreign.status_code, foreign.content) == (missing.status_code, missing.content)
 
 
-def test_a_list_shows_own_rows_only(desk: Desk, charlie: User) -> None:
-    client, lists = client_of(charlie), 0
+def test_its_owner_finds_everything(desk: Desk) -> None:
+    client, wrong = client_of(desk.account.user), []
+    for route in api_routes():
+        if "GET" in route.methods and route.name not in PUBLIC:
+            for method, wanted in (("GET", 200), ("HEAD", 200), ("OPTIONS", 200)):
+                answer = client.generic(method, route.address(desk))
+                if answer.status_code != wanted:
+                    wrong.append((method, route.template, answer.status_code))
+    assert not wrong
+
+
+def test_a_list_shows_own_rows_only(desk: Desk, stranger: User) -> None:
+    client, lists = client_of(stranger), 0
     for route in api_routes():
         if "GET" in route.methods and not route.parameters:
             answer = client.get(route.template).json()
