@@ -23,7 +23,7 @@ if sys.platform == "win32":
 _STANDARD_INPUT, _STANDARD_OUTPUT, _STANDARD_ERROR = 0, 1, 2
 _PIECE_BYTES: Final = 65_536
 # How long a call that hangs may hold up the end of a process whose host is gone.
-GRACE_SECONDS: Final = 3.0
+GRACE_SECONDS: Final = 1.0
 
 
 class HostGone(Exception):  # noqa: N818 (named for what happened)
