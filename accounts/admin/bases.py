@@ -21,6 +21,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 
 from accounts.admin.generic import ModelAdmin, ModelForm
 from accounts.refusals import Refusal
+from accounts.services.key_trail import refusals_kept
 
 Row = TypeVar("Row", bound=models.Model)
 
@@ -61,7 +62,8 @@ class RehearsedForm(ModelForm[Row]):
 
     def _rehearse(self) -> None:
         try:
-            rehearse(self.perform)
+            with refusals_kept():
+                rehearse(self.perform)
         except Refusal as refusal:
             self.add_error(None, refusal.sentence)
         except ValidationError as error:
@@ -140,7 +142,8 @@ class ServiceAdmin(ModelAdmin[Row]):
         """Answer a refusal with its sentence; nothing of the request is written then."""
         try:
             # Together with what the view logs of it; a GET writes nothing.
-            with transaction.atomic() if request.method == "POST" else nullcontext():
+            is_change = request.method == "POST"
+            with refusals_kept(), transaction.atomic() if is_change else nullcontext():
                 return cast("HttpResponse", view(request, *args, **kwargs))
         except Refusal as refusal:
             self.message_user(request, refusal.sentence, messages.ERROR)

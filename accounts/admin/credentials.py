@@ -1,48 +1,101 @@
-from typing import Any
+from typing import Any, ClassVar
 
-from django.contrib import admin
+from django import forms
+from django.contrib import admin, messages
 from django.db import models
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from accounts.admin.bases import RehearsedForm, SecretField, ServiceAdmin, WithoutAdding
-from accounts.models import ApiKey
-from accounts.services.keys import rotate_secret
+from accounts.admin.bases import LedgerAdmin, RehearsedForm, SecretField, ServiceAdmin
+from accounts.models import ApiKey, ApiKeyAuditLog
+from accounts.origin import SYSTEM, Origin
+from accounts.refusals import Refusal
+from accounts.services.key_trail import note_view
+from accounts.services.key_verification import request_verification
+from accounts.services.keys import (
+    checked_secret,
+    create_key,
+    revoke_key,
+    rotate_secret,
+    update_key,
+)
+
+Status = ApiKey.Status
 
 
 class ApiKeyForm(RehearsedForm[ApiKey]):
     password = SecretField(
         required=False,
-        label="New password",
-        help_text="Replaces the stored broker password, which is never shown. Empty keeps it.",
+        help_text=(
+            "The broker password, stored encrypted and never shown. "
+            "Needed for a new key; later, empty keeps it."
+        ),
     )
+    origin: ClassVar[Origin] = SYSTEM
 
     class Meta:
         model = ApiKey
-        fields = ["name", "status"]
+        fields = ["user", "name", "expires_at", "status"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "status" in self.fields:
+            possible = {Status.ACTIVE.value, Status.INACTIVE.value, self.instance.status}
+            field = self.fields["status"]
+            if isinstance(field, forms.ChoiceField):
+                field.choices = [each for each in Status.choices if each[0] in possible]
 
     def perform(self) -> ApiKey:
-        key = ApiKey.objects.select_for_update().get(pk=self.instance.pk)
-        key.name = self.cleaned_data["name"]
-        key.status = self.cleaned_data["status"]
-        key.save(update_fields=["name", "status", "updated_at"])
-        if self.cleaned_data["password"]:
-            rotate_secret(key=key, secret=self.cleaned_data["password"], now=timezone.now())
+        values, now = dict(self.cleaned_data), timezone.now()
+        password = values.pop("password")
+        if self.instance._state.adding:
+            secret = checked_secret(password)
+            return create_key(secret=secret, origin=self.origin, now=now, **values)
+        key = self.instance
+        if self.changed_data != ["password"]:
+            key = update_key(key=key, origin=self.origin, now=now, **values)
+        if password:
+            secret = checked_secret(password)
+            key = rotate_secret(key=key, secret=secret, origin=self.origin, now=now)
         return key
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(WithoutAdding, ServiceAdmin[ApiKey]):
-    """Keys come to be with their accounts; here they are renamed, switched off and replaced."""
+class ApiKeyAdmin(ServiceAdmin[ApiKey]):
+    """Keys are added, renamed, switched off and replaced as their owners do it, with a row each.
+
+    No key is deleted here: it is revoked. It goes with its user.
+    """
 
     form = ApiKeyForm
-    list_display = ["name", "user", "status", "account_count", "updated_at"]
-    list_filter = ["status"]
+    list_display = ["name", "user", "status", "verification", "account_count", "last_used_at"]
+    list_filter = ["status", "verification"]
     list_select_related = ["user"]
     search_fields = ["name", "user__username", "user__email"]
     date_hierarchy = "created_at"
-    fields = ["user", "name", "status", "password", "created_at", "updated_at"]
-    readonly_fields = ["created_at", "updated_at"]
+    autocomplete_fields = ["user"]
+    actions = ["verify", "revoke"]
+    new_fields = ["user", "name", "expires_at", "password"]
+    fields = [
+        "user",
+        "name",
+        "status",
+        "expires_at",
+        "password",
+        "verification",
+        "verification_message",
+        "verified_at",
+        "use_count",
+        "last_used_at",
+        "error_count",
+        "last_error_at",
+        "last_error",
+        "rotated_at",
+        "revoked_at",
+        "created_at",
+        "updated_at",
+    ]
+    readonly_fields = fields[5:]
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[ApiKey]:
         # The list has no use for the secrets, not even encrypted.
@@ -52,3 +105,73 @@ class ApiKeyAdmin(WithoutAdding, ServiceAdmin[ApiKey]):
     @admin.display(description="accounts", ordering="account_count")
     def account_count(self, key: Any) -> int:
         return int(key.account_count)
+
+    def get_fields(self, _request: HttpRequest, obj: ApiKey | None = None) -> list[str]:
+        return self.new_fields if obj is None else self.fields
+
+    def get_form(
+        self, request: HttpRequest, obj: ApiKey | None = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        form = super().get_form(request, obj, change=change, **kwargs)
+        return type(form.__name__, (form,), {"origin": Origin.of_request(request)})
+
+    def has_change_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
+        is_over = obj is not None and obj.status == Status.REVOKED
+        return not is_over and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: ApiKey | None = None) -> bool:
+        """Allow it on the page of a user, with whom the keys go, and nowhere else."""
+        match = request.resolver_match
+        is_here = match is not None and str(match.url_name).startswith("accounts_apikey_")
+        return not is_here and super().has_delete_permission(request, obj)
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        key = self.get_object(request, object_id)
+        if request.method == "GET" and key is not None:
+            note_view(key=key, origin=Origin.of_request(request), now=timezone.now())
+        return super().change_view(request, object_id, form_url, extra_context)
+
+    @admin.action(description="Verify at the broker", permissions=["change"])
+    def verify(self, request: HttpRequest, keys: models.QuerySet[ApiKey]) -> None:
+        self._each(request, keys, request_verification, "verified or being verified")
+
+    @admin.action(description="Revoke, which destroys the password", permissions=["change"])
+    def revoke(self, request: HttpRequest, keys: models.QuerySet[ApiKey]) -> None:
+        self._each(request, keys, revoke_key, "revoked")
+
+    def _each(
+        self, request: HttpRequest, keys: models.QuerySet[ApiKey], service: Any, done: str
+    ) -> None:
+        """Do it with each key; one that is refused stops no other."""
+        origin, now, count = Origin.of_request(request), timezone.now(), 0
+        for key in keys.order_by("pk"):
+            try:
+                service(key=key, origin=origin, now=now)
+                count += 1
+            except Refusal as refusal:
+                self.message_user(request, refusal.sentence, messages.ERROR)
+        if count:
+            noun = "key is" if count == 1 else "keys are"
+            self.message_user(request, f"{count} {noun} {done}.", messages.SUCCESS)
+
+
+@admin.register(ApiKeyAuditLog)
+class ApiKeyAuditLogAdmin(LedgerAdmin[ApiKeyAuditLog]):
+    list_display = [
+        "created_at",
+        "key_name",
+        "action",
+        "outcome",
+        "message",
+        "actor_name",
+        "ip_address",
+    ]
+    list_filter = ["action", "outcome", "reason"]
+    search_fields = ["key_name", "actor_name", "message", "ip_address", "=key_id"]
+    date_hierarchy = "created_at"

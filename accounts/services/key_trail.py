@@ -114,6 +114,12 @@ def keep(row: ApiKeyAuditLog) -> None:
         rows.append(row)
 
 
+def note_view(*, key: ApiKey, origin: Origin, now: datetime) -> None:
+    """Record that staff looked at somebody's key; what its owner looks at is nobody's business."""
+    if key.user_id != origin.user_id:
+        Operation(key, Action.VIEWED, now, origin).row(Outcome.ALLOWED).save(force_insert=True)
+
+
 def note_stranger(*, key_id: UUID, action: str, origin: Origin, now: datetime) -> None:
     """Tell the owner of a key, if there is one, that somebody else has named it.
 

@@ -5,7 +5,7 @@ key of a locked account would blind the guard over it, so that is refused; a new
 """
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypedDict, Unpack
 
 from django.core.exceptions import ValidationError
@@ -23,6 +23,7 @@ from accounts.services.locks import lock_reasons
 from accounts.sessions.states import Reason
 
 LONGEST_SECRET = 256
+LONGEST_LIFE = timedelta(days=3653)
 _SWITCHES = (ApiKey.Status.ACTIVE, ApiKey.Status.INACTIVE)
 _WORDS = {"name": "name", "status": "status", "expires_at": "expiry"}
 
@@ -57,8 +58,8 @@ def create_key(
     now = now or timezone.now()
     key = ApiKey(user=user, name=name, expires_at=expires_at)
     with audited(Operation(key, Action.CREATED, now, origin)):
-        key.full_clean(exclude=["secret", "user"])
         _check_expiry(key, now)
+        key.full_clean(exclude=["secret", "user"])
         key.secret = checked_secret(secret, field="secret")
         key.save(force_insert=True)
     return key
@@ -243,6 +244,8 @@ def _apply(key: ApiKey, changes: KeyChanges, now: datetime) -> list[str]:
 def _check_expiry(key: ApiKey, now: datetime) -> None:
     if key.expires_at is not None and key.expires_at <= now:
         raise ValidationError({"expires_at": "Choose a moment in the future, or none."})
+    if key.expires_at is not None and key.expires_at - now > LONGEST_LIFE:
+        raise ValidationError({"expires_at": "Choose a moment within ten years, or none."})
 
 
 def _refuse_if_revoked(key: ApiKey, change: str) -> None:

@@ -35,16 +35,17 @@ def set_email(*, user: User, email: str, is_verified: bool = False) -> EmailAddr
 
 
 @transaction.atomic
-def ask_for_email(*, user: User, email: str) -> EmailAddress:
+def ask_for_email(*, user: User, email: str) -> EmailAddress | None:
     """Note an address that becomes the user's when a link that is sent there is opened.
 
-    Raises ValidationError with the field named for what is no address. One that somebody else has
-    is noted as well, and can never be confirmed: who asks is not told.
+    Returns None for one that somebody else has: it can never be confirmed, and who asks is not
+    told. Raises ValidationError with the field named for what is no address.
     """
     user = User.objects.select_for_update().get(pk=user.pk)
-    wanted = email.strip().lower()
-    User._meta.get_field("email").run_validators(wanted)
+    wanted = _written(email)
     EmailAddress.objects.filter(user=user, verified=False).exclude(email=user.email).delete()
+    if not is_email_free(user=user, email=wanted):
+        return None
     return EmailAddress.objects.get_or_create(
         user=user, email=wanted, defaults={"primary": False, "verified": False}
     )[0]
@@ -56,14 +57,16 @@ def is_email_free(*, user: User, email: str) -> bool:
 
 def free_email(*, user: User, email: str) -> str:
     """Return the address as it is stored; raises ValidationError with the field named."""
-    wanted = email.strip().lower()
-    try:
-        User._meta.get_field("email").run_validators(wanted)
-    except ValidationError as error:
-        raise ValidationError({"email": error.error_list}) from None
-    if not wanted:
-        raise ValidationError({"email": "This field is required."})
+    wanted = _written(email)
     # One person's address, however it is written.
     if not is_email_free(user=user, email=wanted):
         raise ValidationError({"email": "This address is in use already."})
     return wanted
+
+
+def _written(email: str) -> str:
+    wanted = email.strip().lower()
+    try:
+        return str(User._meta.get_field("email").clean(wanted, None))
+    except ValidationError as error:
+        raise ValidationError({"email": error.error_list}) from None
