@@ -18,6 +18,7 @@ from django.views.decorators.debug import sensitive_variables
 from accounts.mailing import send_soon
 from accounts.models import User
 from accounts.origin import client_address
+from accounts.services.profile import is_email_free
 from accounts.services.users import change_password
 from accounts.vault.sealed_text import open_text, seal_text
 
@@ -59,6 +60,12 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
         """Set it, and end all that is signed in."""
         if isinstance(user, User):
             change_password(user=user, password=password, now=timezone.now())
+
+    def confirm_email(self, request: HttpRequest, email_address: Any) -> bool:
+        """Refuse an address that became somebody else's after the link was sent."""
+        if not is_email_free(user=email_address.user, email=email_address.email):
+            return False
+        return bool(super().confirm_email(request, email_address))
 
     def get_reset_password_from_key_url(self, key: str) -> str:
         path = reverse("account_reset_password_from_key", kwargs={"uidb36": "UID", "key": "KEY"})

@@ -72,6 +72,14 @@ class Attempt:
         return None if wait is None else too_many(wait)
 
 
+def forgive_person(user: User) -> None:
+    """Forget the attempts at a password that is replaced; those at codes stay counted."""
+    try:
+        caches["attempts"].delete(f"name:{user.pk}")
+    except RedisError as error:
+        logger.warning("The attempts at user %s stay counted: %s", user.pk, error)
+
+
 def too_many(wait_seconds: int) -> str:
     unit = f"{wait_seconds} s" if wait_seconds < 120 else f"{math.ceil(wait_seconds / 60)} min"
     return f"These were many attempts. Try again in {unit}."
@@ -93,6 +101,9 @@ def _count(kind: str, key: str) -> float | None:
         counts.touch(name, window_seconds)
     if count <= most:
         return None
+    if count == most + 1:
+        # Not what was typed: it may be a password that slipped into the wrong field.
+        logger.warning("Too many attempts to sign in, by %s %s.", kind, key)
     return float(counts.get(f"{name}:until", now + window_seconds)) - now
 
 

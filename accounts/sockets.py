@@ -16,11 +16,10 @@ from channels.db import database_sync_to_async
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.http.request import split_domain_port, validate_host
-from rest_framework.exceptions import AuthenticationFailed
-from rest_framework_simplejwt.authentication import JWTAuthentication
 from rest_framework_simplejwt.exceptions import InvalidToken
 from rest_framework_simplejwt.tokens import Token
 
+from accounts.api.authentication import ProgramAuthentication
 from accounts.models import User
 
 SUBPROTOCOL = "tradeguard.jwt"
@@ -96,18 +95,17 @@ def _offered(subprotocols: Iterable[str]) -> str | None:
 
 def _validated(shown: str) -> Token | None:
     try:
-        return JWTAuthentication().get_validated_token(shown.encode())
+        return ProgramAuthentication().get_validated_token(shown.encode())
     except InvalidToken:
         return None
 
 
 def _user_of(token: Token) -> User | AnonymousUser:
-    """Return the user, unless switched off or given another password since."""
+    """Return the user, unless the session was ended, or its user got another password."""
     try:
-        user = JWTAuthentication().get_user(token)
-    except (InvalidToken, AuthenticationFailed):
+        return ProgramAuthentication().get_user(token)
+    except InvalidToken:
         return AnonymousUser()
-    return user if isinstance(user, User) else AnonymousUser()
 
 
 def _without_token(scope: Scope) -> Scope:

@@ -98,6 +98,8 @@ class ForgottenForm(ResetPasswordForm):  # type: ignore[misc]  # allauth is half
         if (refusal := Attempt.of_address(self.request).refusal()) is not None:
             raise ValidationError(refusal, code="throttled")
         email: str = super().clean_email()
+        # An address that waits to be confirmed may be a wrong one, of somebody else.
+        self.users = [user for user in self.users if user.email == email.lower()]
         return email
 
 

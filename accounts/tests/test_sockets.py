@@ -9,10 +9,14 @@ from channels.testing import ApplicationCommunicator
 from django.conf import settings
 from django.db import connections
 from django.test import Client
-from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
+from django.utils import timezone
 
 from accounts.consumers import is_still_signed_in
 from accounts.models import User
+from accounts.models.session import ProgramSession
+from accounts.origin import SYSTEM
+from accounts.services.browser_sessions import end_browser_sessions
+from accounts.services.program_sessions import Tokens, start_session
 from accounts.sockets import SUBPROTOCOL, SocketAuthentication
 from accounts.tests.factories import make_user
 
@@ -70,8 +74,13 @@ def user() -> User:
 
 
 @pytest.fixture
-def token(user: User) -> str:
-    return str(AccessToken.for_user(user))
+def tokens(user: User) -> Tokens:
+    return start_session(user=user, origin=SYSTEM, now=timezone.now())
+
+
+@pytest.fixture
+def token(tokens: Tokens) -> str:
+    return tokens.access
 
 
 async def test_it_knows_a_browser_by_its_session(user: User) -> None:
@@ -112,15 +121,20 @@ async def test_it_takes_no_token_from_the_address(user: User, token: str) -> Non
     assert not scope["user"].is_authenticated
 
 
-@pytest.mark.parametrize("kind", ["none", "garbage", "empty", "refresh", "inactive", "password"])
-async def test_it_knows_nobody_by_a_wrong_token(user: User, token: str, kind: str) -> None:
+@pytest.mark.parametrize(
+    "kind", ["none", "garbage", "empty", "refresh", "inactive", "password", "ended"]
+)
+async def test_it_knows_nobody_by_a_wrong_token(
+    user: User, tokens: Tokens, token: str, kind: str
+) -> None:
+    if kind == "ended":
+        await ProgramSession.objects.aupdate(revoked_at=timezone.now())
     if kind == "inactive":
         await User.objects.aupdate(is_active=False)
     if kind == "password":
         user.set_password("another long one")
         await user.asave()
-    refresh = str(await database_sync_to_async(RefreshToken.for_user)(user))
-    shown = {"garbage": "x.y.\x80", "empty": "", "refresh": refresh}.get(kind, token)
+    shown = {"garbage": "x.y.\x80", "empty": "", "refresh": tokens.refresh}.get(kind, token)
     if kind == "none":
         scope, _ = await connect()
         assert not scope["user"].is_authenticated
@@ -186,7 +200,7 @@ async def test_it_takes_a_session_from_our_own_pages(
     assert answer["type"] == "websocket.accept"
 
 
-@pytest.mark.parametrize("end", ["inactive", "password", "deleted"])
+@pytest.mark.parametrize("end", ["inactive", "password", "deleted", "ended"])
 async def test_it_notices_when_a_programs_user_may_look_no_more(
     user: User, token: str, end: str
 ) -> None:
@@ -198,6 +212,20 @@ async def test_it_notices_when_a_programs_user_may_look_no_more(
     elif end == "password":
         user.set_password("another long one")
         await user.asave()
+    elif end == "ended":
+        await ProgramSession.objects.aupdate(revoked_at=timezone.now())
     else:
         await user.adelete()
+    assert not await is_still_signed_in(consumer)
+
+
+async def test_it_notices_that_a_browsers_session_was_ended_from_the_list(user: User) -> None:
+    browser = Client()
+    await database_sync_to_async(browser.force_login)(user)
+    await database_sync_to_async(browser.get)("/settings")
+    cookie = browser.cookies[settings.SESSION_COOKIE_NAME].value
+    scope, _ = await connect(headers={"Cookie": f"{settings.SESSION_COOKIE_NAME}={cookie}"})
+    consumer: Any = SimpleNamespace(scope=scope)
+    assert await is_still_signed_in(consumer)
+    assert await database_sync_to_async(end_browser_sessions)(user=user) == 1
     assert not await is_still_signed_in(consumer)

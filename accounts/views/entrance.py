@@ -12,6 +12,7 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 
+from accounts.attempts import forgive_person
 from accounts.forms.users import ForgottenForm, NewPasswordForm, PasswordAgainForm, SignInForm
 from accounts.second_factor import record_second_factor
 from accounts.services import program_sessions
@@ -50,6 +51,11 @@ class ForgottenView(account_views.PasswordResetView):  # type: ignore[misc]
 @sensitive
 class NewPasswordView(account_views.PasswordResetFromKeyView):  # type: ignore[misc]
     form_class = NewPasswordForm
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        forgive_person(self.reset_user)
+        answer: HttpResponse = super().form_valid(form)
+        return answer
 
 
 @sensitive

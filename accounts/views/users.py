@@ -4,7 +4,6 @@ from allauth.account.internal.flows.email_verification import send_verification_
 from allauth.account.internal.flows.password_change import finalize_password_change
 from allauth.account.internal.flows.reauthentication import raise_if_reauthentication_required
 from allauth.account.internal.flows.signup import prevent_enumeration
-from allauth.account.models import EmailAddress
 from allauth.account.utils import complete_signup
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -21,7 +20,7 @@ from accounts.attempts import Attempt
 from accounts.forms.users import EmailForm, PasswordForm, ProfileForm, RegisterForm, zone_names
 from accounts.models import User
 from accounts.second_factor import has_second_factor
-from accounts.services.profile import ask_for_email, is_email_free, set_email, update_profile
+from accounts.services.profile import ask_for_email, set_email, update_profile
 from accounts.services.users import change_password as change_users_password
 from accounts.services.users import register_user, without_taken_email
 from accounts.verification import are_emails_verified
@@ -97,8 +96,7 @@ def change_email(request: HttpRequest) -> HttpResponse:
             form.take_error(error)
         else:
             return redirect("settings")
-    waiting = EmailAddress.objects.filter(user=user, verified=False).exclude(email=user.email)
-    context = {"form": form, "waiting": waiting.first(), "is_verified": are_emails_verified()}
+    context = {"form": form, "is_verified": are_emails_verified()}
     return render(request, "accounts/email.html", context)
 
 
@@ -112,9 +110,8 @@ def _change_email(request: HttpRequest, user: User, email: str) -> None:
         send_verification_email_to_address(request, address)
         messages.success(request, f"Your address is {address.email} now.")
         return
-    address = ask_for_email(user=user, email=wanted)
-    if is_email_free(user=user, email=wanted):
-        send_verification_email_to_address(request, address)
+    if (waiting := ask_for_email(user=user, email=wanted)) is not None:
+        send_verification_email_to_address(request, waiting)
     messages.success(
         request, f"Open the link in the mail to {wanted}. Until then {user.email} stays yours."
     )

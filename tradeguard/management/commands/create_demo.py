@@ -79,6 +79,7 @@ class Command(BaseCommand):
                 username=CROWD_USER,
                 email=f"{CROWD_USER}@example.com",
                 password=credential.password or "",
+                is_email_verified=True,
             )
             write_credentials(settings.HOME, [*read_credentials(settings.HOME), credential])
         created = create_crowd(user=user, broker=broker, count=count, now=timezone.now())
