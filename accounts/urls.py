@@ -5,7 +5,6 @@ from accounts.views import account_pages, accounts, keys, switches
 urlpatterns = [
     path("accounts", accounts.account_list, name="account-list"),
     path("accounts/new", accounts.account_create, name="account-create"),
-    path("accounts/cells", accounts.account_cells, name="account-cells"),
     path("accounts/greeting", account_pages.account_greeting, name="account-greeting"),
     path("accounts/connect-all", switches.accounts_connect, name="accounts-connect"),
     path("accounts/disconnect-all", switches.accounts_disconnect, name="accounts-disconnect"),

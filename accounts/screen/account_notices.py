@@ -7,7 +7,7 @@ from datetime import datetime
 from accounts.models import ConnectedAccount
 from accounts.models.connection import ConnectionState
 from accounts.notices import Level, Notice, notices_of
-from accounts.screen.account_rows import read_states
+from accounts.selectors import last_states
 
 MOST_TOLD = 3
 
@@ -25,7 +25,7 @@ def account_notices(account: ConnectedAccount, *, now: datetime) -> list[Notice]
     connection = getattr(account, "connection", None)
     if connection is None or connection.state != ConnectionState.CONNECTED:
         return []
-    state = read_states([account]).get(account.pk)
+    state = last_states([account]).get(account.pk)
     return by_weight(notices_of(account, state, now))
 
 
@@ -35,7 +35,7 @@ def by_weight(notices: Sequence[Notice]) -> list[Notice]:
 
 def greetings(accounts: Sequence[ConnectedAccount], *, now: datetime) -> list[Greeting]:
     """Return what to say of accounts that came up: of a few each by its name, of many a sum."""
-    states = read_states(accounts)
+    states = last_states(accounts)
     told = [
         (account, by_weight(notices_of(account, states.get(account.pk), now)))
         for account in accounts

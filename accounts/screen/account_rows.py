@@ -1,25 +1,20 @@
 """The rows of the list of accounts: what the database knows and what the last tick saw."""
 
-import logging
 import math
 import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID
 
-from redis import RedisError
-
-from accounts.figures import UNKNOWN, amount
-from accounts.hot_state import AccountState, read_accounts
+from accounts.figures import amount
+from accounts.hot_state import AccountState
 from accounts.models import ConnectedAccount
 from accounts.models.connection import ConnectionState
 from accounts.screen.cells import age_cell, connection_cell
 from accounts.screen.parts import Cell, short
+from accounts.selectors import last_states
 from accounts.terminals.readings import STALE_AFTER_SECONDS
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +39,7 @@ class AccountRow:
 def account_rows(accounts: Iterable[ConnectedAccount], *, now: datetime) -> list[AccountRow]:
     """Return a row for each account; without Redis nothing is known of any reading."""
     accounts = list(accounts)
-    states = read_states(accounts)
+    states = last_states(accounts)
     return [_row(account, states.get(account.pk), now) for account in accounts]
 
 
@@ -69,7 +64,7 @@ def summary_cells(rows: Sequence[AccountRow]) -> tuple[Cell, ...]:
     return (
         Cell("accounts-connected", (f"{connected} of {len(rows)} connected",)),
         Cell("accounts-failed", (f"{failed} with an error",), "error" if failed else "none"),
-        Cell("accounts-equity", (" · ".join(sums) or UNKNOWN,)),
+        Cell("accounts-equity", (" · ".join(sums),), "some" if sums else "none"),
     )
 
 
@@ -78,20 +73,15 @@ def structure_cell(accounts: Iterable[ConnectedAccount]) -> Cell:
 
     When it changes (an account came, went, was renamed), the page asks for its table again.
     """
-    seen = sorted(f"{account.pk}{account.updated_at.isoformat()}" for account in accounts)
+    seen = sorted(
+        f"{account.pk}{account.updated_at.timestamp()}{_is_wanted(account)}" for account in accounts
+    )
     return Cell("accounts-structure", (f"{zlib.crc32(''.join(seen).encode()):08x}",))
 
 
-def read_states(accounts: Iterable[ConnectedAccount]) -> dict[UUID, AccountState]:
-    """Return what the last ticks saw of these accounts; without Redis that is nothing."""
-    by_host: dict[str, list[UUID]] = defaultdict(list)
-    for account in accounts:
-        by_host[account.terminal_host_id].append(account.pk)
-    try:
-        return read_accounts(by_host)
-    except RedisError as error:
-        logger.warning("The readings of the accounts are not known: %s", error)
-        return {}
+def _is_wanted(account: ConnectedAccount) -> bool:
+    connection = getattr(account, "connection", None)
+    return connection is not None and connection.is_wanted
 
 
 def _row(account: ConnectedAccount, state: AccountState | None, now: datetime) -> AccountRow:

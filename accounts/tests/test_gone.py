@@ -48,14 +48,24 @@ def test_the_api_answers_that_it_is_not_there(
     assert not AccountConnection.objects.exists()
 
 
-@pytest.mark.parametrize("action", ["connect", "disconnect", "delete"])
+@pytest.mark.parametrize(
+    ("action", "views"),
+    [
+        ("connect", "switches"),
+        ("disconnect", "switches"),
+        ("activate", "switches"),
+        ("deactivate", "switches"),
+        ("set-default", "switches"),
+        ("delete", "accounts"),
+    ],
+)
 def test_the_page_says_that_it_is_not_there(
-    alice: User, client: Client, monkeypatch: pytest.MonkeyPatch, action: str
+    alice: User, client: Client, monkeypatch: pytest.MonkeyPatch, action: str, views: str
 ) -> None:
     def found_too_early(_request: HttpRequest, account_id: UUID) -> ConnectedAccount:
         return _delete(account_id)
 
-    monkeypatch.setattr("accounts.views.accounts.own_account", found_too_early)
+    monkeypatch.setattr(f"accounts.views.{views}.own_account", found_too_early)
     client.force_login(alice)
     answer = client.post(f"/accounts/{make_account(alice, with_key=True).pk}/{action}")
     assert answer.status_code == 404

@@ -140,7 +140,7 @@ def test_it_knows_no_account_of_somebody_else(charlie: User, page: Client, actio
     assert ConnectedAccount.objects.exists()
 
 
-@pytest.mark.parametrize("path", ["/accounts", "/accounts/new", "/accounts/cells", "/settings"])
+@pytest.mark.parametrize("path", ["/accounts", "/accounts/new", "/accounts/statuses", "/settings"])
 def test_it_asks_strangers_to_sign_in(client: Client, path: str, db: None) -> None:
     response = client.get(path)
     assert response.headers["Location"] == f"/login?next={path}"

@@ -3,7 +3,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
@@ -23,16 +23,6 @@ from accounts.views.modals import close_modal, render_framed
 def account_list(request: HttpRequest) -> HttpResponse:
     listed = listed_accounts(signed_in(request), request.GET, now=timezone.now())
     return render(request, "accounts/list.html", {"list": listed})
-
-
-@login_required
-@require_safe
-def account_cells(request: HttpRequest) -> JsonResponse:
-    """Return what moves on this page of the list of accounts, as patches of its cells."""
-    listed = listed_accounts(signed_in(request), request.GET, now=timezone.now())
-    cells = [cell for row in listed.page for cell in row.cells]
-    shown = [*cells, *listed.summary, listed.structure]
-    return JsonResponse([cell.patch() for cell in shown], safe=False)
 
 
 @sensitive_post_parameters("password")

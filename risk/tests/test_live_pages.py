@@ -157,7 +157,7 @@ def test_it_asks_the_database_the_same_for_2_and_for_20_rows(alice: User, page: 
             group = make_group(alice, f"G {number}", account)
             make_rule(alice, f"R {number}", groups=[group], accounts=[account])
 
-    paths = ["/groups", "/groups/cards", "/accounts", "/accounts/cells", "/rules", "/rules/new"]
+    paths = ["/groups", "/groups/cards", "/accounts", "/accounts/statuses", "/rules", "/rules/new"]
     grow(0, 2)
     few = {path: count(path) for path in paths}
     grow(2, 20)

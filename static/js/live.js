@@ -6,7 +6,7 @@
   const SILENT_MS = 1600; // the server says something every 500 ms
   const CHECK_MS = 200;
   const LONGEST_DELAY_MS = 2000;
-  const POLL_MS = 1000;
+  const POLL_MS = 2000;
 
   htmx.config.wsReconnectDelay = (retry) =>
     Math.min(LONGEST_DELAY_MS, 250 * 2 ** Math.min(retry, 3)) * (0.6 + 0.4 * Math.random());
@@ -178,12 +178,10 @@
       if (!place.isConnected || place.dataset.poll !== address) return;
       answers.flat().forEach(applyPatch);
       failures.delete(place);
-      const panel = place.closest("[data-live]");
-      if (panel && !panel.hasAttribute("ws-connect")) hear(panel);
     } catch {
       const count = (failures.get(place) || 0) + 1;
       failures.set(place, count);
-      if (count >= MOST_FAILURES) forget(place); // and the watchdog says it
+      if (count >= MOST_FAILURES) forget(place);
     }
   }
 
