@@ -1,19 +1,25 @@
 import os
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
 
-from channels.routing import ProtocolTypeRouter, URLRouter
-from django.core.asgi import get_asgi_application
+import django
+from django.db import connections
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradeguard.settings")
-django_application = get_asgi_application()
+django.setup()
 
-from accounts.sockets import SocketAuthentication  # noqa: E402  # models need the app registry
-from tradeguard.routing import websocket_urlpatterns  # noqa: E402
+from accounts.services.master_keys import ensure_master_key  # noqa: E402  # needs the app registry
+from tradeguard.protocols import application  # noqa: E402
 
-router: Any = URLRouter(websocket_urlpatterns)
-application = ProtocolTypeRouter(
-    {
-        "http": django_application,
-        "websocket": SocketAuthentication(router),
-    }
-)
+
+def check_master_key() -> None:
+    try:
+        ensure_master_key()
+    finally:
+        connections.close_all()
+
+
+# Some servers import this inside of their event loop, where the database must not be asked.
+with ThreadPoolExecutor(1) as thread:
+    thread.submit(check_master_key).result()
+
+__all__ = ["application"]

@@ -31,18 +31,50 @@ def require_sealing(key: VaultKey, readable: Iterable[VaultKey]) -> None:
     """Raise MasterKeyRefusedError unless `key` may seal.
 
     The first key is registered, and so is the next: one that comes together with one that is in use
-    (`readable`).
+    (`readable`). On PostgreSQL the key cannot be retired until the transaction around ends.
     """
-    row = _rows().filter(pk=key.fingerprint.hex()).first()
-    if row is None:
-        _register(key, readable)
-    elif row.retired_at is not None:
-        raise MasterKeyRefusedError(
-            f"This TRADEGUARD_MASTER_KEY ({row.pk[:8]}…) was retired on {row.retired_at:%Y-%m-%d}; "
-            "set the one that replaced it."
+    if _is_in_use(key):
+        return
+    fingerprint = key.fingerprint.hex()
+    with transaction.atomic():
+        _lock()
+        if _is_in_use(key):
+            return
+        _require_admission(readable)
+        register().create(
+            fingerprint=fingerprint,
+            canary=encrypt(CANARY, key=key, associated_data=_place(fingerprint)),
+            created_at=timezone.now(),
         )
-    elif not opens_canary(key, row):
+
+
+def examine(key: VaultKey, readable: Iterable[VaultKey]) -> None:
+    """Raise MasterKeyRefusedError unless `key` could seal; write nothing."""
+    if not _is_in_use(key):
+        _require_admission(readable)
+
+
+def register() -> "models.QuerySet[MasterKey]":
+    # The models import the fields, which import this.
+    return apps.get_model("accounts", "MasterKey")._base_manager.all()
+
+
+def _is_in_use(key: VaultKey) -> bool:
+    """Tell whether a key is registered; raise MasterKeyRefusedError when it must not be used."""
+    # Whoever retires the key waits for the shared lock and sees what was sealed under it.
+    lock = " FOR SHARE" if connection.vendor == "postgresql" else ""
+    sql = f"SELECT * FROM accounts_masterkey WHERE fingerprint = %s{lock}"  # noqa: S608  # constant
+    row = next(iter(register().raw(sql, [key.fingerprint.hex()])), None)
+    if row is None:
+        return False
+    if row.retired_at is not None:
+        raise MasterKeyRefusedError(
+            f"This TRADEGUARD_MASTER_KEY ({row.pk[:8]}…) was retired on {row.retired_at:%Y-%m-%d}. "
+            "Set the one that replaced it."
+        )
+    if not opens_canary(key, row):
         raise MasterKeyRefusedError(f"The entry of the master key {row.pk[:8]}… is damaged.")
+    return True
 
 
 def opens_canary(key: VaultKey, row: "MasterKey") -> bool:
@@ -53,22 +85,12 @@ def opens_canary(key: VaultKey, row: "MasterKey") -> bool:
     return opened == CANARY
 
 
-def _register(key: VaultKey, readable: Iterable[VaultKey]) -> None:
-    fingerprint = key.fingerprint.hex()
-    with transaction.atomic():
-        _lock()
-        rows = {row.pk: row for row in _rows().filter(retired_at=None)}
-        if fingerprint in rows:
-            return
-        if rows or _rows().exists():
-            _require_one_in_use(rows, readable)
-        else:
-            _require_opening(readable)
-        _rows().create(
-            fingerprint=fingerprint,
-            canary=encrypt(CANARY, key=key, associated_data=_place(fingerprint)),
-            created_at=timezone.now(),
-        )
+def _require_admission(readable: Iterable[VaultKey]) -> None:
+    rows = {row.pk: row for row in register().filter(retired_at=None)}
+    if rows or register().exists():
+        _require_one_in_use(rows, readable)
+    else:
+        _require_opening(readable)
 
 
 def _require_one_in_use(rows: "dict[str, MasterKey]", readable: Iterable[VaultKey]) -> None:
@@ -111,11 +133,6 @@ def _stored_values() -> Iterator[tuple[bytes, bytes]]:
         )
         for row in rows.order_by("-pk")[:LOOKED_AT_VALUES]:
             yield field.value_from_object(row), associated_data(row, field)
-
-
-def _rows() -> "models.QuerySet[MasterKey]":
-    # The models import the fields, which import this.
-    return apps.get_model("accounts", "MasterKey")._base_manager.all()
 
 
 def _lock() -> None:

@@ -14,8 +14,10 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from redis import Redis, RedisError
 
-from accounts.models import ApiKey, TerminalHost
-from accounts.vault.cipher import VaultError
+from accounts.models import TerminalHost
+from accounts.services.master_keys import examine_master_key
+from accounts.services.sealed_values import SecretCounts, count_secrets
+from accounts.vault.register import MasterKeyRefusedError
 from tradeguard.health.probes import (
     OLDEST_TICK_SECONDS,
     open_redis,
@@ -93,26 +95,34 @@ def _check_database(_now: datetime) -> Iterator[Check]:
 
 
 def _check_vault(_now: datetime) -> Iterator[Check]:
-    count, closed = 0, 0
     try:
-        for key in ApiKey.objects.iterator():
-            count += 1
-            try:
-                _ = key.secret
-            except VaultError:
-                closed += 1
-    except DatabaseError:
-        yield Check("vault", "fail", "the stored keys cannot be read", "See database")
+        examine_master_key()
+    except MasterKeyRefusedError as refusal:
+        yield Check("vault", "fail", str(refusal), "Restore the master key: docs/operations.md")
         return
-    if closed:
-        yield Check(
+    except DatabaseError:
+        yield Check("vault", "fail", "the stored secrets cannot be read", "See database")
+        return
+    yield judge_secrets(count_secrets())
+
+
+def judge_secrets(counts: SecretCounts) -> Check:
+    total = f"all {counts.total} stored secrets"
+    if counts.closed:
+        return Check(
             "vault",
             "fail",
-            f"the master key does not open {closed} of {count} stored keys",
-            "Restore the TRADEGUARD_MASTER_KEY they were stored with, or enter the passwords anew",
+            f"no master key here opens {counts.closed} of {counts.total} stored secrets",
+            "Add the key they were sealed with to TRADEGUARD_MASTER_KEY_PREVIOUS, or enter them "
+            "anew",
         )
-    else:
-        yield Check("vault", "ok", f"the master key opens all {count} stored keys")
+    if counts.older:
+        message = f"{counts.older} of {counts.total} stored secrets await the new master key"
+        return Check("vault", "warn", message, "manage.py rotate_master_key")
+    if settings.PREVIOUS_MASTER_KEYS:
+        message = f"the present master key opens {total}, and the one before is still given"
+        return Check("vault", "warn", message, "manage.py rotate_master_key tells what to do")
+    return Check("vault", "ok", f"the master key opens {total}")
 
 
 def _check_redis(_now: datetime) -> Iterator[Check]:

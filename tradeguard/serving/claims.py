@@ -34,6 +34,19 @@ def claim_home(home: Path) -> Iterator[None]:
         yield
 
 
+def claimed_at(home: Path) -> float | None:
+    """Return when the desk that runs on this home folder was started (a Unix time), None: none."""
+    try:
+        with (home / "run" / "serve.lock").open("r", encoding="ascii") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return os.fstat(file.fileno()).st_mtime
+    except FileNotFoundError:
+        pass
+    return None
+
+
 def require_free_port(port: int) -> None:
     with socket.socket() as probe:
         # As the web server does it: a port that is only waiting to be forgotten is free.

@@ -9,10 +9,12 @@ from django.test import override_settings
 from django.utils import timezone
 from redis import Redis
 
-from accounts.models import TerminalHost, User
+from accounts.models import ApiKey, MasterKey, TerminalHost, User
 from accounts.tests.factories import make_key
+from accounts.vault.fields import Ciphertext
 from tradeguard.health.checks import Check, check_all, judge_clock, judge_lease
 
+ANOTHER_KEY = "another master key of at least 32 characters"
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 pytestmark = pytest.mark.django_db
 
@@ -52,10 +54,33 @@ def test_it_exits_with_1_and_says_what_to_do() -> None:
 def test_it_notices_a_master_key_that_opens_nothing(alice: User) -> None:
     make_key(alice)
     assert finding("vault").state == "ok"
-    with override_settings(MASTER_KEY="another master key of at least 32 characters"):
+    with override_settings(MASTER_KEY=ANOTHER_KEY):
         check = finding("vault")
     assert check.state == "fail"
-    assert "1 of 1 stored keys" in check.message
+    assert "is not the key that the stored secrets are sealed with" in check.message
+    assert MasterKey.objects.count() == 1
+
+
+def test_it_notices_a_rotation_of_the_master_key_that_has_not_ended(alice: User) -> None:
+    make_key(alice)
+    with override_settings(MASTER_KEY=ANOTHER_KEY, PREVIOUS_MASTER_KEYS=[settings.MASTER_KEY]):
+        check = finding("vault")
+        assert (check.state, check.message) == (
+            "warn",
+            "1 of 1 stored secrets await the new master key",
+        )
+        call_command("rotate_master_key", stdout=StringIO())
+        assert finding("vault").state == "warn"
+    with override_settings(MASTER_KEY=ANOTHER_KEY):
+        assert finding("vault").state == "ok"
+
+
+def test_it_notices_a_secret_that_does_not_open(alice: User) -> None:
+    make_key(alice)
+    ApiKey.objects.filter(pk=make_key(alice).pk).update(secret=Ciphertext(b"damaged"))
+    check = finding("vault")
+    assert check.state == "fail"
+    assert "1 of 2 stored secrets" in check.message
 
 
 def test_it_notices_secrets_that_others_can_read() -> None:

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from channels.testing import WebsocketCommunicator
 
-from tradeguard.asgi import application
+from tradeguard.protocols import application
 
 
 @pytest.mark.parametrize("path", ["/ws/nosuch", "/ws/group/x", "/ws/account/", "/", "/ws/groups/x"])

@@ -4,8 +4,11 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connections
 
+from accounts.services.master_keys import examine_at_start
 from accounts.terminals.simulated.prices.exports import ExportError, read_folder
 from tradeguard.demo.credentials import read_credentials
 
@@ -52,6 +55,7 @@ class Command(BaseCommand):
 
         if speed is not None and not speed > 0:
             raise CommandError("--speed must be more than 0.")
+        require_master_key()
         desk = Desk(
             DeskOptions(
                 home=settings.HOME,
@@ -73,6 +77,16 @@ class Command(BaseCommand):
     def say(self, line: str) -> None:
         self.stdout.write(line)
         self.stdout.flush()
+
+
+def require_master_key() -> None:
+    """Refuse a wrong master key with one sentence, before every process says it in its log."""
+    try:
+        examine_at_start()
+    except ImproperlyConfigured as error:
+        raise CommandError(str(error)) from None
+    finally:
+        connections.close_all()
 
 
 def read_port() -> int:
