@@ -19,6 +19,9 @@ class CountedPackage:
         self._package = package
         self.calls: Counter[str] = Counter()
 
+    def replace(self, **functions: Callable[..., Any]) -> None:
+        vars(self).update(functions)
+
     def __getattr__(self, name: str) -> Callable[..., Any]:
         function = getattr(self._package, name)
 

@@ -237,8 +237,10 @@ def test_it_answers_nothing_before_a_login(desk: Desk) -> None:
 
 def test_it_keeps_a_password_to_itself(desk: Desk) -> None:
     terminal = Terminal(desk)
-    terminal.package.initialize = lambda *arguments, **keywords: False
-    terminal.package.last_error = lambda: (-2, f'Invalid "password" argument {PASSWORD}')
+    terminal.package.replace(
+        initialize=lambda *arguments, **keywords: False,
+        last_error=lambda: (-2, f'Invalid "password" argument {PASSWORD}'),
+    )
 
     with pytest.raises(TerminalError) as refused:
         terminal.calls.log_in(PATH, True, 1001, PASSWORD, SERVER, 5_000)

@@ -94,12 +94,13 @@ def test_it_takes_what_the_history_shows_later_than_the_positions(desk: Desk) ->
     tickets(one, after_seconds=2.0)
     real_total, real_get = one.package.history_deals_total, one.package.history_deals_get
     known = real_get(0, 2**31 - 1)
-    one.package.history_deals_total = lambda *dates: len(known)
-    one.package.history_deals_get = lambda *dates: known
+    one.package.replace(
+        history_deals_total=lambda *dates: len(known), history_deals_get=lambda *dates: known
+    )
     desk.buy(1001, 0.1)
     assert tickets(one) == tickets(one) == []
 
-    one.package.history_deals_total, one.package.history_deals_get = real_total, real_get
+    one.package.replace(history_deals_total=real_total, history_deals_get=real_get)
 
     assert tickets(one) == history(desk)[-1:]
 

@@ -23,8 +23,8 @@ from accounts.terminals.simulated import constants as mt5
 from accounts.terminals.simulated.faults.specs import FaultKind
 from accounts.terminals.simulated.service.process import BrokerService
 from accounts.tests.child_comparison import assert_equal_to_batch
-from accounts.tests.child_process import PASSWORD, SERVER, Child, against_broker
-from accounts.tests.simulated_desk import Desk
+from accounts.tests.child_process import Child, against_broker
+from accounts.tests.simulated_desk import PASSWORD, SERVER, Desk
 
 BUY = {
     "action": mt5.TRADE_ACTION_DEAL, "symbol": "EURUSD", "volume": 0.1,

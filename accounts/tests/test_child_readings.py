@@ -161,7 +161,8 @@ def test_it_makes_up_no_value_of_a_position(
     one = OneReader(desk, login)
     info = one.package.symbol_info("EURUSD.r")._asdict()
     plain = {"trade_tick_value_profit": 1.0, "trade_tick_value_loss": 1.0}
-    one.package.symbol_info = lambda name: SimpleNamespace(**{**info, **plain, **fields})
+    shown = SimpleNamespace(**{**info, **plain, **fields})
+    one.package.replace(symbol_info=lambda name: shown)
 
     reading = one.look()
 
@@ -316,7 +317,8 @@ def test_it_takes_no_deals_from_an_account_that_comes_in_between(desk: Desk) -> 
     )
     desk.server.script_faults(login, [history, compared])
 
-    assert not len(one.look().deals)
+    unknown = one.look()
 
+    assert (unknown.account["outcome"][0], len(unknown.deals)) == (Outcome.NONE, 0)
     desk.server.clear_fault(login)
     assert_equal_to_batch(one.look(), desk.server.read_batch([login], [0]))

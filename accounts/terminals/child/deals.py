@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+from accounts.terminals.base import CALL_FAILED, TerminalError
 from accounts.terminals.child.package import Package, ask
 from accounts.terminals.child.rows import deal_row
 from accounts.terminals.child.symbols import Symbols
@@ -58,10 +59,10 @@ class Deals:
         self._keep({ticket: row for ticket, row in self._rows.items() if ticket > newest_stored})
 
     def look(self, now: float, *, has_moved: bool, is_mine: Callable[[], bool]) -> None:
-        """Look for new deals when there may be some; raises TerminalError.
+        """Look for new deals when there may be some.
 
         ``is_mine`` tells whether the terminal still shows the expected account: what it gave
-        meanwhile counts only then.
+        meanwhile counts only then. Raises TerminalError when it does not, or when a call failed.
         """
         if self._cursor is None:
             return
@@ -79,8 +80,7 @@ class Deals:
             deals = ask(self._package, "history_deals_get", start, EVER)
             if any(deal.ticket <= cursor for deal in deals):
                 break
-        if not is_mine():
-            return
+        _require(is_mine)
         self._settled_at = now + SETTLING_SECONDS
         self._take(start, deals, now)
 
@@ -92,12 +92,12 @@ class Deals:
         return [*(max(start, 0) for start in starts), 0]
 
     def _refresh(self, start: int, now: float, is_mine: Callable[[], bool]) -> None:
-        self._look_at = now + LOOK_SECONDS
         if ask(self._package, "history_deals_total", start, EVER) == self._total:
+            self._look_at = now + LOOK_SECONDS
             return
         deals = ask(self._package, "history_deals_get", start, EVER)
-        if is_mine():
-            self._take(start, deals, now)
+        _require(is_mine)
+        self._take(start, deals, now)
 
     def _take(self, start: int, deals: Sequence[Any], now: float) -> None:
         cursor = self._cursor or 0
@@ -120,3 +120,8 @@ class Deals:
     def _keep(self, rows: dict[int, bytes]) -> None:
         self._rows = dict(sorted(rows.items()))
         self._raw = b"".join(self._rows.values())
+
+
+def _require(is_mine: Callable[[], bool]) -> None:
+    if not is_mine():
+        raise TerminalError(CALL_FAILED, "The terminal changed its account meanwhile.")
