@@ -124,6 +124,7 @@ class AutoSchema(_Framework):  # type: ignore[misc]  # for the same reason
         parameters: list[Schema] = super()._resolve_path_parameters(variables)
         for parameter in parameters:
             parameter["schema"] = {"type": "string", "format": "uuid"}
+            parameter.pop("description", None)
         return parameters
 
     def _get_request_body(self, direction: Any = "request") -> Schema | None:

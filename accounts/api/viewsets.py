@@ -24,7 +24,8 @@ class OwnedViewSet(viewsets.GenericViewSet[Row], Generic[Row]):
 
     def get_queryset(self) -> QuerySet[Row]:
         if getattr(self, "swagger_fake_view", False):  # the schema is written without a user
-            rows: QuerySet[Any] = self.model._default_manager.none()
+            shown = getattr(getattr(self, "filterset_class", None), "_meta", self)
+            rows: QuerySet[Any] = shown.model._default_manager.none()
             return rows
         return self.own_rows()
 

@@ -21,6 +21,8 @@ PUBLIC: set[str | None] = {
     "account_reset_password", "account_reset_password_done",
     "account_reset_password_from_key", "account_reset_password_from_key_done",
 }  # fmt: skip
+# There is nothing to switch off, or to show, before a second factor is set up.
+NEEDS_SECOND_FACTOR = {"mfa_deactivate_totp", "mfa_view_recovery_codes"}
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,11 @@ class Page:
     @property
     def is_public(self) -> bool:
         return self.name in PUBLIC
+
+    @property
+    def is_a_way_in(self) -> bool:
+        """Tell whether it is one of django-allauth's forms, which take a PUT for a POST."""
+        return self.is_public or str(self.name).startswith(("account_", "mfa_"))
 
     def address(self, desk: Desk) -> str:
         """Return the page of this desk's row; a parameter that no row fills is an error."""
