@@ -1,8 +1,11 @@
+from datetime import timedelta
 from uuid import UUID
 
 from celery import shared_task
+from django.conf import settings
 from django.utils import timezone
 
+from accounts.history.snapshots import prune, roll_up
 from accounts.services.key_verification import close_overdue_verifications
 from accounts.services.keys import expire_keys as expire_due_keys
 from accounts.sessions.process import nudge
@@ -39,3 +42,14 @@ def expire_keys() -> None:
 def close_verifications() -> None:
     """Give up verifications that no worker has answered."""
     close_overdue_verifications(now=timezone.now())
+
+
+@shared_task(name="accounts.roll_up_equity", ignore_result=True)
+def roll_up_equity() -> None:
+    """Roll minutes up to hours and days, and delete what is older than it is kept."""
+    roll_up()
+    prune(
+        now=timezone.now(),
+        minutes_kept=timedelta(days=settings.EQUITY_MINUTES_KEPT_DAYS),
+        hours_kept=timedelta(days=settings.EQUITY_HOURS_KEPT_DAYS),
+    )

@@ -105,12 +105,12 @@ def measure(options: argparse.Namespace) -> None:
 
     from accounts.publishing import mark_watched
     from accounts.sessions.process import close_sessions, open_sessions
-    from risk.state_store import stored_cursors
+    from tradeguard.tick.cursors import needed_cursors
     from tradeguard.tick.runner import HostTick
 
     call_command("migrate", verbosity=0)
     groups = create_desk(options)
-    sessions = open_sessions("local", load_cursors=stored_cursors)
+    sessions = open_sessions("local", load_cursors=needed_cursors)
     open_positions(sessions.source, options)
     tick = HostTick("local", sessions)
     samples: dict[str, list[float]] = {}

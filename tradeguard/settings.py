@@ -353,6 +353,10 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_REDIRECT_STDOUTS = False
 CELERY_BROKER_TRANSPORT_OPTIONS = {"global_keyprefix": "celery:", "socket_connect_timeout": 2.0}
 CELERY_TIMEZONE = "UTC"
+# Equity snapshots are taken each minute and rolled up; days are kept for ever.
+EQUITY_MINUTES_KEPT_DAYS = env.int("EQUITY_MINUTES_KEPT_DAYS", default=7)
+EQUITY_HOURS_KEPT_DAYS = env.int("EQUITY_HOURS_KEPT_DAYS", default=400)
+
 CELERY_BEAT_SCHEDULE_FILENAME = str(HOME / "run" / "beat-schedule")
 CELERY_BEAT_MAX_LOOP_INTERVAL = 1
 CELERY_BEAT_SCHEDULE = {
@@ -379,6 +383,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "accounts.close_verifications",
         "schedule": 15.0,
         "options": {"queue": "default", "expires": 15.0},
+    },
+    "roll-up-equity": {
+        "task": "accounts.roll_up_equity",
+        "schedule": 300.0,
+        "options": {"queue": "default", "expires": 300.0},
     },
 }
 

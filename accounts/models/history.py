@@ -87,6 +87,7 @@ class EquitySnapshot(models.Model):
                 name="accounts_equitysnapshot_low_below_high",
             ),
         ]
+        indexes = [models.Index(fields=["resolution", "at"], name="accounts_snapshots_of_period")]
 
     def __str__(self) -> str:
         return f"{self.account_id} at {self.at}"

@@ -75,6 +75,7 @@ class HostSessions:
     ) -> None:
         self.host = host
         self.source = source
+        self.is_inline = is_inline
         self._jobs = {
             name: SideJob(f"{host}-{name}", is_inline=is_inline)
             for name in ("readings", "logins", "roster")

@@ -15,7 +15,7 @@ from accounts.terminals.simulated.server import TradeServer
 from accounts.tests.factories import SECRET, make_account
 from groups.models import AccountGroup
 from risk.models import RiskRule
-from risk.state_store import stored_cursors
+from tradeguard.tick.cursors import needed_cursors
 from tradeguard.tick.runner import HostTick
 
 START = datetime(2026, 11, 18, 12, 0, tzinfo=UTC)
@@ -38,7 +38,7 @@ class Stage:
     def start_worker(self) -> None:
         # Accounts are opened, and funded, two days before anybody watches them.
         self.clock[0] = max(self.clock[0], START.timestamp())
-        sessions = open_sessions("local", load_cursors=stored_cursors, is_inline=True)
+        sessions = open_sessions("local", load_cursors=needed_cursors, is_inline=True)
         self.tick = HostTick("local", sessions)
 
     def kill_worker(self) -> None:

@@ -11,6 +11,7 @@ from django.db import DatabaseError, InterfaceError, close_old_connections
 from redis import RedisError
 
 from accounts.core.clock_check import ClockWatch, WatchedClock
+from accounts.history.recorder import HistoryRecorder
 from accounts.portfolio_keys import Holder
 from accounts.publishing import publish_many
 from accounts.sessions.host import HostSessions
@@ -56,6 +57,7 @@ class HostTick:
         self._holders: list[Holder | None] = []
         self._group_rows: GroupRows
         self._clocks = ClockWatch()
+        self._recorder = HistoryRecorder(host, is_inline=sessions.is_inline)
 
     @property
     def wanted_count(self) -> int:
@@ -66,6 +68,7 @@ class HostTick:
         """Give up watching; violations that could not be written yet are tried a last time."""
         self._executor.shutdown(wait=False, cancel_futures=True)
         self._write("violations", lambda: self._ledger.write(now))
+        self._recorder.close()
 
     def run(self, now: datetime, monotonic: float) -> Assessment:
         """Run one tick; a database or Redis that is away is survived, and made up for later."""
@@ -77,6 +80,7 @@ class HostTick:
             self._refresh(poll)
             assessment = self._tracker.assess(poll)
             self._sessions.commit_cursors()
+            self._recorder.note(poll)
         with watch.stage("latch"):
             self._ledger.note(assessment, poll)
             self._write_database(now)

@@ -15,8 +15,8 @@ from django.utils import timezone
 from accounts.sessions.lease import LEASE_SECONDS, Lease, acquire, owner_name, release, renew
 from accounts.sessions.process import close_sessions, open_sessions
 from accounts.sessions.roster import ensure_hosts
-from risk.state_store import stored_cursors
 from tradeguard.tick.complaints import Complaints
+from tradeguard.tick.cursors import needed_cursors
 from tradeguard.tick.driver import TickCounts, TickDriver
 from tradeguard.tick.metrics import requests_total
 from tradeguard.tick.patience import wait_briefly
@@ -119,7 +119,7 @@ class HostWorker:
     def _watch(self) -> HostTick:
         # Not together with the lease: what fails here is tried again by the next tick.
         if self._host_tick is None:
-            sessions = open_sessions(self.host, load_cursors=stored_cursors)
+            sessions = open_sessions(self.host, load_cursors=needed_cursors)
             self._host_tick = HostTick(self.host, sessions, lambda: self.driver.counts)
         return self._host_tick
 

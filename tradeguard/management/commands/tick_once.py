@@ -12,8 +12,8 @@ from accounts.sessions.process import close_sessions, open_sessions
 from accounts.sessions.roster import ensure_hosts
 from accounts.sessions.states import SessionState
 from risk.core.statuses import Status
-from risk.state_store import stored_cursors
 from risk.tracker import Assessment
+from tradeguard.tick.cursors import needed_cursors
 from tradeguard.tick.runner import HostTick
 
 # A session counts after two readings in a row that agree, so one tick can never be enough.
@@ -37,7 +37,7 @@ class Command(BaseCommand):
                 f"A worker watches {host} already; its last tick is in /health/ready."
             )
         try:
-            sessions = open_sessions(host, load_cursors=stored_cursors, is_inline=True)
+            sessions = open_sessions(host, load_cursors=needed_cursors, is_inline=True)
             tick = HostTick(host, sessions)
             assessment = self._run(tick, lambda: renew(lease, timezone.now()))
             tick.close(timezone.now())

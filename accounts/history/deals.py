@@ -1,0 +1,143 @@
+"""Deals on their way from a reading into the database."""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from django.db.models import F, Max
+
+from accounts.core.zones import from_broker_epoch
+from accounts.models import ConnectedAccount, Deal
+from accounts.sessions.poll import Poll
+from accounts.terminals.readings import Rows
+
+logger = logging.getLogger(__name__)
+
+_MONEY = ("commission", "swap", "profit", "fee")
+_NUMBERS = ("volume", "price", *_MONEY)
+_INSERT_ROWS = 1000
+_QUERY_IDS = 1000
+
+Login = tuple[UUID, str, int]  # account, server, login: whose deals they are
+
+
+@dataclass(frozen=True, slots=True)
+class NewDeals:
+    """Deals as a poll brought them, with the names that their numbers stand for."""
+
+    rows: Rows
+    symbols: tuple[str, ...]
+    logins: Mapping[int, Login]  # by the number in `rows["account"]`
+
+
+def new_deals(poll: Poll) -> NewDeals | None:
+    """Take the deals out of a poll; None when it has none."""
+    rows = poll.deals
+    if not len(rows):
+        return None
+    accounts, servers = poll.batch.accounts, poll.batch.servers
+    logins = {
+        row: (
+            poll.account_ids[row],
+            servers[int(accounts["server"][row])],
+            int(accounts["login"][row]),
+        )
+        for row in np.unique(rows["account"]).tolist()
+    }
+    return NewDeals(rows.copy(), poll.batch.symbols, logins)
+
+
+def stored_deals(account_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """Return the newest stored deal of each account's present login; none is left out."""
+    newest: dict[UUID, int] = {}
+    for start in range(0, len(account_ids), _QUERY_IDS):
+        rows = Deal.objects.filter(
+            account__in=account_ids[start : start + _QUERY_IDS],
+            server=F("account__server"),
+            login=F("account__login"),
+        ).order_by()
+        newest.update(rows.values_list("account_id").annotate(newest=Max("ticket")))
+    return newest
+
+
+def write_deals(new: NewDeals) -> int:
+    """Store the deals that are not stored yet and return how many were new or looked new.
+
+    A deal that is told twice stays one. Deals of an account that is gone are left out. In the order
+    of their tickets: the newest stored one tells that those before it are stored, too.
+    """
+    account_ids = {login[0] for login in new.logins.values()}
+    zones, newest = _zones(account_ids), _newest(account_ids)
+    written = 0
+    for batch in _batches(_deals(new, zones, newest)):
+        Deal.objects.bulk_create(batch, ignore_conflicts=True)
+        written += len(batch)
+    return written
+
+
+def _deals(
+    new: NewDeals, zones: Mapping[UUID, tzinfo], newest: Mapping[Login, int]
+) -> Iterator[Deal]:
+    names = new.rows.dtype.names or ()
+    is_number = np.all([np.isfinite(new.rows[name]) for name in _NUMBERS], axis=0)
+    for values, is_sound in zip(new.rows.tolist(), is_number.tolist(), strict=True):
+        row = dict(zip(names, values, strict=True))
+        login = new.logins[row["account"]]
+        zone = zones.get(login[0])
+        if zone is None or row["ticket"] <= newest.get(login, 0):
+            continue
+        if not is_sound:
+            logger.error("Deal %d of %s is no number and is left out.", row["ticket"], login[0])
+            continue
+        yield _deal(row, login, new.symbols, zone)
+
+
+def _deal(row: dict[str, Any], login: Login, symbols: Sequence[str], zone: tzinfo) -> Deal:
+    account_id, server, number = login
+    instant = from_broker_epoch(row["time_msc"] / 1000.0, zone)
+    return Deal(
+        account_id=account_id,
+        server=server,
+        login=number,
+        ticket=row["ticket"],
+        order=row["order"],
+        position=row["position"],
+        time=datetime.fromtimestamp(instant, UTC),
+        time_msc=row["time_msc"],
+        type=row["type"],
+        entry=row["entry"],
+        reason=row["reason"],
+        symbol=symbols[row["symbol"]] if row["symbol"] >= 0 else "",
+        volume_lots=Decimal(f"{row['volume']:.8f}"),
+        price=row["price"],
+        magic=row["magic"],
+        **{name: Decimal(f"{row[name]:.4f}") for name in _MONEY},
+    )
+
+
+def _zones(account_ids: set[UUID]) -> dict[UUID, tzinfo]:
+    accounts = ConnectedAccount.with_archived.filter(pk__in=account_ids)
+    return {account.pk: account.broker_zone for account in accounts.only("broker_time_zone")}
+
+
+def _newest(account_ids: set[UUID]) -> dict[Login, int]:
+    """Return the newest stored deal of each login that these accounts have had."""
+    rows = Deal.objects.filter(account__in=account_ids).order_by()
+    newest = rows.values_list("account_id", "server", "login").annotate(newest=Max("ticket"))
+    return {(account, server, login): ticket for account, server, login, ticket in newest}
+
+
+def _batches(deals: Iterator[Deal]) -> Iterator[list[Deal]]:
+    batch: list[Deal] = []
+    for deal in deals:
+        batch.append(deal)
+        if len(batch) == _INSERT_ROWS:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

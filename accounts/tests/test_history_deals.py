@@ -1,0 +1,99 @@
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pytest
+
+from accounts.history.deals import new_deals, stored_deals, write_deals
+from accounts.models import ConnectedAccount, Deal, User
+from accounts.services.accounts import delete_account
+from accounts.tests.factories import NOW, make_account
+from accounts.tests.history_rows import make_deal
+from accounts.tests.polls import deal_rows, poll_of
+
+
+@pytest.fixture
+def account(alice: User) -> ConnectedAccount:
+    return make_account(alice)
+
+
+def store(*accounts: ConnectedAccount, deals: list[dict[str, Any]], server: int = 0) -> int:
+    new = new_deals(poll_of(accounts, NOW, deals=deal_rows(*deals), server=server))
+    assert new is not None
+    return write_deals(new)
+
+
+def tickets() -> list[int]:
+    return sorted(Deal.objects.values_list("ticket", flat=True))
+
+
+def test_it_stores_a_deal_as_the_broker_has_it(account: ConnectedAccount) -> None:
+    # The broker's clock shows 14:30 on a summer day: New York is at UTC-4, the broker at UTC+3.
+    shown = datetime(2026, 7, 1, 14, 30, 0, 250_000, tzinfo=UTC)
+    told = {"ticket": 2**40, "order": 5, "position": 6, "type": 1, "entry": 1, "reason": 4}
+    money = {"commission": -0.07, "swap": -1.2345, "profit": 0.1 + 0.2, "fee": 0.0}
+    msc = round(shown.timestamp() * 1000)
+    store(account, deals=[{**told, **money, "time_msc": msc, "symbol": 1, "magic": 9}])
+    deal = Deal.objects.get()
+    assert {name: getattr(deal, name) for name in told} == told
+    assert (deal.time_msc, deal.time) == (msc, shown.replace(hour=11))
+    assert (deal.symbol, deal.volume_lots, deal.price) == ("GBPUSD", Decimal("0.1"), 1.1)
+    assert (deal.commission, deal.swap) == (Decimal("-0.07"), Decimal("-1.2345"))
+    assert (deal.profit, deal.fee, deal.magic) == (Decimal("0.3"), 0, 9)
+    assert (deal.server, deal.login) == (account.server, account.login)
+
+
+def test_a_balance_operation_has_no_symbol(account: ConnectedAccount) -> None:
+    store(account, deals=[{"ticket": 1, "type": 2, "symbol": -1, "profit": 100.0}])
+    assert Deal.objects.get().symbol == ""
+
+
+def test_a_deal_that_is_told_twice_stays_one(account: ConnectedAccount, alice: User) -> None:
+    other = make_account(alice, "Beta")
+    deals = [{"ticket": ticket, "account": row} for row in (0, 1) for ticket in (1, 2)]
+    assert store(account, other, deals=deals) == 4
+    assert store(account, other, deals=[*deals, {"ticket": 3, "account": 1}]) == 1
+    assert tickets() == [1, 1, 2, 2, 3]
+    assert stored_deals([account.pk, other.pk]) == {account.pk: 2, other.pk: 3}
+
+
+def test_another_login_has_other_deals(account: ConnectedAccount) -> None:
+    store(account, deals=[{"ticket": 7}])
+    account.login += 1
+    account.save()
+    assert stored_deals([account.pk]) == {}
+    store(account, deals=[{"ticket": 5}])
+    assert stored_deals([account.pk]) == {account.pk: 5}
+    store(account, deals=[{"ticket": 4}], server=1)
+    assert tickets() == [4, 5, 7]
+
+
+def test_it_leaves_out_what_is_no_number(
+    account: ConnectedAccount, caplog: pytest.LogCaptureFixture
+) -> None:
+    store(account, deals=[{"ticket": 1, "profit": np.nan}, {"ticket": 2}])
+    assert tickets() == [2]
+    assert "Deal 1" in caplog.text
+
+
+def test_an_account_that_is_gone_stops_no_other(account: ConnectedAccount, alice: User) -> None:
+    gone, archived = make_account(alice, "Gone"), make_account(alice, "Archived")
+    accounts = [gone, archived, account]
+    deals = deal_rows(*({"ticket": row + 1, "account": row} for row in range(3)))
+    new = new_deals(poll_of(accounts, NOW, deals=deals))
+    gone.delete()
+    delete_account(account=archived, now=NOW)
+    assert new is not None
+    write_deals(new)
+    assert tickets() == [2, 3]
+
+
+def test_a_poll_without_deals_brings_none(account: ConnectedAccount) -> None:
+    assert new_deals(poll_of([account], NOW)) is None
+
+
+def test_it_keeps_many_in_order(account: ConnectedAccount) -> None:
+    make_deal(account, ticket=10)
+    store(account, deals=[{"ticket": ticket} for ticket in range(1, 2500)])
+    assert tickets() == list(range(10, 2500))
