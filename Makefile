@@ -13,7 +13,7 @@ CHECK := TRADEGUARD_MODE=embedded TRADEGUARD_HOME=$(CURDIR)/.venv/check-home
 help:
 	@echo 'make run     start everything; PORT, TRADEGUARD_HOME, PRICES, SPEED may be set'
 	@echo 'make test    all tests on SQLite, then on PostgreSQL; a real Redis and a real Chromium'
-	@echo 'make lint    style, types, layers, templates, migrations, deployment settings'
+	@echo 'make lint    style, types, layers, templates, migrations, the API's description, settings'
 	@echo 'make lock    pin the requirements anew (UPGRADE=1 takes the newest versions)'
 	@echo 'make setup   only make .venv and install what TradeGuard runs on'
 	@echo 'make clean   remove .venv and caches; the desk in var/ stays'
@@ -41,6 +41,7 @@ lint: setup-dev
 	.venv/bin/lint-imports --no-cache
 	.venv/bin/djlint templates --lint --quiet
 	$(CHECK) $(PYTHON) manage.py makemigrations --check --dry-run
+	$(CHECK) $(PYTHON) manage.py spectacular --validate --fail-on-warn --file /dev/null
 	bin/check-deploy
 
 lock: setup-dev

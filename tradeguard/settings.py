@@ -330,7 +330,13 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
-    "ENUM_NAME_OVERRIDES": {"ConnectionState": "accounts.models.connection.ConnectionState"},
+    "ENUM_NAME_OVERRIDES": {
+        "ConnectionState": "accounts.models.connection.ConnectionState",
+        "KeyAction": "accounts.models.key.ApiKeyAuditLog.Action",
+        "KeyStatus": "accounts.models.key.ApiKey.Status",
+        "RiskStatus": "risk.api.shapes.STATUSES",
+        "RuleAction": "risk.models.RiskRule.Action",
+    },
 }
 
 # The machines that hold terminals; each runs a worker on the queue `terminals.<name>`.
