@@ -4,6 +4,7 @@ from inspect import isclass
 from typing import Any
 
 from drf_spectacular import openapi
+from drf_spectacular.contrib.rest_framework_simplejwt import SimpleJWTScheme
 from rest_framework import serializers
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.permissions import SAFE_METHODS
@@ -101,6 +102,7 @@ _WALL_CLOCK = r"^([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6})?)?$"
 
 
 _Framework: Any = openapi.AutoSchema  # its methods have no types
+_TokenScheme: Any = SimpleJWTScheme
 
 
 class AutoSchema(_Framework):  # type: ignore[misc]  # for the same reason
@@ -191,6 +193,12 @@ class AutoSchema(_Framework):  # type: ignore[misc]  # for the same reason
         return any(
             isinstance(each, SessionAuthentication) for each in self.view.get_authenticators()
         )
+
+
+class ProgramScheme(_TokenScheme):  # type: ignore[misc]  # for the same reason
+    """Describes the access tokens of programs; drf-spectacular finds it by its target."""
+
+    target_class = "accounts.api.authentication.ProgramAuthentication"
 
 
 def _decimal_pattern(field: serializers.DecimalField) -> str:
