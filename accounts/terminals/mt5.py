@@ -31,12 +31,16 @@ from accounts.terminals.child.pipe import HostGone, Inbox, Outbox, standard_stre
 
 PACKAGE_NAME = "MetaTrader5"
 DEFAULT_POLL_MS = 50
+POLL_MS = range(5, 201)  # a host hears of its child at least every 250 ms
 logger = logging.getLogger(__name__)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve one terminal until the host says stop or is gone; return the exit code."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.poll_ms not in POLL_MS:
+        parser.error(f"--poll-ms should be from {POLL_MS[0]} to {POLL_MS[-1]}")
     incoming, outgoing = standard_streams()
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(message)s")
     # Ctrl-C reaches every process of a console; the host decides when its children go.

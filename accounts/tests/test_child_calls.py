@@ -208,6 +208,8 @@ def test_it_takes_no_answer_of_another_account(desk: Desk, terminal: Terminal) -
         ("positions", (1002, None, None, None), -6),
         ("order_send", (1002, BUY), -6),
         ("order_send", (), -2),
+        ("order_send", (1001,), -2),
+        ("order_send", (1001, "buy"), -2),
         ("rates", (1001, "EURUSD", 1, None, None, None, None), -2),
         ("shutdown", (1001,), -7),
         ("symbol_info", (1001, "NOSUCH"), -4),

@@ -312,3 +312,10 @@ def test_it_says_goodbye_when_it_fails(home: Path) -> None:
         assert bye.farewell is Farewell.CRASHED
         assert bye.sentence == "The terminal's process failed with RuntimeError."
         assert child.exit_code() == Farewell.CRASHED
+
+
+@pytest.mark.parametrize("poll_ms", ["4", "201", "fast"])
+def test_it_starts_with_a_sensible_pace_only(poll_ms: str) -> None:
+    with Child([*ALONE, "--poll-ms", poll_ms]) as child:
+        assert child.exit_code() == 2
+    assert not child.frames

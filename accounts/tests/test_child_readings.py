@@ -322,3 +322,33 @@ def test_it_takes_no_deals_from_an_account_that_comes_in_between(desk: Desk) -> 
     assert (unknown.account["outcome"][0], len(unknown.deals)) == (Outcome.NONE, 0)
     desk.server.clear_fault(login)
     assert_equal_to_batch(one.look(), desk.server.read_batch([login], [0]))
+
+
+@pytest.mark.parametrize(
+    "field", [{"volume": math.nan}, {"price_current": math.inf}, {"profit": None}, {"type": 1000}]
+)
+def test_it_knows_nothing_of_an_account_whose_rows_make_no_sense(
+    desk: Desk, field: dict[str, Any]
+) -> None:
+    login = desk.open_account()
+    desk.buy(login, 0.1, "EURUSD.r")
+    one = OneReader(desk, login)
+    (position,) = one.package.positions_get()
+    shown = SimpleNamespace(**{**position._asdict(), **field})
+    one.package.replace(positions_get=lambda: (shown,))
+
+    reading = one.look()
+
+    assert (reading.account["outcome"][0], reading.account["login"][0]) == (Outcome.NONE, 0)
+
+
+def test_it_learns_the_brokers_time_from_a_symbol_that_comes_later(desk: Desk) -> None:
+    login = desk.open_account()
+    one = OneReader(desk, login)
+    symbols_get = one.package.symbols_get
+    one.package.replace(symbols_get=lambda group: ())
+    assert one.look().account["tick_msc"][0] == 0
+    one.package.replace(symbols_get=symbols_get)
+
+    assert one.look(after_seconds=59.9).account["tick_msc"][0] == 0
+    assert one.look(after_seconds=0.2).account["tick_msc"][0] > 0

@@ -127,7 +127,10 @@ class Calls:
         if not identity.is_of(ask(self._package, "account_info")):
             raise RequestRefused(AUTHORIZATION_FAILED, "The terminal shows another account.")
 
-    def _send_order(self, identity: Identity, request: Mapping[str, Any]) -> Any:
+    def _send_order(self, identity: Identity, *arguments: Any) -> Any:
+        if len(arguments) != 1 or not isinstance(arguments[0], Mapping):
+            raise RequestRefused(INVALID_PARAMS, "An order needs one request.")
+        request = arguments[0]
         self._select(request.get("symbol", ""))
         try:
             self._compare(identity)

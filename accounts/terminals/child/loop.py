@@ -58,12 +58,10 @@ class Loop:
                 self._look()
                 continue
             try:
-                came = self._frames.get(timeout=wait)
+                if not self._take(self._frames.get(timeout=wait)):
+                    return Bye(Farewell.STOPPED, "The terminal's process was asked to stop.")
             except Empty:
                 continue
-            try:
-                if came is None or not self._take(came):
-                    return Bye(Farewell.STOPPED, "The terminal's process was asked to stop.")
             except FrameError as error:
                 return Bye(Farewell.GARBAGE, f"What came down the pipe is no frame: {error}.")
 
@@ -82,8 +80,10 @@ class Loop:
         planned = self._look_at + self._poll_seconds
         self._look_at = max(planned, finished + SHORTEST_PAUSE_SECONDS)
 
-    def _take(self, came: Frame | FrameError) -> bool:
+    def _take(self, came: Frame | FrameError | None) -> bool:
         """Carry out what a frame asks for; return whether to go on. Raises FrameError."""
+        if came is None:
+            return False
         if isinstance(came, FrameError):
             raise came
         if came.kind is Kind.STOP:

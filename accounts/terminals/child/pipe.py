@@ -64,9 +64,8 @@ class Inbox:
     def _read(self) -> None:
         reader = FrameReader()
         try:
-            while data := os.read(self._descriptor, _PIECE_BYTES):
-                for each in reader.feed(data):
-                    self.frames.put(each)
+            while self._passed_on(reader):
+                pass
             self.frames.put(None)
         except FrameError as error:
             self.frames.put(error)
@@ -74,6 +73,13 @@ class Inbox:
             self.frames.put(None)
         time.sleep(GRACE_SECONDS)
         self._leave()
+
+    def _passed_on(self, reader: FrameReader) -> bool:
+        """Pass the next piece on and keep nothing of it, for it may hold a password."""
+        data = os.read(self._descriptor, _PIECE_BYTES)
+        for each in reader.feed(data):
+            self.frames.put(each)
+        return bool(data)
 
 
 class Outbox:

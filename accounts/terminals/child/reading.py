@@ -1,10 +1,11 @@
 """One look at a terminal: the fewest calls that prove what its account holds."""
 
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from accounts.terminals.base import IPC_TIMEOUT, TerminalError
+from accounts.terminals.base import CALL_FAILED, IPC_TIMEOUT, TerminalError
 from accounts.terminals.child.deals import Deals
 from accounts.terminals.child.frames import reading_body
 from accounts.terminals.child.package import Package, ask
@@ -22,6 +23,8 @@ from accounts.terminals.readings import Outcome
 _ROUNDING_UNITS: Final = 2.0
 _PER_POSITION_UNITS: Final = 0.5
 _RELATIVE_SLACK: Final = 1e-12
+# What comes of an answer with fields that are no such numbers: then nothing of it is known.
+_NONSENSE: Final = (ArithmeticError, TypeError, ValueError, struct.error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +91,9 @@ class Reader:
         try:
             return self._answered(now)
         except TerminalError as error:
-            row = unanswered_row(outcome_of(error), error.code)
-            return reading_body(row, (b"", b"", b"", b""), (), "", "")
+            return _unanswered(error)
+        except _NONSENSE as error:
+            return _unanswered(TerminalError(CALL_FAILED, type(error).__name__))
 
     def _answered(self, now: float) -> bytes:
         snapshot = self._snapshot()
@@ -163,6 +167,11 @@ class Reader:
                 traded[row.symbol] = traded.get(row.symbol, False) or moved
         self._prices = prices
         return traded
+
+
+def _unanswered(error: TerminalError) -> bytes:
+    row = unanswered_row(outcome_of(error), error.code)
+    return reading_body(row, (b"", b"", b"", b""), (), "", "")
 
 
 def outcome_of(error: TerminalError) -> Outcome:

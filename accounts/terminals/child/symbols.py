@@ -43,7 +43,7 @@ class Symbols:
         self._terms: dict[tuple[str, str], Terms] = {}
         self._quotes: dict[str, Any] = {}
         self._ask_again_at: dict[str, float] = {}
-        self._clock_names: tuple[str, ...] | None = None
+        self._clock_names: tuple[str, ...] = ()
         self._clock_at = 0.0
         self.newest_msc = 0
 
@@ -86,9 +86,9 @@ class Symbols:
         """Learn the broker's time from a quote now and then, for an account that trades nothing."""
         if now < self._clock_at:
             return
-        self._clock_at = now + CLOCK_SECONDS
-        if self._clock_names is None:
+        if not self._clock_names:
             self._clock_names = self._watched()
+        self._clock_at = now + (CLOCK_SECONDS if self._clock_names else TERMS_SECONDS)
         for name in self._clock_names:
             self._ask_quote(name, now)
 
