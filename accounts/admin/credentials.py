@@ -2,9 +2,11 @@ from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
 
 from accounts.admin.bases import LedgerAdmin, RehearsedForm, SecretField, ServiceAdmin
 from accounts.models import ApiKey, ApiKeyAuditLog
@@ -12,13 +14,7 @@ from accounts.origin import SYSTEM, Origin
 from accounts.refusals import Refusal
 from accounts.services.key_trail import note_view
 from accounts.services.key_verification import request_verification
-from accounts.services.keys import (
-    checked_secret,
-    create_key,
-    revoke_key,
-    rotate_secret,
-    update_key,
-)
+from accounts.services.keys import create_key, revoke_key, rotate_secret, update_key
 
 Status = ApiKey.Status
 
@@ -46,17 +42,26 @@ class ApiKeyForm(RehearsedForm[ApiKey]):
                 field.choices = [each for each in Status.choices if each[0] in possible]
 
     def perform(self) -> ApiKey:
+        try:
+            return self._write()
+        except ValidationError as error:
+            # A request hides its fields named `password` wherever it is reported.
+            names = {"secret": "password"}
+            raise ValidationError(
+                {names.get(name, name): texts for name, texts in error.error_dict.items()}
+            ) from None
+
+    @sensitive_variables("values", "password")
+    def _write(self) -> ApiKey:
         values, now = dict(self.cleaned_data), timezone.now()
         password = values.pop("password")
         if self.instance._state.adding:
-            secret = checked_secret(password)
-            return create_key(secret=secret, origin=self.origin, now=now, **values)
+            return create_key(secret=password, origin=self.origin, now=now, **values)
         key = self.instance
         if self.changed_data != ["password"]:
             key = update_key(key=key, origin=self.origin, now=now, **values)
         if password:
-            secret = checked_secret(password)
-            key = rotate_secret(key=key, secret=secret, origin=self.origin, now=now)
+            key = rotate_secret(key=key, secret=password, origin=self.origin, now=now)
         return key
 
 
@@ -133,7 +138,8 @@ class ApiKeyAdmin(ServiceAdmin[ApiKey]):
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         key = self.get_object(request, object_id)
-        if request.method == "GET" and key is not None:
+        is_shown = key is not None and self.has_view_or_change_permission(request, key)
+        if request.method == "GET" and key is not None and is_shown:
             note_view(key=key, origin=Origin.of_request(request), now=timezone.now())
         return super().change_view(request, object_id, form_url, extra_context)
 
