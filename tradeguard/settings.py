@@ -78,6 +78,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "tradeguard.middleware.AnswerHeadersMiddleware",
     "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -345,6 +346,17 @@ TERMINAL_HOST = env.str("TERMINAL_HOST", default=TERMINAL_HOSTS[0])
 TICK_INTERVAL_SECONDS = env.float("TICK_INTERVAL_SECONDS", default=0.2)
 # Where the simulated broker keeps its books and the address it listens on.
 SIMULATED_BROKER_HOME = HOME / "broker"
+# On a host of real terminals: the folder with one install folder per account; see
+# docs/terminal-host.md. "simulated" runs the same processes against the simulated broker.
+TERMINAL_MODULE = env.str("TERMINAL_MODULE", default="metatrader5")
+if TERMINAL_MODULE not in ("metatrader5", "simulated"):
+    raise ImproperlyConfigured(
+        f"TERMINAL_MODULE is {TERMINAL_MODULE!r}; it can be metatrader5 or simulated."
+    )
+TERMINALS_HOME = env.str("TERMINALS_HOME", default="")
+TERMINAL_POLL_SECONDS = env.float("TERMINAL_POLL_SECONDS", default=0.05)
+if not 0.01 <= TERMINAL_POLL_SECONDS <= 0.5:
+    raise ImproperlyConfigured("TERMINAL_POLL_SECONDS can be 0.01 to 0.5.")
 
 CELERY_BROKER_URL = REDIS_URL
 CELERY_TASK_SERIALIZER = "json"
