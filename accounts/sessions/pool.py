@@ -18,7 +18,7 @@ from accounts.sessions.checks import (
     Verdicts,
     check,
 )
-from accounts.sessions.line import BatchSource, InlineExecutor, Line, Request
+from accounts.sessions.line import BatchSource, InlineExecutor, Integers, Line, Request
 from accounts.sessions.membership import Membership
 from accounts.sessions.merging import moved_rows, overlay, splice
 from accounts.sessions.poll import Attempt, AttemptResult, Poll, RosterChange
@@ -29,6 +29,8 @@ from accounts.terminals.readings import DEAL_DTYPE, STALE_AFTER_SECONDS, Reading
 
 CONSISTENT_READINGS = 2
 READ_WAIT_SECONDS = 0.15
+# A login that takes its time is asked after so often; that is no further attempt.
+UNDER_WAY_SECONDS = 0.5
 _NO_DEALS_YET = np.iinfo(np.int64).max
 
 Mask = npt.NDArray[np.bool_]
@@ -101,7 +103,9 @@ class SessionPool:
             if session["generation"] != result.attempt.generation or not session["is_in_flight"]:
                 continue  # the login was edited or the session ended meanwhile
             session["is_in_flight"] = False
-            if result.reason is Reason.NONE:
+            if result.reason is Reason.UNDER_WAY:
+                session["attempt_at"] = monotonic + UNDER_WAY_SECONDS
+            elif result.reason is Reason.NONE:
                 self._transitions.log_in_done(row, moment)
             else:
                 self._transitions.log_in_failed(row, result.reason, moment, result.message)
@@ -157,19 +161,26 @@ class SessionPool:
             return accepted, no_deals, False
         request, raw = answered
         if moment.monotonic - request.moment.monotonic >= STALE_AFTER_SECONDS:
-            self._count(request.rows, np.full(len(request.rows), Verdict.SILENT, dtype=np.int8))
+            silent = np.full(len(request.rows), Verdict.SILENT, dtype=np.int8)
+            self._count(request.rows, silent, raw.accounts["look"])
             return accepted, no_deals, False
         batch, verdicts = self._checked(request, raw)
         # A session may have been ended since it was asked.
         is_used = session["is_wanted"][request.rows] & session["is_authorised"][request.rows]
-        proven = self._count(request.rows, verdicts) & is_used
+        proven = self._count(request.rows, verdicts, batch.accounts["look"]) & is_used
         accepted[request.rows[proven]] = True
         batch = replace(batch, taken_at=request.moment.now.timestamp())
         self._members.latest = overlay(self._members.latest, batch, request.rows, proven)
-        session["good_at"][accepted] = request.moment.monotonic
-        session["read_at"][accepted] = request.moment.now.timestamp()
+        self._date(request, batch.accounts, proven)
         self._age(request, request.rows[verdicts == Verdict.PRICES_BEHIND])
         return accepted, self._new_deals(batch.deals, request.rows, proven), True
+
+    def _date(self, request: Request, accounts: Rows, proven: Mask) -> None:
+        """Note when the terminals were asked: never later than they were."""
+        rows, session = request.rows[proven], self.table.rows
+        age_seconds = np.maximum(accounts["age_seconds"][proven], 0.0)
+        session["good_at"][rows] = request.moment.monotonic - age_seconds
+        session["read_at"][rows] = request.moment.now.timestamp() - age_seconds
 
     def _age(self, request: Request, behind: RowNumbers) -> None:
         """Let go of what a stuck terminal has said since its prices stood still: it was old."""
@@ -196,15 +207,20 @@ class SessionPool:
                 batch = splice(batch, again, torn)
         return batch, verdicts
 
-    def _count(self, asked: RowNumbers, verdicts: Verdicts) -> Mask:
-        """Count consistent readings in a row; return which of the rows asked may be used."""
+    def _count(self, asked: RowNumbers, verdicts: Verdicts, looks: Integers) -> Mask:
+        """Count consistent readings in a row; return which of the rows asked may be used.
+
+        What a terminal said once and a source shows twice is one reading.
+        """
         session = self.table.rows
         session["verdict"][asked] = verdicts
-        session["identity_checks"][asked] += SHOWS_IDENTITY[verdicts]
-        session["identity_failures"][asked] += verdicts == Verdict.WRONG_ACCOUNT
+        is_new = (looks == 0) | (looks != session["look"][asked])
+        session["look"][asked] = looks
+        session["identity_checks"][asked] += SHOWS_IDENTITY[verdicts] & is_new
+        session["identity_failures"][asked] += (verdicts == Verdict.WRONG_ACCOUNT) & is_new
         consistent = session["consistent"][asked]
         is_good = verdicts == Verdict.ACCEPTED
-        counted = np.where(is_good, np.minimum(consistent + 1, CONSISTENT_READINGS), consistent)
+        counted = np.minimum(consistent + (is_good & is_new), CONSISTENT_READINGS)
         is_broken = BREAKS_SESSION[verdicts] | (~is_good & (consistent < CONSISTENT_READINGS))
         session["consistent"][asked] = np.where(is_broken, 0, counted)
         return np.asarray(is_good & (counted >= CONSISTENT_READINGS))

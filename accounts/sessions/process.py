@@ -9,7 +9,8 @@ from django.conf import settings
 from accounts.models import TerminalHost
 from accounts.sessions.host import HostSessions
 from accounts.sessions.roster import LoadCursors, ensure_hosts
-from accounts.terminals.registry import source_of
+from accounts.terminals.processes.programs import TerminalPrograms
+from accounts.terminals.registry import Source, release, source_of
 
 _held: dict[str, HostSessions] = {}
 _lock = Lock()
@@ -27,11 +28,28 @@ def open_sessions(
         sessions = _held.get(host)
         if sessions is None:
             ensure_hosts()
-            kind = TerminalHost.objects.values_list("kind", flat=True).get(pk=host)
-            source = source_of(host, kind, Path(settings.SIMULATED_BROKER_HOME))
+            source = terminals_of(host)
             sessions = HostSessions(host, source, load_cursors=load_cursors, is_inline=is_inline)
             _held[host] = sessions
         return sessions
+
+
+def terminals_of(host: str) -> Source:
+    """Return who answers for the terminals of a host, the same for all users in this process."""
+    kind = TerminalHost.objects.values_list("kind", flat=True).get(pk=host)
+    return source_of(host, kind, Path(settings.SIMULATED_BROKER_HOME), terminal_programs())
+
+
+def terminal_programs() -> TerminalPrograms | None:
+    """Return how this machine runs real terminals; None when it is not set up to."""
+    if not settings.TERMINALS_HOME:
+        return None
+    return TerminalPrograms(
+        home=Path(settings.TERMINALS_HOME).expanduser().resolve(),
+        module=settings.TERMINAL_MODULE,
+        poll_seconds=settings.TERMINAL_POLL_SECONDS,
+        broker_home=Path(settings.SIMULATED_BROKER_HOME),
+    )
 
 
 def sessions_of(host: str) -> HostSessions | None:
@@ -44,6 +62,7 @@ def close_sessions(host: str) -> None:
         sessions = _held.pop(host, None)
     if sessions is not None:
         sessions.close()
+    release(host)
 
 
 def nudge(account_id: UUID) -> None:

@@ -30,6 +30,7 @@ SESSION_DTYPE = np.dtype(
         ("since", "<f8"),  # UTC epoch seconds
         ("verdict", "<i1"),  # of the last reading, -1 before the first
         ("consistent", "<i1"),  # readings in a row that passed, counted to 2
+        ("look", "<i8"),  # the last look at the terminal that was counted
         ("refusals", "<i4"),  # refused logins in a row
         ("retries", "<i4"),
         ("attempt_at", "<f8"),  # monotonic seconds of the next attempt, NEVER when none is due
@@ -102,7 +103,7 @@ class SessionTable:
         self.renew(row)
         session = self.rows[row]
         session["is_authorised"] = False
-        session["verdict"], session["consistent"] = -1, 0
+        session["verdict"], session["consistent"], session["look"] = -1, 0, 0
         session["refusals"] = session["retries"] = 0
         session["attempt_at"] = session["proven_by"] = NEVER
         session["good_at"], session["read_at"] = -np.inf, np.nan

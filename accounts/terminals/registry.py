@@ -9,11 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from accounts.terminals.base import IPC_NOT_STARTED
+from accounts.terminals.processes.programs import TerminalPrograms
+from accounts.terminals.processes.source import ChildProcesses
 from accounts.terminals.readings import ReadingBatch
 from accounts.terminals.simulated.link import LinkError
 from accounts.terminals.simulated.service.client import RemoteBroker
 
 SIMULATED = "simulated"
+METATRADER5 = "metatrader5"
 NO_TERMINALS = "This worker has no MetaTrader 5 terminals."
 _ADDRESS_FILE = "broker.json"
 
@@ -22,11 +25,12 @@ class Source(Protocol):
     """The terminals of one host: all accounts at once, and single calls by login.
 
     ``authorise_many`` takes (login, password, server) and gives a ``last_error()`` code for each, 1
-    for success. ``call`` answers the methods of the simulated broker's link: history_deals, rates,
-    symbol_info, symbol_tick and so on. Each raises LinkError when nobody answers.
+    for success and LOGIN_UNDER_WAY for one to ask after again; a code may be a `LoginAnswer`, which
+    has a sentence. ``call`` answers the methods of the simulated broker's link: history_deals,
+    rates, symbol_info, symbol_tick and so on. Each raises LinkError when nobody answers.
     """
 
-    def authorise_many(self, credentials: Sequence[tuple[int, str, str]]) -> list[int]: ...
+    def authorise_many(self, credentials: Sequence[tuple[int, str, str]]) -> Sequence[int]: ...
 
     def read_batch(
         self, logins: npt.NDArray[np.int64], deal_cursors: npt.NDArray[np.int64]
@@ -38,7 +42,7 @@ class Source(Protocol):
 class NoTerminals:
     """A host whose worker has no terminals: nothing connects, and each account says why."""
 
-    def authorise_many(self, credentials: Sequence[tuple[int, str, str]]) -> list[int]:
+    def authorise_many(self, credentials: Sequence[tuple[int, str, str]]) -> Sequence[int]:
         return list(self.call("authorise_many", len(credentials)))
 
     def read_batch(
@@ -53,6 +57,7 @@ class NoTerminals:
 
 
 _registered: dict[str, Source] = {}
+_processes: dict[str, ChildProcesses] = {}
 _lock = Lock()
 
 
@@ -67,12 +72,30 @@ def unregister(host: str) -> None:
         _registered.pop(host, None)
 
 
-def source_of(host: str, kind: str, broker_home: Path) -> Source:
-    """Return the source of a host by its kind; a simulated broker is found by its address file."""
+def source_of(
+    host: str, kind: str, broker_home: Path, programs: TerminalPrograms | None = None
+) -> Source:
+    """Return the source of a host by its kind; a simulated broker is found by its address file.
+
+    ``programs`` are the real terminals of this machine, whose processes all users of a host share
+    until `release`.
+    """
     with _lock:
         registered = _registered.get(host)
-    if registered is not None:
-        return registered
+        if registered is not None:
+            return registered
+        if kind == METATRADER5 and programs is not None:
+            if host not in _processes:
+                _processes[host] = ChildProcesses(programs)
+            return _processes[host]
     if kind == SIMULATED:
         return RemoteBroker(broker_home / _ADDRESS_FILE)
     return NoTerminals()
+
+
+def release(host: str) -> None:
+    """End the processes of a host that this process has started, and wait for it."""
+    with _lock:
+        processes = _processes.pop(host, None)
+    if processes is not None:
+        processes.close()

@@ -1,0 +1,234 @@
+"""The real terminals of one host as a source: a child process for each of them."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import TimeoutError as FutureTimeout
+from os import cpu_count
+from random import SystemRandom
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from accounts.terminals.base import (
+    AUTHORIZATION_FAILED,
+    CALL_FAILED,
+    IPC_NO_CONNECTION,
+    IPC_NOT_STARTED,
+    IPC_TIMEOUT,
+    LOGIN_UNDER_WAY,
+)
+from accounts.terminals.child.frames import FrameError
+from accounts.terminals.processes.batches import Names, Part, assembled, decoded
+from accounts.terminals.processes.child import Child
+from accounts.terminals.processes.failures import AnswerLostError, not_sent
+from accounts.terminals.processes.folders import PROGRAM
+from accounts.terminals.processes.keeper import SUCCESS, Keeper, Limits
+from accounts.terminals.processes.programs import TerminalPrograms
+from accounts.terminals.processes.seats import Login, LoginAnswer, Seat, Start, mark_of
+from accounts.terminals.readings import Outcome, ReadingBatch
+
+Integers = npt.NDArray[np.int64]
+ORDER_SEND: Final = "order_send"
+NO_CURSOR: Final = np.iinfo(np.int64).max
+_HISTORY: Final = frozenset({"history_deals", "history_orders", "rates", "ticks", "symbols"})
+_LISTS: Final = frozenset({"positions", "orders", "history_deals", "history_orders", "symbols"})
+_UNDER_WAY: Final = LoginAnswer.of(LOGIN_UNDER_WAY)
+_GONE: Final = Part(Outcome.NO_TERMINAL, IPC_NO_CONNECTION)
+_REFUSED: Final = Part(Outcome.REFUSED, AUTHORIZATION_FAILED)
+_SILENT: Final = Part(Outcome.SILENT, IPC_TIMEOUT)
+
+
+class ChildProcesses:
+    """Keeps a supervised process for each account that logs in; for many threads at once.
+
+    A process that falls silent, ends or sends garbage is ended and buried; the sessions then log in
+    again, which starts another one after a back-off, so that no password has to be kept here.
+    `close` ends all of them.
+    """
+
+    def __init__(
+        self,
+        programs: TerminalPrograms,
+        *,
+        limits: Limits | None = None,
+        random: Callable[[], float] | None = None,
+        most_starting: int | None = None,
+    ) -> None:
+        self._programs = programs
+        self._limits = limits or Limits()
+        self._lock = threading.RLock()
+        self._seats: dict[int, Seat] = {}
+        self._names = Names()
+        self._keeper = Keeper(
+            programs,
+            self._limits,
+            self._seats,
+            self._lock,
+            random or SystemRandom().random,
+            most_starting or 2 * (cpu_count() or 2),
+        )
+
+    def authorise_many(self, credentials: Sequence[tuple[int, str, str]]) -> list[LoginAnswer]:
+        """Log in to each (login, password, server) at the same time; return a code for each.
+
+        One that takes longer than `Limits.patience` is under way (LOGIN_UNDER_WAY): a later call
+        with the same password tells how it ended.
+        """
+        deadline = time.monotonic() + self._limits.patience
+        begun = [self._begin(*each, deadline) for each in credentials]
+        return [
+            self._outcome(each[0], entry, deadline) if isinstance(entry, Login) else entry
+            for each, entry in zip(credentials, begun, strict=True)
+        ]
+
+    def read_batch(self, logins: Integers, deal_cursors: Integers) -> ReadingBatch:
+        """Return what each terminal said last, and how old that is; waits for none of them."""
+        now = time.monotonic()
+        with self._lock:
+            self._keeper.last_batch = now
+            parts = [
+                self._part(login, cursor, now)
+                for login, cursor in zip(logins.tolist(), deal_cursors.tolist(), strict=True)
+            ]
+            return assembled(parts, self._names, time.time())
+
+    def call(self, method: str, *arguments: Any) -> Any:
+        """Ask the terminal of the login that is the first argument.
+
+        Raises CallRefusedError when the terminal refused or was not asked, AnswerLostError when
+        nobody knows whether what was asked has been carried out.
+        """
+        login = int(arguments[0])
+        with self._lock:
+            seat = self._seats.get(login)
+            child = seat.child if seat is not None and seat.is_logged_in else None
+        if child is None:
+            raise not_sent(f"No terminal is logged in to account {login}.")
+        limit = self._limit_of(method)
+        answer = child.request(method, arguments, limit)
+        try:
+            result = answer.result(timeout=limit + 0.5)
+        except FutureTimeout as error:
+            answer.cancel()
+            raise AnswerLostError("The terminal did not answer in time.") from error
+        return list(result) if method in _LISTS else result
+
+    def close(self) -> None:
+        """End every process, and wait until none is left."""
+        self._keeper.close()
+
+    def processes(self) -> dict[int, int]:
+        """Return the process id of each login's terminal process that runs."""
+        with self._lock:
+            return {
+                login: seat.child.pid
+                for login, seat in self._seats.items()
+                if seat.child is not None and not seat.child.has_ended
+            }
+
+    def _begin(
+        self, login: int, password: str, server: str, deadline: float
+    ) -> Login | LoginAnswer:
+        """Begin a login, or find the one that was begun, or return at once why there is none."""
+        now = time.monotonic()
+        with self._lock:
+            try:
+                seat = self._seat(login, server, now)
+            except ValueError as error:
+                return LoginAnswer.of(CALL_FAILED, str(error))
+            problem = self._programs.problem(seat.folder)
+            if problem is not None:
+                return LoginAnswer.of(IPC_NOT_STARTED, problem)
+            mark = mark_of(password)
+            earlier = seat.entry
+            if earlier is not None:
+                if not earlier.answer.done():
+                    return _UNDER_WAY
+                seat.entry = None
+                if earlier.mark == mark and (
+                    seat.is_logged_in or earlier.answer.result() != SUCCESS
+                ):
+                    return earlier.answer.result()
+            if seat.child is None and (now < seat.not_before or self._keeper.is_leaving(seat)):
+                return _UNDER_WAY
+            return self._enter(seat, mark, password, deadline)
+
+    def _enter(self, seat: Seat, mark: bytes, password: str, deadline: float) -> Login:
+        entry = seat.entry = Login(mark)
+        programs, timeout_ms = self._programs, max(round(self._limits.log_in * 1000) - 5000, 1000)
+        path = str(seat.folder / PROGRAM)
+        arguments = (path, programs.portable, seat.login, password, seat.server, timeout_ms)
+        order = Start(seat, entry, arguments, deadline)
+        if seat.child is None:
+            self._keeper.order(order)
+        else:
+            self._keeper.log_in(seat, seat.child, order)
+        return entry
+
+    def _seat(self, login: int, server: str, now: float) -> Seat:
+        """Return the place of an account; raises ValueError when there can be none."""
+        seat = self._seats.get(login)
+        if seat is not None and seat.server != server:
+            if seat.is_in_use(now):
+                raise ValueError(
+                    f"Account {login} of {seat.server[:60]} is watched on this terminal host"
+                    f" already: the one of {server[:60]} with the same number needs another host."
+                )
+            self._keeper.dismiss(seat)
+            seat = None
+        if seat is None:
+            folder = self._programs.folder(server, login)
+            seat = self._seats[login] = Seat(login, server, folder, read=now)
+        return seat
+
+    def _outcome(self, login: int, entry: Login, deadline: float) -> LoginAnswer:
+        try:
+            answer = entry.answer.result(timeout=max(0.0, deadline - time.monotonic()))
+        except FutureTimeout:
+            return _UNDER_WAY
+        with self._lock:
+            seat = self._seats.get(login)
+            if seat is not None and seat.entry is entry:
+                seat.entry = None
+            elif answer == IPC_TIMEOUT:
+                return _UNDER_WAY  # it was never begun: other processes were being started
+        return answer
+
+    def _part(self, login: int, cursor: int, now: float) -> Part:
+        seat = self._seats.get(login)
+        if seat is None:
+            return _GONE
+        seat.read = now
+        child = seat.child
+        if child is None or child.has_ended:
+            return _GONE
+        if not seat.is_logged_in:
+            return _REFUSED
+        self._move_cursor(seat, child, cursor)
+        look = child.current()
+        if look is None or now - look.taken > self._limits.silence:
+            return _SILENT
+        if seat.decoded is None or seat.decoded.payload is not look.payload:
+            try:
+                seat.decoded = decoded(look.payload, self._names)
+            except FrameError:
+                return _SILENT
+        return Part(
+            Outcome.ANSWERED, 1, seat.decoded, max(0.0, now - look.taken), look.number, cursor
+        )
+
+    def _move_cursor(self, seat: Seat, child: Child, cursor: int) -> None:
+        """Tell the child which deals are stored; the pool names none until readings count."""
+        if cursor == NO_CURSOR and (seat.cursor is not None or child.cursor is not None):
+            return
+        if cursor != NO_CURSOR:
+            seat.cursor = cursor
+        if child.cursor != cursor:
+            child.move_cursor(cursor)
+
+    def _limit_of(self, method: str) -> float:
+        if method == ORDER_SEND:
+            return self._limits.order
+        return self._limits.history if method in _HISTORY else self._limits.call
