@@ -97,9 +97,9 @@ class ForgottenForm(ResetPasswordForm):  # type: ignore[misc]  # allauth is half
     def clean_email(self) -> str:
         if (refusal := Attempt.of_address(self.request).refusal()) is not None:
             raise ValidationError(refusal, code="throttled")
-        email: str = super().clean_email()
+        email = str(super().clean_email()).lower()
         # An address that waits to be confirmed may be a wrong one, of somebody else.
-        self.users = [user for user in self.users if user.email == email.lower()]
+        self.users = [user for user in self.users if user.email == email]
         return email
 
 

@@ -53,7 +53,9 @@ def _register(request: HttpRequest, form: RegisterForm) -> HttpResponse:
         if (told := without_taken_email(error)) is not None:
             raise told from None
         # Who has the address learns of it by mail; who asks sees what they would see anyway.
-        answer: HttpResponse = prevent_enumeration(request, email=form.cleaned_data["email"])
+        answer: HttpResponse = prevent_enumeration(
+            request, email=form.cleaned_data["email"].lower()
+        )
         return answer
     welcome = f"Welcome, {user.username}. Add your first account."
     answer = complete_signup(request, user=user, email_verification=None, success_url=_start())
