@@ -181,6 +181,34 @@ def test_it_watches_the_last_day_once_the_history_has_settled() -> None:
     assert deals.newest == 102
 
 
+@pytest.mark.time_machine("2026-11-18 12:00:00+00:00", tick=False)
+def test_it_counts_anew_what_it_watches_from_another_day_on() -> None:
+    now = 1_795_003_200
+    package = FakeHistory({1: now - 90 * DAY_SECONDS, 2: now - 80 * DAY_SECONDS, 3: now})
+    deals = Deals(package, Symbols(package))
+    deals.move_cursor(0)
+    deals.look(0.0, has_moved=True, is_mine=lambda: True)
+    package.deals[4] = now
+    deals.look(20.0, has_moved=True, is_mine=lambda: True)
+
+    package.deals |= {5: now, 6: now}  # now the last day has as many as all had before
+    deals.look(21.0, has_moved=True, is_mine=lambda: True)
+
+    assert tickets_of(deals) == [1, 2, 3, 4, 5, 6]
+
+
+def test_it_puts_deals_in_their_order() -> None:
+    package = FakeHistory({9: 100, 4: 100, 7: 100})
+    deals = Deals(package, Symbols(package))
+    deals.move_cursor(0)
+    deals.look(0.0, has_moved=True, is_mine=lambda: True)
+    package.deals[5] = 100  # the terminal finds an older one while it loads
+    deals.look(1.0, has_moved=False, is_mine=lambda: True)
+
+    assert tickets_of(deals) == [4, 5, 7, 9]
+    assert deals.newest == 9
+
+
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("trade"), st.integers(1, 3)),

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from accounts.terminals.child.reading import Snapshot
 from accounts.terminals.readings import Outcome
 from accounts.terminals.simulated import constants as mt5
 from accounts.terminals.simulated.faults.specs import FaultKind, FaultSpec
@@ -127,6 +128,18 @@ def test_it_asks_for_quotes_of_which_only_the_other_side_moves(desk: Desk) -> No
 
     assert one.look(after_seconds=0.24).prices["ask"][0] == 1.0914
     assert one.look(after_seconds=0.02).prices["ask"][0] == 1.0919
+
+
+def test_it_asks_for_quotes_at_once_when_the_price_of_any_position_moves(desk: Desk) -> None:
+    login = desk.open_account()
+    desk.buy(login, 0.1, "EURUSD.r")
+    desk.sell(login, 0.2, "EURUSD.r")  # its price is the ask, which stays
+    desk.server.set_prices("EURUSD", 1.0911, 1.0914)
+    one = OneReader(desk, login)
+    one.look()
+    desk.server.set_prices("EURUSD", 1.0912, 1.0914)
+
+    assert one.look(after_seconds=0.05).prices["bid"][0] == 1.0912
 
 
 def test_it_keeps_what_an_exchange_rate_says_for_a_second(desk: Desk) -> None:
@@ -288,6 +301,28 @@ def test_it_reads_a_torn_account_once_more(desk: Desk) -> None:
     assert abs(torn.positions["profit"].sum() - torn.account["profit"][0]) > 1.0
 
 
+@pytest.mark.parametrize(
+    ("cents", "fits"), [(0.0, True), (6.9, True), (7.1, False), (-6.9, True), (-7.1, False)]
+)
+def test_it_allows_for_what_each_position_was_rounded_by(cents: float, fits: bool) -> None:
+    positions = [SimpleNamespace(profit=1.0, swap=-0.25)] * 10
+    profit = 7.5 + cents / 100.0
+    account = SimpleNamespace(
+        balance=100.0, credit=5.0, profit=profit, equity=105.0 + profit, currency_digits=2
+    )
+
+    assert Snapshot(account, positions, ()).fits_together() is fits
+
+
+@pytest.mark.parametrize(("cents", "fits"), [(1.9, True), (2.1, False), (-2.1, False)])
+def test_it_allows_for_what_each_sum_was_rounded_by(cents: float, fits: bool) -> None:
+    account = SimpleNamespace(
+        balance=100.0, credit=5.0, profit=0.0, equity=105.0 + cents / 100.0, currency_digits=2
+    )
+
+    assert Snapshot(account, (), ()).fits_together() is fits
+
+
 def test_it_shows_another_account_as_what_it_is_and_none_of_its_deals(desk: Desk) -> None:
     login, peer = desk.open_account(1001), desk.open_account(1002, currency="EUR")
     desk.buy(peer, 0.5, "EURUSD.r")
@@ -322,6 +357,16 @@ def test_it_takes_no_deals_from_an_account_that_comes_in_between(desk: Desk) -> 
     assert (unknown.account["outcome"][0], len(unknown.deals)) == (Outcome.NONE, 0)
     desk.server.clear_fault(login)
     assert_equal_to_batch(one.look(), desk.server.read_batch([login], [0]))
+    known = one.look(after_seconds=20.0).deals["ticket"].tolist()
+    compared = FaultSpec(
+        kind=FaultKind.WRONG_ACCOUNT, peer=peer, calls=("account_info",), skip=1, times=1
+    )
+    desk.server.script_faults(login, [history, compared])
+
+    assert one.look(after_seconds=20.0).account["outcome"][0] == Outcome.NONE
+
+    desk.server.clear_fault(login)
+    assert one.look().deals["ticket"].tolist() == known
 
 
 @pytest.mark.parametrize(
