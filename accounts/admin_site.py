@@ -9,6 +9,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, resolve_url
 from django.urls import reverse
+from django.utils.decorators import method_decorator
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 
@@ -31,7 +32,7 @@ class Administration(AdminSite):
         """Change it where everybody does: there, guesses of the present one are counted."""
         return redirect("settings")
 
-    @never_cache
+    @method_decorator(never_cache)
     def login(
         self,
         request: HttpRequest,
