@@ -16,6 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from accounts.api.rows import TextField
 from accounts.api.serializers import TokensSerializer
 from accounts.attempts import Attempt, too_many
 from accounts.models import User
@@ -40,16 +41,16 @@ class SignInRefused(exceptions.AuthenticationFailed):
 
 
 class RegistrationSerializer(serializers.Serializer[Any]):
-    username = serializers.CharField(max_length=150)
+    username = TextField(max_length=150)
     email = serializers.EmailField(max_length=254)
-    password = serializers.CharField(max_length=128, **SECRET)
-    time_zone = serializers.CharField(max_length=64, default="UTC")
+    password = TextField(max_length=128, **SECRET)
+    time_zone = TextField(max_length=64, default="UTC")
 
 
 class CredentialsSerializer(serializers.Serializer[Any]):
-    username = serializers.CharField(max_length=254, help_text="The user name or e-mail address.")
-    password = serializers.CharField(max_length=4096, **SECRET)
-    code = serializers.CharField(
+    username = TextField(max_length=254, help_text="The user name or e-mail address.")
+    password = TextField(max_length=4096, **SECRET)
+    code = TextField(
         max_length=32,
         required=False,
         allow_blank=True,
@@ -59,7 +60,7 @@ class CredentialsSerializer(serializers.Serializer[Any]):
 
 
 class RefreshSerializer(serializers.Serializer[Any]):
-    refresh = serializers.CharField(max_length=4096)
+    refresh = TextField(max_length=4096)
 
 
 class EntranceView(APIView):

@@ -3,7 +3,7 @@ from typing import Any
 from django.utils import timezone
 from rest_framework import serializers
 
-from accounts.api.rows import UtcDateTimeField, UtcModelSerializer
+from accounts.api.rows import TextField, UtcDateTimeField, UtcModelSerializer
 from accounts.credentials import TrailEntry
 from accounts.models import ApiKey, ApiKeyAuditLog, ConnectedAccount
 
@@ -11,7 +11,7 @@ Action = ApiKeyAuditLog.Action
 Outcome = ApiKeyAuditLog.Outcome
 
 
-class SecretField(serializers.CharField):
+class SecretField(TextField):
     """A broker password; what is wrong with one is for the service to say, and to record."""
 
     def __init__(self, **kwargs: Any) -> None:

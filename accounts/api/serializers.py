@@ -2,7 +2,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from accounts.api.rows import OwnRowField, UtcDateTimeField, UtcModelSerializer
+from accounts.api.rows import OwnRowField, TextField, UtcDateTimeField, UtcModelSerializer
 from accounts.models import AccountConnection, ApiKey, ConnectedAccount, ConnectionLog, Tag
 from accounts.models.connection import ConnectionState
 from accounts.services.keys import LONGEST_SECRET
@@ -21,7 +21,7 @@ class ConnectionSerializer(UtcModelSerializer[AccountConnection]):
 
 
 class TagsField(serializers.ListField):
-    child = serializers.CharField(max_length=LONGEST_NAME)
+    child = TextField(max_length=LONGEST_NAME)
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(max_length=MOST_TAGS, **kwargs)
@@ -37,7 +37,7 @@ class AccountSerializer(UtcModelSerializer[ConnectedAccount]):
         max_value=2**63 - 1,
         error_messages={"invalid": "Give the account number: digits only."},
     )
-    password = serializers.CharField(
+    password = TextField(
         write_only=True,
         required=False,
         trim_whitespace=False,
