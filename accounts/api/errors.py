@@ -19,6 +19,7 @@ from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import set_rollback
 
+from accounts.api.throttles import AddressThrottle
 from accounts.refusals import Refusal
 
 Fields = dict[str, list[str]]
@@ -35,12 +36,25 @@ _CODES = {
 }
 
 
-def exception_handler(error: Exception, _context: Mapping[str, Any]) -> Response | None:
+def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response | None:
     """Answer an error in the API's shape; None (a 500) for what nobody foresaw."""
-    answer = _answer(error)
+    answer = _answer(_counted(error, context))
     if answer is not None:
         set_rollback()
     return answer
+
+
+def _counted(error: Exception, context: Mapping[str, Any]) -> Exception:
+    """Limit, by address, those who may not come in: views count only those who may."""
+    if not isinstance(error, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):
+        return error
+    throttle = AddressThrottle()
+    try:
+        if throttle.allow_request(context["request"], context["view"]):
+            return error
+    except RedisError as away:
+        return away
+    return exceptions.Throttled(throttle.wait())
 
 
 def _answer(error: Exception) -> Response | None:

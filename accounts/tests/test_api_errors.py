@@ -8,16 +8,20 @@ from django.core.exceptions import (
     ValidationError,
 )
 from django.http import Http404
+from django.test import RequestFactory
 from kombu.exceptions import OperationalError
 from redis import ConnectionError as RedisUnreachable
 from rest_framework import exceptions
+from rest_framework.request import Request
+from rest_framework.views import APIView
 
 from accounts.api.errors import exception_handler
 from accounts.refusals import Refusal
 
 
 def answer_to(error: Exception) -> tuple[int, dict[str, Any]]:
-    response = exception_handler(error, {})
+    request = Request(RequestFactory().get("/api/v1/groups"))
+    response = exception_handler(error, {"request": request, "view": APIView()})
     assert response is not None
     return response.status_code, response.data["error"]
 
