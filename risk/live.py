@@ -12,9 +12,11 @@ from channels.db import database_sync_to_async
 from django.db.models import prefetch_related_objects
 from redis import RedisError
 
+from accounts.facts import health_summary, notice_objects, order_objects, terminal_facts
 from accounts.hot_state import AccountState, read_accounts, read_sequences
 from accounts.models import ConnectedAccount, User
 from accounts.models.connection import AccountConnection, ConnectionState
+from accounts.selectors import connection_health
 from groups.models import AccountGroup
 from risk.core.parameters import RuleParameters
 from risk.desk import parameters_of
@@ -66,6 +68,20 @@ def account_risk(account: ConnectedAccount, *, now: datetime) -> Json:
     member = load_members([account], now=now)[account.pk]
     sequence = _sequences("account", [account.pk]).get(account.pk, 0)
     return account_object(member, sequence=sequence)
+
+
+def account_status(account: ConnectedAccount, *, now: datetime) -> Json:
+    """Return the state of an account's connection and terminal, and what it holds."""
+    member = load_members([account], now=now)[account.pk]
+    state = member.state if member.reading is not None else None
+    health = connection_health(account, state, now=now)
+    return {
+        **account_object(member, sequence=0),
+        "terminal": terminal_facts(account, state) if state is not None else None,
+        "notices": notice_objects(account, state, now=now),
+        "orders": order_objects(state) if state is not None else None,
+        "health": health_summary(health, state),
+    }
 
 
 def account_risks(accounts: Sequence[ConnectedAccount], *, now: datetime) -> list[Json]:

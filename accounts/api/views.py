@@ -10,14 +10,15 @@ from rest_framework.response import Response
 
 from accounts import selectors
 from accounts.api.filters import AccountFilter
+from accounts.api.history import HistoryActions
 from accounts.api.serializers import (
     AccountSerializer,
     ConnectionLogSerializer,
     ConnectionSerializer,
     SwitchResultsSerializer,
 )
-from accounts.api.viewsets import OwnedViewSet
 from accounts.models import ConnectedAccount
+from accounts.origin import Origin
 from accounts.services import watching
 from accounts.services.accounts import (
     create_account,
@@ -27,9 +28,7 @@ from accounts.services.accounts import (
 )
 
 
-class AccountViewSet(
-    mixins.ListModelMixin, mixins.RetrieveModelMixin, OwnedViewSet[ConnectedAccount]
-):
+class AccountViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, HistoryActions):
     """The MetaTrader 5 accounts that you watch."""
 
     model = ConnectedAccount
@@ -55,7 +54,8 @@ class AccountViewSet(
         values = self._checked(request)
         if "terminal_host_id" in values:
             values["terminal_host"] = values.pop("terminal_host_id")
-        account = create_account(user=self.owner, now=timezone.now(), **values)
+        origin = Origin.of_request(request)
+        account = create_account(user=self.owner, now=timezone.now(), origin=origin, **values)
         return self._shown(account, status.HTTP_201_CREATED)
 
     def update(self, request: Request, **_ids: object) -> Response:
@@ -67,9 +67,13 @@ class AccountViewSet(
         account = self.get_object()
         return self._change(account, self._checked(request, account, partial=True))
 
-    def destroy(self, _request: Request, **_ids: object) -> Response:
-        """Delete an account and the secret of its login; refused while it is locked."""
-        delete_account(account=self.get_object(), now=timezone.now())
+    def destroy(self, request: Request, **_ids: object) -> Response:
+        """Delete an account and the secret of its login; refused while it is locked.
+
+        Its history stays with TradeGuard, but nobody can ask for it any more.
+        """
+        origin = Origin.of_request(request)
+        delete_account(account=self.get_object(), now=timezone.now(), origin=origin)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(request=None, responses={202: ConnectionSerializer})
@@ -150,7 +154,9 @@ class AccountViewSet(
 
     def _change(self, account: ConnectedAccount, values: dict[str, Any]) -> Response:
         values.pop("terminal_host_id", None)
-        return self._shown(update_account(account=account, now=timezone.now(), **values))
+        origin = Origin.of_request(self.request)
+        changed = update_account(account=account, now=timezone.now(), origin=origin, **values)
+        return self._shown(changed)
 
     def _shown(self, account: ConnectedAccount, status_code: int = 200) -> Response:
         return Response(self.get_serializer(self.own_rows().get(pk=account.pk)).data, status_code)

@@ -10,6 +10,8 @@ from django.db import transaction
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
+from accounts.core.zones import broker_zone
+from accounts.history.retiming import retime_deals
 from accounts.models import AccountConnection, ApiKey, ConnectedAccount, TerminalHost, User
 from accounts.origin import SYSTEM, Origin
 from accounts.publishing import publish_dashboard_on_commit
@@ -135,6 +137,7 @@ def update_account(
     """
     now = now or timezone.now()
     account = ConnectedAccount.objects.select_for_update().get(pk=account.pk)
+    zone_before = account.broker_time_zone
     password = changes.pop("password", None)
     tags = changes.pop("tags", None)
     key = changes.pop("api_key", None)
@@ -146,6 +149,8 @@ def update_account(
         _refuse_loosening(account, changed)
         _check(account)
         account.save(update_fields=[*changed, "updated_at"])
+    if "broker_time_zone" in changed:
+        retime_deals(account, before=broker_zone(zone_before), after=account.broker_zone)
     if tags is not None:
         account.tags.set(tags_named(user=account.user, names=tags))
     if password is not None:

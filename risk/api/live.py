@@ -13,7 +13,7 @@ from accounts.api.rows import own_row, user_of
 from accounts.selectors import accounts_of
 from groups.selectors import groups_of
 from risk.api import shapes
-from risk.live import account_risk, group_risk
+from risk.live import account_risk, account_status, group_risk
 
 _READING = ("account_id", "name", "read_at", "reading_age_seconds", "is_fresh")
 _INFO = (
@@ -51,22 +51,32 @@ class AccountStatusView(APIView):
     @extend_schema(responses=shapes.AccountStatus)
     def get(self, request: Request, pk: UUID) -> Response:
         """Tell the state of an account's connection, and what its terminal says of it."""
-        risk = _risk_of(request, pk)
-        info = {name: risk[name] for name in _INFO} if risk["read_at"] is not None else None
-        status, connection = risk["status"], risk["connection"]
-        return Response(
-            {**_reading(risk), "status": status, "connection": connection, "account_info": info}
-        )
+        status = _status_of(request, pk)
+        info = None
+        if status["terminal"] is not None:
+            info = {name: status[name] for name in _INFO} | status["terminal"]
+        told = {name: status[name] for name in ("status", "connection", "notices", "health")}
+        shown = shapes.AccountStatus({**_reading(status), **told, "account_info": info})
+        return Response(shown.data)
 
 
 class AccountPositionsView(APIView):
     @extend_schema(responses=shapes.AccountPositions)
     def get(self, request: Request, pk: UUID) -> Response:
-        """List an account's open positions; null, not an empty list, when they are not known."""
-        risk = _risk_of(request, pk)
-        positions = risk["positions"] if risk["read_at"] is not None else None
+        """List an account's open positions and pending orders.
+
+        Null, not an empty list, when they are not known.
+        """
+        status = _status_of(request, pk)
+        positions = status["positions"] if status["read_at"] is not None else None
         count = None if positions is None else len(positions)
-        return Response({**_reading(risk), "count": count, "results": positions})
+        held = {"count": count, "results": positions, "orders": status["orders"]}
+        return Response({**_reading(status), **held})
+
+
+def _status_of(request: Request, pk: UUID) -> dict[str, Any]:
+    account = own_row(accounts_of(user_of(request)), pk)
+    return dict(account_status(account, now=timezone.now()))
 
 
 def _risk_of(request: Request, pk: UUID) -> dict[str, Any]:
@@ -75,4 +85,4 @@ def _risk_of(request: Request, pk: UUID) -> dict[str, Any]:
 
 
 def _reading(risk: dict[str, Any]) -> dict[str, Any]:
-    return {name: risk[name] for name in _READING}
+    return {**{name: risk[name] for name in _READING}, "is_stale": not risk["is_fresh"]}

@@ -4,6 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from accounts.api.live_shapes import HealthSummary, NoticeShape, PendingOrder, TerminalFacts
 from accounts.models.connection import ConnectionState
 from risk.core.statuses import Status
 from risk.models import RiskRule
@@ -131,17 +132,28 @@ class Reading(serializers.Serializer[Any]):
     is_fresh = serializers.BooleanField(help_text="Not older than 2 seconds, and connected.")
 
 
-class AccountStatus(Reading):
+class DatedReading(Reading):
+    is_stale = serializers.BooleanField(help_text="The opposite of `is_fresh`.")
+
+
+class TerminalAccountInfo(AccountInfo, TerminalFacts):
+    """The account as its terminal knows it; fields that MetaTrader has carry its names."""
+
+
+class AccountStatus(DatedReading):
     status = serializers.ChoiceField(choices=STATUSES)
     connection = LiveConnection()
-    account_info = AccountInfo(
+    account_info = TerminalAccountInfo(
         allow_null=True, help_text="As it was at `read_at`; null before the first reading."
     )
+    notices = NoticeShape(many=True, help_text="What the trader should know about the account.")
+    health = HealthSummary()
 
 
-class AccountPositions(Reading):
+class AccountPositions(DatedReading):
     count = serializers.IntegerField(allow_null=True)
     results = Position(many=True, allow_null=True)
+    orders = PendingOrder(many=True, allow_null=True)
 
 
 class AccountRisk(Reading, AccountInfo):

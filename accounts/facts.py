@@ -1,0 +1,168 @@
+"""What programs are told of an account's terminal, orders and health, in plain values.
+
+Fields that MetaTrader has carry its names; its numbers for kinds are told as words.
+"""
+
+import math
+from datetime import UTC, datetime
+from typing import Any
+
+from accounts.health import Change, Health
+from accounts.hot_state import AccountState
+from accounts.models import ConnectedAccount
+from accounts.notices import notices_of
+from accounts.terminals.readings import ORDER_DTYPE
+
+Json = dict[str, Any]
+
+TRADE_MODES = {0: "demo", 1: "contest", 2: "real"}
+STOP_OUT_MODES = {0: "percent", 1: "money"}
+ORDER_TYPES = {
+    0: "buy",
+    1: "sell",
+    2: "buy_limit",
+    3: "sell_limit",
+    4: "buy_stop",
+    5: "sell_stop",
+    6: "buy_stop_limit",
+    7: "sell_stop_limit",
+    8: "close_by",
+}
+DEAL_TYPES = {
+    0: "buy",
+    1: "sell",
+    2: "balance",
+    3: "credit",
+    4: "charge",
+    5: "correction",
+    6: "bonus",
+    7: "commission",
+    8: "commission_daily",
+    9: "commission_monthly",
+    10: "commission_agent_daily",
+    11: "commission_agent_monthly",
+    12: "interest",
+    13: "buy_canceled",
+    14: "sell_canceled",
+    15: "dividend",
+    16: "dividend_franked",
+    17: "tax",
+}
+DEAL_ENTRIES = {0: "in", 1: "out", 2: "inout", 3: "out_by"}
+DEAL_REASONS = {
+    0: "client",
+    1: "mobile",
+    2: "web",
+    3: "expert",
+    4: "sl",
+    5: "tp",
+    6: "so",
+    7: "rollover",
+    8: "vmargin",
+    9: "split",
+}
+# A kind that MetaTrader adds one day.
+OTHER = "other"
+_ORDER = {name: place for place, name in enumerate(ORDER_DTYPE.names or ())}
+
+
+def terminal_facts(account: ConnectedAccount, state: AccountState) -> Json:
+    """Return what the terminal says of the account beside its money."""
+    reading = state.account
+    return {
+        "login": account.login,
+        "server": account.server,
+        "company": account.broker,
+        "trade_mode": TRADE_MODES.get(int(reading["trade_mode"])),
+        "trade_allowed": bool(reading["trade_allowed"]),
+        "terminal_trade_allowed": bool(reading["algo_trading_allowed"]),
+        "margin_so_mode": STOP_OUT_MODES.get(int(reading["stop_out_mode"])),
+        "margin_so_call": known(reading["stop_out_call"]),
+        "margin_so_so": known(reading["stop_out_level"]),
+        "clock_offset_seconds": known(reading["clock_offset"]),
+    }
+
+
+def notice_objects(
+    account: ConnectedAccount, state: AccountState | None, *, now: datetime
+) -> list[Json]:
+    return [
+        {"kind": notice.kind.value, "level": notice.level.value, "sentence": notice.sentence}
+        for notice in notices_of(account, state, now)
+    ]
+
+
+def order_objects(state: AccountState) -> list[Json]:
+    """List the pending orders of a reading."""
+    symbols = state.tables.symbols
+    return [
+        {
+            "ticket": row[_ORDER["ticket"]],
+            "symbol": symbols[row[_ORDER["symbol"]]],
+            "type": ORDER_TYPES.get(row[_ORDER["type"]], OTHER),
+            "volume_current": row[_ORDER["volume"]],
+            "price_open": row[_ORDER["price_open"]],
+            "sl": row[_ORDER["sl"]] or None,
+            "tp": row[_ORDER["tp"]] or None,
+            "magic": row[_ORDER["magic"]],
+            "placed_at_broker": broker_time(row[_ORDER["time_msc"]]),
+        }
+        for row in state.orders.tolist()
+    ]
+
+
+def health_object(health: Health, state: AccountState | None, *, now: datetime) -> Json:
+    """Return the health of a connection, with what the worker counts of the account's identity."""
+    age = age_seconds(state, now)
+    return {
+        "uptimes": [
+            {
+                "window": uptime.window,
+                "uptime_fraction": uptime.uptime_fraction,
+                "wanted_seconds": round(uptime.wanted_seconds, 3),
+                "connected_seconds": round(uptime.connected_seconds, 3),
+                "reconnects": uptime.reconnects,
+                "failures": uptime.failures,
+            }
+            for uptime in health.uptimes
+        ],
+        "last_errors": [_error_object(change) for change in health.last_errors],
+        "reading_age_seconds": age,
+        **identity_counts(state),
+    }
+
+
+def health_summary(health: Health, state: AccountState | None) -> Json:
+    """Return the health of the last day in short."""
+    day = next(uptime for uptime in health.uptimes if uptime.window == "1d")
+    return {
+        "uptime_fraction": day.uptime_fraction,
+        "reconnects": day.reconnects,
+        "last_error": _error_object(health.last_errors[0]) if health.last_errors else None,
+        **identity_counts(state),
+    }
+
+
+def identity_counts(state: AccountState | None) -> Json:
+    names = ("identity_checks", "identity_failures")
+    return {name: int(state.account[name]) if state is not None else None for name in names}
+
+
+def age_seconds(state: AccountState | None, now: datetime) -> float | None:
+    """Return how old the last accepted reading is, None without one."""
+    read_at = known(state.account["read_at"]) if state is not None else None
+    return None if read_at is None else round(max(now.timestamp() - read_at, 0.0), 3)
+
+
+def known(value: Any) -> float | None:
+    number = float(value)
+    return number if math.isfinite(number) else None
+
+
+def broker_time(time_msc: int) -> str:
+    """Write the broker's wall clock as the terminal shows it."""
+    return datetime.fromtimestamp(time_msc / 1000.0, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _error_object(change: Change) -> Json:
+    return {"at": change.at, "reason": change.reason, "message": change.message}
