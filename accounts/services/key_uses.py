@@ -25,6 +25,7 @@ class KeyUse:
 
     key: ApiKey
     account_id: UUID
+    account_name: str
     reason: str = ""
     message: str = ""
     is_refused: bool = False
@@ -76,7 +77,8 @@ def _rows(uses: Iterable[KeyUse], now: datetime) -> list[ApiKeyAuditLog]:
         if use.reason and last[use.key.pk] == before:
             continue
         operation = Operation(use.key, Action.USED, now, account_id=use.account_id)
-        operation.reason, operation.message = use.reason, use.message
+        operation.reason = use.reason
+        operation.message = f"{use.account_name}: {use.message or 'The broker took the login.'}"
         failure = Outcome.REFUSED if use.is_refused else Outcome.FAILED
         rows.append(operation.row(failure if use.reason else Outcome.ALLOWED))
     return rows

@@ -14,6 +14,7 @@ from accounts.services.key_uses import KeyUse, record_uses
 from accounts.services.keys import why_unusable
 from accounts.sessions.poll import Attempt, AttemptResult
 from accounts.sessions.states import Reason, reason_of_code
+from accounts.terminals.processes.seats import LoginAnswer
 from accounts.terminals.registry import Source
 from accounts.terminals.simulated.link import LinkError
 from accounts.vault.cipher import VaultError
@@ -77,7 +78,13 @@ def authorise(
         # Neither its text nor its traceback: either may hold what was sent.
         logger.error("Logging in failed with %s.", type(error).__name__)
         return [(Reason.CONNECT_FAILED, "")] * len(credentials)
-    return [(Reason.NONE if code == SUCCESS else reason_of_code(code), "") for code in codes]
+    return [(Reason.NONE, "") if code == SUCCESS else _failure(code) for code in codes]
+
+
+def _failure(code: int) -> tuple[Reason, str]:
+    """Return the reason of a code, and the sentence that a host of real terminals adds to some."""
+    sentence = code.sentence if isinstance(code, LoginAnswer) else ""
+    return reason_of_code(int(code)), _sentence(sentence)
 
 
 @sensitive_variables("secret")
@@ -125,7 +132,7 @@ def _record(
         if account is None or account.api_key is None or result.reason is Reason.UNDER_WAY:
             continue
         if _is_of(result.attempt, account):
-            uses.append(_use(account.api_key, result, now))
+            uses.append(_use(account, account.api_key, result, now))
     try:
         record_uses(uses=uses, now=now)
     except DatabaseError as error:
@@ -133,11 +140,12 @@ def _record(
         logger.warning("The use of %d keys could not be recorded: %s", len(uses), error)
 
 
-def _use(key: ApiKey, result: AttemptResult, now: datetime) -> KeyUse:
+def _use(account: ConnectedAccount, key: ApiKey, result: AttemptResult, now: datetime) -> KeyUse:
     is_refused = result.reason is Reason.CREDENTIALS_MISSING
     return KeyUse(
         key=key,
-        account_id=result.attempt.account_id,
+        account_id=account.pk,
+        account_name=account.name,
         reason=key.status_at(now) if is_refused else result.reason.value,
         message=result.message or result.reason.sentence,
         is_refused=is_refused,

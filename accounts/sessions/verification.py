@@ -3,19 +3,17 @@
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from pathlib import Path
 from uuid import UUID
 
-from django.conf import settings
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
-from accounts.models import ApiKey, ConnectedAccount, TerminalHost
+from accounts.models import ApiKey, ConnectedAccount
 from accounts.services.key_verification import LOGIN_SECONDS, LoginProof, note_proofs
 from accounts.sessions.logins import Obstacle, authorise, opened_secret
-from accounts.sessions.process import sessions_of
+from accounts.sessions.process import terminals_of
 from accounts.sessions.states import Reason
-from accounts.terminals.registry import Source, source_of
+from accounts.terminals.registry import Source
 
 # A login that takes its time is asked after so often.
 ASK_AGAIN_SECONDS = 0.5
@@ -32,18 +30,9 @@ def verify_on_host(
     if key is None:
         return []
     accounts = list(key.accounts.on_host(host).order_by("name", "pk"))
-    proofs = _proofs(key, accounts, _source(host), now()) if accounts else []
+    proofs = _proofs(key, accounts, terminals_of(host), now()) if accounts else []
     note_proofs(key_id=key_id, question=question, proofs=proofs, now=now())
     return proofs
-
-
-def _source(host: str) -> Source:
-    """Return the terminals that the sessions of this process use already, or the host's."""
-    sessions = sessions_of(host)
-    if sessions is not None:
-        return sessions.source
-    kind = TerminalHost.objects.values_list("kind", flat=True).get(pk=host)
-    return source_of(host, kind, Path(settings.SIMULATED_BROKER_HOME))
 
 
 @sensitive_variables("secret")

@@ -369,7 +369,7 @@ class TestAnswers:
 
 
 def use_of(key: ApiKey, reason: str = "", message: str = "", **fields: Any) -> KeyUse:
-    return KeyUse(ApiKey.objects.get(pk=key.pk), key.pk, reason, message, **fields)
+    return KeyUse(ApiKey.objects.get(pk=key.pk), key.pk, "Alpha 1", reason, message, **fields)
 
 
 class TestCounting:

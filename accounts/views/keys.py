@@ -209,7 +209,10 @@ def _verification(key: ApiKey) -> dict[str, Any]:
 
 def _verification_part(request: HttpRequest, key: ApiKey, refusal: str = "") -> HttpResponse:
     context = {**_row(key, timezone.now()), **_verification(key), "refusal": refusal}
-    return render(request, "keys/verification.html", context)
+    answer = render(request, "keys/verification.html", context)
+    if not context["is_pending"]:
+        answer["HX-Trigger"] = "key-verified"  # the trail on the same page has news
+    return answer
 
 
 def _filtered(rows: QuerySet[ApiKeyAuditLog], query: dict[str, Any]) -> QuerySet[ApiKeyAuditLog]:
