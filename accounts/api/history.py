@@ -117,15 +117,15 @@ class EquityFilter(QueryFilterSet):
         fields: list[str] = []
 
     def of_resolution(
-        self, snapshots: QuerySet[EquitySnapshot], _name: str, _value: str
+        self, snapshots: QuerySet[EquitySnapshot], _name: str, value: str
     ) -> QuerySet[EquitySnapshot]:
-        return snapshots  # `filter_queryset` knows it also when nobody asks
+        return snapshots.filter(resolution=RESOLUTIONS[value])
 
     def filter_queryset(self, queryset: QuerySet[EquitySnapshot]) -> QuerySet[EquitySnapshot]:
         asked: dict[str, Any] = self.form.cleaned_data
         resolution = RESOLUTIONS[asked["resolution"] or "minute"]
         chosen: QuerySet[EquitySnapshot] = super().filter_queryset(queryset)
-        chosen = chosen.filter(resolution=resolution)
+        chosen = chosen.filter(resolution=resolution)  # minutes when nobody asks
         shown = _SHOWN.get(resolution)
         if asked["from"] is None and shown is not None:
             until: datetime = asked["to"] or timezone.now()
