@@ -1,8 +1,7 @@
 """A cache that pages can do without."""
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 from django.core.cache.backends.redis import RedisCache
@@ -50,20 +49,13 @@ class ForgivingRedisCache(RedisCache):
     def delete_many(self, *args: Any, **kwargs: Any) -> None:
         _surviving(super().delete_many, None, *args, **kwargs)
 
-    def clear(self) -> bool:
-        return bool(_surviving(super().clear, False))
+    def clear(self) -> None:
+        _surviving(super().clear, None)
 
 
 def _surviving(call: Callable[..., Any], otherwise: Any, *args: Any, **kwargs: Any) -> Any:
-    with forgiving("The cache does not answer"):
-        return call(*args, **kwargs)
-    return otherwise
-
-
-@contextmanager
-def forgiving(what: str) -> Iterator[None]:
-    """Go on after an error of Redis, with a warning."""
     try:
-        yield
+        return call(*args, **kwargs)
     except RedisError as error:
-        logger.warning("%s: %s", what, error)
+        logger.warning("The cache does not answer: %s", error)
+        return otherwise

@@ -12,7 +12,8 @@ METHOD = "mfa"
 def has_second_factor(user: AbstractBaseUser | AnonymousUser) -> bool:
     if user.pk is None:
         return False
-    return Authenticator.objects.filter(user_id=user.pk, type=Authenticator.Type.TOTP).exists()
+    rows = Authenticator.objects.filter(user_id=user.pk, type=Authenticator.Type.TOTP)
+    return bool(rows.exists())
 
 
 def was_second_factor_shown(request: HttpRequest) -> bool:

@@ -34,7 +34,7 @@ class UniqueEmailMixin(forms.ModelForm):  # type: ignore[type-arg]
     """Addresses that differ in case alone belong to one person."""
 
     def clean_email(self) -> str:
-        email = self.cleaned_data["email"].lower()
+        email = str(self.cleaned_data["email"]).lower()
         if User.objects.filter(email__iexact=email).exclude(pk=self.instance.pk).exists():
             raise forms.ValidationError("This address is in use already.", code="unique")
         return email
@@ -48,7 +48,7 @@ class UserForm(UniqueEmailMixin, UserChangeForm):  # type: ignore[type-arg]
     pass
 
 
-class PasswordOfSomebodyForm(AdminPasswordChangeForm):
+class PasswordOfSomebodyForm(AdminPasswordChangeForm):  # type: ignore[type-arg]
     """Another password by staff ends all that is signed in as this user."""
 
     def save(self, commit: bool = True) -> User:

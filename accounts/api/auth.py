@@ -27,7 +27,11 @@ from accounts.services.two_factor import use_code
 from accounts.services.users import register_user, without_taken_email
 from accounts.verification import are_emails_verified, is_email_missing
 
-SECRET = {"write_only": True, "trim_whitespace": False, "style": {"input_type": "password"}}
+SECRET: dict[str, Any] = {
+    "write_only": True,
+    "trim_whitespace": False,
+    "style": {"input_type": "password"},
+}
 
 
 class SignInRefused(exceptions.AuthenticationFailed):

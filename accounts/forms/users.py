@@ -99,7 +99,7 @@ class ForgottenForm(ResetPasswordForm):  # type: ignore[misc]  # allauth is half
             raise ValidationError(refusal, code="throttled")
         email = str(super().clean_email()).lower()
         # An address that waits to be confirmed may be a wrong one, of somebody else.
-        self.users = [user for user in self.users if user.email == email]
+        self.users: list[User] = [user for user in self.users if user.email == email]
         return email
 
 

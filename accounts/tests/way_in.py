@@ -20,7 +20,7 @@ STEP_SECONDS = 30
 
 def code_at(seconds: float, secret: str = TOTP_SECRET) -> str:
     """Return what an authenticator app shows at this moment (seconds since 1970)."""
-    return format_hotp_value(hotp_value(secret, int(seconds) // STEP_SECONDS))
+    return str(format_hotp_value(hotp_value(secret, int(seconds) // STEP_SECONDS)))
 
 
 def protect(user: User) -> list[str]:
