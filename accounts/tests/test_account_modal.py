@@ -41,7 +41,10 @@ def test_what_opens_in_a_modal_is_a_page_without_script(
 def test_the_modal_closes_when_the_account_is_added(page: Client) -> None:
     answer = page.post("/accounts/new", fields(), **below("/accounts"))
     assert ConnectedAccount.objects.get().name == "Alpha 1"
-    assert json.loads(answer.headers["HX-Trigger"]) == {"modal-done": {}, "accounts-changed": {}}
+    assert json.loads(answer.headers["HX-Trigger-After-Settle"]) == {
+        "modal-done": {},
+        "accounts-changed": {},
+    }
     assert answer.headers["HX-Reswap"] == "none"
     assert 'hx-swap-oob="beforeend:#toasts"' in answer.content.decode()
     assert "Alpha 1 is added." in answer.content.decode()
@@ -56,7 +59,7 @@ def test_what_was_typed_survives_an_error(page: Client) -> None:
     answer = page.post("/accounts/new", fields(login="x", name="My <b>"), **below("/accounts"))
     html = answer.content.decode()
     assert answer.status_code == 200
-    assert "HX-Trigger" not in answer.headers
+    assert "HX-Trigger-After-Settle" not in answer.headers
     assert 'role="alert">Some fields need another look' in html
     assert 'value="My &lt;b&gt;"' in html
     assert 'aria-invalid="true"' in html
@@ -81,7 +84,7 @@ def test_deleting_on_its_own_page_leads_away_from_it(alice: User, page: Client) 
 def test_deleting_in_the_list_closes_the_modal(alice: User, page: Client) -> None:
     account = make_account(alice, with_key=True)
     answer = page.post(f"/accounts/{account.pk}/delete", **below("/accounts"))
-    assert "modal-done" in answer.headers["HX-Trigger"]
+    assert "modal-done" in answer.headers["HX-Trigger-After-Settle"]
     assert not ConnectedAccount.objects.exists()
 
 

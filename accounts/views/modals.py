@@ -38,6 +38,7 @@ def close_modal(request: HttpRequest, *, otherwise: str, leave: str = "") -> Htt
     if is_about_what_is_gone or not is_modal(request):
         return HttpResponseClientRedirect(otherwise)
     answer = render(request, "toasts.html", {"messages": messages.get_messages(request)})
-    trigger_client_event(answer, "modal-done")
-    trigger_client_event(answer, "accounts-changed")
+    # After the swap: before it, the form that tells of it would be gone.
+    trigger_client_event(answer, "modal-done", after="settle")
+    trigger_client_event(answer, "accounts-changed", after="settle")
     return reswap(answer, "none")

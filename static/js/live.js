@@ -104,7 +104,7 @@
     heard.set(event.target, -Infinity);
     alarm(event.target, true);
     const code = event.detail.event.code;
-    if (code === 4401) location.reload(); // signed out: the page will ask to sign in
+    if (code === 4401 && htmx.trigger(document.body, "signed-out")) location.reload(); // it will ask to sign in
     if (code === 4404) location.assign(event.target.dataset.goneTo || location.href);
     // The extension comes back after a failure only; a server that restarts says "normal" too.
     const socket = event.detail.socketWrapper;

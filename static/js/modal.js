@@ -70,6 +70,20 @@
     }
   });
 
+  // --- a table that is drawn anew keeps the focus, even when the row that had it is gone ---
+
+  let hadFocus = false;
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const { target } = event.detail;
+    if (target.id === "account-table") hadFocus = target.contains(document.activeElement);
+  });
+  document.addEventListener("htmx:afterSettle", (event) => {
+    if (!hadFocus || event.detail.elt.id !== "account-table") return;
+    hadFocus = false;
+    const region = event.detail.elt.querySelector("[role=region]") || document.getElementById("main");
+    if (document.activeElement === document.body) region.focus();
+  });
+
   // --- what somebody typed survives whatever happens to the request ---
 
   function say(form, text, link) {
@@ -106,20 +120,30 @@
     box.append(item);
   }
 
+  // Some of the events of htmx happen at the target; the request is always that of its own element.
   function formOf(event) {
-    return event.detail.elt.closest("form[data-keeps]");
+    const { requestConfig, elt } = event.detail;
+    return (requestConfig ? requestConfig.elt : elt).closest("form[data-keeps]");
   }
 
   function isSignIn(xhr) {
     return Boolean(xhr.responseURL) && new URL(xhr.responseURL).pathname === "/login";
   }
 
+  const SIGNED_OUT = "You are signed out; what you typed is still here.";
+
+  document.body.addEventListener("signed-out", (event) => {
+    if (!isDirty()) return;
+    event.preventDefault();
+    say(body.querySelector("form[data-keeps]"), SIGNED_OUT, signInLink());
+  });
+
   // A session that has ended answers with the page to sign in; it has no place inside of another.
   document.addEventListener("htmx:beforeSwap", (event) => {
     if (!isSignIn(event.detail.xhr)) return;
     event.detail.shouldSwap = false;
     const form = formOf(event);
-    if (form) say(form, "You are signed out; what you typed is still here.", signInLink());
+    if (form) say(form, SIGNED_OUT, signInLink());
     else location.reload();
   });
 
@@ -145,7 +169,7 @@
 
   // Signing in elsewhere changes the token of every form; the cookie always has the present one.
   document.addEventListener("htmx:configRequest", (event) => {
-    if (event.detail.verb === "get" || !("csrfmiddlewaretoken" in event.detail.parameters)) return;
+    if (!event.detail.parameters.csrfmiddlewaretoken) return;
     const cookie = document.cookie.split("; ").find((each) => /^(__Host-)?tradeguard_csrf=/.test(each));
     if (cookie) event.detail.parameters.csrfmiddlewaretoken = cookie.split("=")[1];
     const form = formOf(event);
