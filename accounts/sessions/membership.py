@@ -74,7 +74,11 @@ class Membership:
         elif not was_wanted or is_other_login:
             self._begin(row, spec, moment)
         elif _is_asked_after(spec, float(session["since"])):
-            self._ask_again(row, spec, moment)
+            if is_other_key:
+                # What the old password opened would pass for a proof of the new one.
+                table.renew(row)
+                self._transitions.end(row)
+            self._ask_again(row, spec, moment, is_anew=is_other_key)
         elif is_other_key:
             # A session that is connected stays so while its new password is tried.
             table.renew(row)
@@ -87,9 +91,9 @@ class Membership:
         elif self._table.state(row) != SessionState.CONNECTING:
             self._transitions.enter(row, SessionState.CONNECTING, Reason.REQUESTED, moment)
 
-    def _ask_again(self, row: int, spec: SessionSpec, moment: Moment) -> None:
+    def _ask_again(self, row: int, spec: SessionSpec, moment: Moment, *, is_anew: bool) -> None:
         """Follow a person who pressed Connect on a session that is wanted already."""
-        if self._table.state(row) == SessionState.CONNECTED:
+        if self._table.state(row) == SessionState.CONNECTED and not is_anew:
             # It connected at the same moment; its next reading says so once more.
             self._transitions.await_proof(row, moment)
         else:

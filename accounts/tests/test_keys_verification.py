@@ -7,7 +7,7 @@ from unittest.mock import patch
 
 import pytest
 
-from accounts.models import ApiKey, ApiKeyAuditLog, ConnectedAccount, User
+from accounts.models import AccountConnection, ApiKey, ApiKeyAuditLog, ConnectedAccount, User
 from accounts.origin import Origin
 from accounts.refusals import Refusal
 from accounts.services import key_verification
@@ -20,8 +20,9 @@ from accounts.services.key_verification import (
     note_proofs,
     request_verification,
 )
-from accounts.services.keys import revoke_key, rotate_secret
+from accounts.services.keys import revoke_key, rotate_secret, update_key
 from accounts.sessions import verification
+from accounts.sessions.host import HostSessions
 from accounts.sessions.logins import log_in
 from accounts.sessions.poll import Attempt
 from accounts.sessions.states import Reason
@@ -481,3 +482,81 @@ class TestSessionLogins:
         assert result.reason is Reason.UNDER_WAY
         assert (ApiKey.objects.get().use_count, ApiKey.objects.get().error_count) == (0, 0)
         assert trail(key) == []
+
+
+class TestRotatingUnderWay:
+    """What the sessions of a host make of a new password."""
+
+    def worker(self, server: TradeServer) -> Any:
+        return HostSessions("local", server, is_inline=True, random=lambda: 0.5)
+
+    def run(self, sessions: Any, start: float, seconds: float) -> None:
+        for tick in range(round(seconds / 0.2)):
+            at = start + tick * 0.2
+            sessions.poll(NOW + timedelta(seconds=at), at)
+            sessions.flush()
+            sessions.commit_cursors()
+
+    @pytest.mark.parametrize(
+        ("new", "state", "reason"),
+        [("An0ther!", "connected", ""), ("mistyped", "error", "wrong_password")],
+    )
+    def test_a_connected_session_logs_in_with_the_new_password(
+        self, server: TradeServer, alice: User, origin: Origin, new: str, state: str, reason: str
+    ) -> None:
+        key = make_key(alice)
+        account = account_at(server, key, state="connecting")
+        sessions = self.worker(server)
+        self.run(sessions, 0.0, 2.0)
+        assert AccountConnection.objects.get().state == "connected"
+        server.change_password(account.login, "An0ther!")
+        rotate_secret(key=key, secret=new, origin=origin, now=NOW + 2 * SECOND)
+        self.run(sessions, 2.0, 6.0)
+        row = AccountConnection.objects.get()
+        assert (row.state, row.reason) == (state, reason)
+        assert ApiKey.objects.get().use_count == (2 if state == "connected" else 1)
+
+    def test_renaming_and_counting_log_nobody_in_anew(
+        self, server: TradeServer, alice: User, origin: Origin
+    ) -> None:
+        key = make_key(alice)
+        account_at(server, key, state="connecting")
+        sessions = self.worker(server)
+        self.run(sessions, 0.0, 2.0)
+        update_key(key=key, name="Other", origin=origin, now=NOW)
+        record_uses(uses=[use_of(key, "no_answer", "Away.")], now=NOW)
+        self.run(sessions, 2.0, 3.0)
+        assert ApiKey.objects.get().use_count == 1
+
+    @pytest.mark.parametrize("way", ["expires", "is switched off", "is revoked"])
+    def test_a_key_that_opens_no_more_ends_the_session(
+        self, server: TradeServer, alice: User, origin: Origin, way: str
+    ) -> None:
+        key = make_key(alice)
+        account_at(server, key, state="connecting")
+        ApiKey.objects.update(expires_at=NOW + 2.5 * SECOND if way == "expires" else None)
+        sessions = self.worker(server)
+        self.run(sessions, 0.0, 2.0)
+        assert AccountConnection.objects.get().state == "connected"
+        if way == "is switched off":
+            update_key(key=key, status="inactive", origin=origin, now=NOW + 2 * SECOND)
+        elif way == "is revoked":
+            revoke_key(key=key, origin=origin, now=NOW + 2 * SECOND)
+        self.run(sessions, 2.0, 3.0)
+        row = AccountConnection.objects.get()
+        expected = "disconnected" if way == "is revoked" else "error"
+        assert (row.state, row.reason) == (expected, "credentials_missing")
+        assert not sessions.pool.table.rows["is_authorised"].any()
+
+    def test_a_key_switched_on_again_connects_by_itself(
+        self, server: TradeServer, alice: User, origin: Origin
+    ) -> None:
+        key = make_key(alice)
+        account_at(server, key, state="connecting")
+        sessions = self.worker(server)
+        self.run(sessions, 0.0, 2.0)
+        update_key(key=key, status="inactive", origin=origin, now=NOW + 2 * SECOND)
+        self.run(sessions, 2.0, 3.0)
+        update_key(key=key, status="active", origin=origin, now=NOW + 5 * SECOND)
+        self.run(sessions, 5.0, 3.0)
+        assert AccountConnection.objects.get().state == "connected"
