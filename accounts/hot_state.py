@@ -125,7 +125,7 @@ class Details:
         return [memory[first * size : last * size] for first, last in pairwise(offsets)]
 
     def counts(self) -> list[int]:
-        return np.diff(np.asarray(self.offsets, dtype=np.int64)).tolist()
+        return [last - first for first, last in pairwise(self.offsets)]
 
 
 def pack_accounts(
@@ -164,7 +164,8 @@ def unpack_account(value: bytes, tables: Tables, checksum: int) -> AccountState 
     for dtype, count in zip(_DETAIL_DTYPES, counts, strict=True):
         details.append(np.frombuffer(value, dtype, count, start))
         start += count * dtype.itemsize
-    return AccountState(account, *details, tables)
+    rules, positions, orders = details
+    return AccountState(account, rules, positions, orders, tables)
 
 
 def read_accounts(account_ids_by_host: Mapping[str, Sequence[UUID]]) -> dict[UUID, AccountState]:

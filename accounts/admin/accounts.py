@@ -1,8 +1,9 @@
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
@@ -19,6 +20,7 @@ from accounts.admin.bases import (
 )
 from accounts.admin.generic import TabularInline
 from accounts.models import AccountConnection, ConnectedAccount, ConnectionLog
+from accounts.origin import SYSTEM, Origin
 from accounts.refusals import Refusal
 from accounts.services.accounts import (
     create_account,
@@ -30,9 +32,12 @@ from accounts.services.connections import request_evaluation
 from accounts.services.watching import connect_account, disconnect_account
 
 NAMES_SHOWN = 10
+ARCHIVED = "only"
+_OWN_PAGES = "accounts_connectedaccount_"
 
 
 class AccountForm(RehearsedForm[ConnectedAccount]):
+    origin: ClassVar[Origin] = SYSTEM
     password = SecretField(
         required=False,
         help_text=(
@@ -99,11 +104,11 @@ class AccountForm(RehearsedForm[ConnectedAccount]):
         values["tags"] = [tag.name for tag in self.cleaned_data["tags"]]
         if self.is_new:
             host = self.cleaned_data["terminal_host"].name
-            account = create_account(terminal_host=host, **values)
+            account = create_account(terminal_host=host, origin=self.origin, **values)
         else:
             if not values["password"]:
                 del values["password"]
-            account = update_account(account=self.instance, **values)
+            account = update_account(account=self.instance, origin=self.origin, **values)
         return set_default(account=account) if self.cleaned_data["is_default"] else account
 
 
@@ -126,6 +131,25 @@ class ConnectionInline(
     ]
 
 
+class ArchiveFilter(admin.SimpleListFilter):
+    """Shows the living accounts, or the deleted ones, whose history is kept."""
+
+    title = "archive"
+    parameter_name = "archive"
+
+    def lookups(self, _request: HttpRequest, _model_admin: object) -> list[tuple[str, str]]:
+        return [(ARCHIVED, "Deleted accounts")]
+
+    def choices(self, changelist: ChangeList) -> Iterator[Any]:
+        everything, *rest = super().choices(changelist)
+        return iter([{**everything, "display": "Accounts"}, *rest])
+
+    def queryset(
+        self, _request: HttpRequest, queryset: QuerySet[ConnectedAccount]
+    ) -> QuerySet[ConnectedAccount]:
+        return queryset.filter(archived_at__isnull=self.value() != ARCHIVED)
+
+
 @admin.register(ConnectedAccount)
 class ConnectedAccountAdmin(ServiceAdmin[ConnectedAccount]):
     form = AccountForm
@@ -143,11 +167,19 @@ class ConnectedAccountAdmin(ServiceAdmin[ConnectedAccount]):
         "terminal_host",
     ]
     list_select_related = ["user", "terminal_host", "connection"]
-    list_filter = ["connection__state", "is_active", "is_demo", "role", "terminal_host", "server"]
+    list_filter = [
+        ArchiveFilter,
+        "connection__state",
+        "is_active",
+        "is_demo",
+        "role",
+        "terminal_host",
+        "server",
+    ]
     search_fields = ["name", "login", "server", "broker", "user__username", "user__email"]
     date_hierarchy = "created_at"
     autocomplete_fields = ["user", "terminal_host", "tags"]
-    readonly_fields = ["api_key", "created_at", "updated_at"]
+    readonly_fields = ["api_key", "created_at", "updated_at", "archived_at"]
     readonly_on_change = ("user", "terminal_host")
     fieldsets = [
         (None, {"fields": ["user", "name", "is_active", "is_default", "tags"]}),
@@ -168,15 +200,58 @@ class ConnectedAccountAdmin(ServiceAdmin[ConnectedAccount]):
             },
         ),
         ("Trading day", {"fields": ["broker_time_zone", "day_reset_time", "day_reset_zone"]}),
-        ("TradeGuard", {"fields": ["terminal_host", "created_at", "updated_at"]}),
+        ("TradeGuard", {"fields": ["terminal_host", "created_at", "updated_at", "archived_at"]}),
     ]
 
     @admin.display(description="connection", ordering="connection__state")
     def connection_state(self, account: ConnectedAccount) -> str:
-        return account.connection.get_state_display()
+        connection = getattr(account, "connection", None)
+        return connection.get_state_display() if connection else "—"
 
-    def delete_with_service(self, obj: ConnectedAccount) -> None:
-        delete_account(account=obj)
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ConnectedAccount]:
+        """Reach into the archive for the list and the pages of accounts, not for choices."""
+        match = request.resolver_match
+        if match is not None and match.url_name == "autocomplete":
+            return super().get_queryset(request)
+        ordering = self.get_ordering(request) or ConnectedAccount._meta.ordering
+        return ConnectedAccount.with_archived.order_by(*ordering)
+
+    def has_change_permission(
+        self, request: HttpRequest, obj: ConnectedAccount | None = None
+    ) -> bool:
+        return not _is_archived(obj) and super().has_change_permission(request, obj)
+
+    def has_delete_permission(
+        self, request: HttpRequest, obj: ConnectedAccount | None = None
+    ) -> bool:
+        # Together with its user even an archived account goes.
+        match = request.resolver_match
+        is_own_page = match is not None and str(match.url_name).startswith(_OWN_PAGES)
+        is_kept = is_own_page and _is_archived(obj)
+        return not is_kept and super().has_delete_permission(request, obj)
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        if request.GET.get(ArchiveFilter.parameter_name) == ARCHIVED:
+            return {}
+        return super().get_actions(request)
+
+    def get_form(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        form = super().get_form(request, *args, **kwargs)
+        return type(form.__name__, (form,), {"origin": Origin.of_request(request)})
+
+    def delete_model(self, request: HttpRequest, obj: ConnectedAccount) -> None:
+        delete_account(account=obj, origin=Origin.of_request(request))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[ConnectedAccount]) -> None:
+        for account in queryset.order_by("pk"):
+            self.delete_model(request, account)
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Name the accounts alone: they are archived, and their history stays."""
+        accounts = list(objs)
+        names = [f"{account.name} ({account.login}): to the archive" for account in accounts]
+        missing = set() if self.has_delete_permission(request) else {"account"}
+        return names, {"accounts": len(accounts)}, missing, []
 
     @admin.action(description="Connect", permissions=["change"])
     def connect(self, request: HttpRequest, queryset: QuerySet[ConnectedAccount]) -> None:
@@ -225,6 +300,10 @@ class ConnectionLogAdmin(LedgerAdmin[ConnectionLog]):
     list_filter = ["to_state", "reason"]
     search_fields = ["account_name", "message"]
     date_hierarchy = "created_at"
+
+
+def _is_archived(account: ConnectedAccount | None) -> bool:
+    return account is not None and account.archived_at is not None
 
 
 def _name(accounts: list[ConnectedAccount]) -> str:

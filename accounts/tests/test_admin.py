@@ -8,7 +8,8 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 from redis import Redis
 
-from accounts.models import ApiKey, ConnectedAccount, Tag, TerminalHost, User
+from accounts.models import ApiKey, ApiKeyAuditLog, ConnectedAccount, Tag, TerminalHost, User
+from accounts.services.accounts import delete_account
 from accounts.tests.admin_pages import admin_url, errors_of, messages_of, submit
 from accounts.tests.factories import (
     SECRET,
@@ -161,6 +162,37 @@ def test_it_destroys_the_secrets_of_what_it_deletes(staff: Client, alice: User) 
     staff.post(admin_url(User, "delete", alice.pk), {"post": "yes"})
     assert not ApiKey.objects.exists()
     assert not ConnectedAccount.with_archived.exists()
+
+
+def test_it_shows_the_archive_and_changes_nothing_in_it(staff: Client, alice: User) -> None:
+    living, gone = make_account(alice, "Living"), make_account(alice, "Gone", with_key=True)
+    question = staff.get(admin_url(ConnectedAccount, "delete", gone.pk))
+    assert "to the archive" in question.content.decode()
+    staff.post(admin_url(ConnectedAccount, "delete", gone.pk), {"post": "yes"})
+    row = ApiKeyAuditLog.objects.get(action="revoked")
+    assert (row.actor_name, row.ip_address) == ("boss", "127.0.0.1")
+
+    page = admin_url(ConnectedAccount, "changelist")
+    assert list(staff.get(page).context["cl"].queryset) == [living]
+    archive = staff.get(page, {"archive": "only"})
+    assert list(archive.context["cl"].queryset) == [gone]
+    assert archive.context["action_form"] is None
+    detail = staff.get(admin_url(ConnectedAccount, "change", gone.pk))
+    assert detail.status_code == 200
+    assert not detail.context["has_change_permission"]
+    for action in ("change", "delete"):
+        url = admin_url(ConnectedAccount, action, gone.pk)
+        assert staff.post(url, {"post": "yes"}).status_code == 403
+    staff.post(f"{page}?archive=only", {"action": "connect", "_selected_action": [gone.pk]})
+    assert not ConnectedAccount.objects.filter(pk=gone.pk).exists()
+
+
+def test_nobody_can_choose_an_archived_account(staff: Client, alice: User) -> None:
+    make_account(alice, "Living")
+    delete_account(account=make_account(alice, "Gone"))
+    asked = {"app_label": "groups", "model_name": "membership", "field_name": "account"}
+    found = staff.get("/admin/autocomplete/", asked).json()["results"]
+    assert [each["text"] for each in found] == ["Living"]
 
 
 def run_action(client: Client, name: str, *accounts: ConnectedAccount) -> list[str]:

@@ -40,7 +40,7 @@ def test_it_stores_a_deal_as_the_broker_has_it(account: ConnectedAccount) -> Non
     assert (deal.time_msc, deal.time) == (msc, shown.replace(hour=11))
     assert (deal.symbol, deal.volume_lots, deal.price) == ("GBPUSD", Decimal("0.1"), 1.1)
     assert (deal.commission, deal.swap) == (Decimal("-0.07"), Decimal("-1.2345"))
-    assert (deal.profit, deal.fee, deal.magic) == (Decimal("0.3"), 0, 9)
+    assert (deal.profit, deal.fee, deal.magic) == (Decimal("0.3"), Decimal(0), 9)
     assert (deal.server, deal.login) == (account.server, account.login)
 
 

@@ -121,7 +121,7 @@ def test_it_can_be_repeated_and_completed(account: ConnectedAccount) -> None:
     roll_up()
     for resolution in (3600, 86400):
         [snapshot] = of_resolution(resolution)
-        assert (snapshot.readings, snapshot.equity_low) == (600, 5)
+        assert (snapshot.readings, snapshot.equity_low) == (600, Decimal(5))
 
 
 def test_it_makes_up_for_what_came_late_or_was_missed(account: ConnectedAccount) -> None:
@@ -145,7 +145,7 @@ def test_an_hour_shows_the_login_that_it_ended_with(account: ConnectedAccount) -
     make_snapshot(account, START + MINUTE, login=2)
     roll_up()
     [hour] = of_resolution(3600)
-    assert (hour.login, hour.equity_high, hour.readings) == (2, 100_000, 300)
+    assert (hour.login, hour.equity_high, hour.readings) == (2, Decimal(100_000), 300)
 
 
 def test_it_rolls_nothing_up_without_minutes(account: ConnectedAccount) -> None:
