@@ -29,6 +29,7 @@ if EMBEDDED:
     environ.Env.ENVIRON = {**load_secrets(HOME), **environ.Env.ENVIRON}
 
 DEBUG = False
+DEFAULT_EXCEPTION_REPORTER_FILTER = "tradeguard.error_reports.SilentFilter"
 SECRET_KEY = env.str("SECRET_KEY")
 # Stretched into the key that encrypts broker passwords; see accounts/vault.
 MASTER_KEY = env.str("TRADEGUARD_MASTER_KEY")

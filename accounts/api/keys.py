@@ -79,7 +79,7 @@ class KeyViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OwnedViewSet[
             raise
 
     @extend_schema(request=NewKeySerializer, responses={201: KeySerializer})
-    @sensitive_variables("values")
+    @sensitive_variables("values", "serializer")
     def create(self, request: Request) -> Response:
         """Put a broker password into the vault under a name."""
         serializer = NewKeySerializer(data=request.data, context=self.get_serializer_context())
@@ -105,7 +105,7 @@ class KeyViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OwnedViewSet[
 
     @extend_schema(request=RotationSerializer, responses=KeySerializer)
     @action(detail=True, methods=["post"])
-    @sensitive_variables("secret")
+    @sensitive_variables("secret", "serializer")
     def rotate(self, request: Request, **_ids: object) -> Response:
         """Replace the secret; accounts that are to be connected log in with the new one."""
         key = self.get_object()

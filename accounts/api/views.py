@@ -2,6 +2,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, status
 from rest_framework.decorators import action
@@ -49,6 +50,7 @@ class AccountViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, HistoryAc
     def own_rows(self) -> QuerySet[ConnectedAccount]:
         return selectors.accounts_of(self.owner)
 
+    @sensitive_variables("values")
     def create(self, request: Request) -> Response:
         """Add an account; it connects at once unless it is inactive."""
         values = self._checked(request)
@@ -145,6 +147,7 @@ class AccountViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, HistoryAc
     def disconnect_all(self, _request: Request) -> Response:
         return _switched(watching.disconnect_all(user=self.owner, now=timezone.now()))
 
+    @sensitive_variables("serializer")
     def _checked(
         self, request: Request, account: ConnectedAccount | None = None, *, partial: bool = False
     ) -> dict[str, Any]:
@@ -152,6 +155,7 @@ class AccountViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, HistoryAc
         serializer.is_valid(raise_exception=True)
         return dict(serializer.validated_data)
 
+    @sensitive_variables("values")
     def _change(self, account: ConnectedAccount, values: dict[str, Any]) -> Response:
         values.pop("terminal_host_id", None)
         origin = Origin.of_request(self.request)
