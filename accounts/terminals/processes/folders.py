@@ -1,6 +1,7 @@
 """Where the terminal of an account is: one install folder per account, named by convention.
 
 MetaTrader's package finds a terminal by its folder, so two accounts in one folder would be one.
+Run with a server and a login, this file prints the name, for scripts.
 """
 
 import re
@@ -67,3 +68,10 @@ def _is_locked_now(file: BinaryIO) -> bool:
     except OSError:
         return False
     return True
+
+
+if __name__ == "__main__":
+    try:
+        sys.stdout.write(folder_name(sys.argv[1], int(sys.argv[2])) + "\n")
+    except (IndexError, ValueError) as error:
+        sys.exit(f"usage: folders.py SERVER LOGIN ({error})")
