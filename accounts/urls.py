@@ -38,6 +38,7 @@ urlpatterns = [
         account_pages.account_connection_log,
         name="account-connection-log",
     ),
+    path("accounts/<uuid:account_id>/health", account_pages.account_health, name="account-health"),
     path("accounts/<uuid:account_id>/equity", account_pages.account_equity, name="account-equity"),
     path("accounts/<uuid:account_id>/deals", account_pages.account_deals, name="account-deals"),
     path(

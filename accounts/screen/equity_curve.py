@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from accounts.figures import amount, signed
 from accounts.models import ConnectedAccount, EquitySnapshot
+from accounts.selectors import equity_of
 
 WIDTH, HEIGHT = 1000, 200
 MOST_POINTS = 400
@@ -50,12 +51,8 @@ def period_named(name: str | None) -> Period:
 def equity_curve(account: ConnectedAccount, period: Period, *, now: datetime) -> EquityCurve | None:
     """Return the curve of the account's present login, None when there is nothing to draw."""
     snapshots = list(
-        account.equity_snapshots.filter(
-            resolution=period.resolution,
-            at__gte=now - period.length,
-            server=account.server,
-            login=account.login,
-        )
+        equity_of(account)
+        .filter(resolution=period.resolution, at__gte=now - period.length)
         .order_by("at")
         .only("at", "equity")
     )

@@ -1,15 +1,18 @@
 """One account's page and its parts; the switches for one account and for all."""
 
+import re
 from datetime import timedelta
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from accounts.models import ConnectedAccount, ConnectionLog, User
+from accounts.screen.account_health import share
 from accounts.tests.factories import NOW, make_account
 
 HTMX = {"HTTP_HX_REQUEST": "true"}
-PARTS = ["", "/connection", "/connection-log", "/equity", "/deals", "/deals/latest"]
+PARTS = ["", "/connection", "/connection-log", "/health", "/equity", "/deals", "/deals/latest"]
 
 
 @pytest.fixture
@@ -144,3 +147,23 @@ def test_it_takes_any_period_for_one_that_is_known(alice: User, page: Client) ->
     html = page.get(f"/accounts/{account.pk}/equity?period=month").content.decode()
     assert "every hour" in html
     assert "every minute" in page.get(f"/accounts/{account.pk}/equity?period=x").content.decode()
+
+
+def test_it_tells_how_well_the_connection_holds(alice: User, page: Client) -> None:
+    account = make_account(alice, state="error")
+    now = timezone.now()
+    ConnectedAccount.objects.update(created_at=now - timedelta(days=2))
+    add_changes(account, 1)
+    ConnectionLog.objects.update(created_at=now - timedelta(hours=12), message="Wrong password.")
+    html = page.get(f"/accounts/{account.pk}/health").content.decode()
+    shares = re.findall(r'<th scope="row">([^<]*)</th><td class="digits[^"]*">([^<]*)<', html)
+    assert [window for window, _ in shares] == ["5 minutes", "hour", "day", "week"]
+    assert [share for _, share in shares][:3] == ["0.0 %", "0.0 %", "50.0 %"]
+    assert "Wrong password." in html
+    assert "none yet" in html
+
+
+def test_it_says_100_percent_of_all_of_the_time_alone() -> None:
+    assert share(1.0) == "100 %"
+    assert share(0.99999) == "99.9 %"
+    assert share(0.0) == "0.0 %"

@@ -10,11 +10,11 @@ from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from accounts.models import ConnectedAccount
+from accounts.screen.account_health import health_panel
 from accounts.screen.account_notices import account_notices, greetings
 from accounts.screen.deal_rows import deal_rows
 from accounts.screen.equity_curve import PERIODS, equity_curve, period_named
-from accounts.selectors import connection_log
+from accounts.selectors import connection_log, deals_of
 from accounts.views.lookups import own_account, own_accounts, signed_in
 
 LOG_LENGTH = 8
@@ -50,6 +50,14 @@ def account_connection_log(request: HttpRequest, account_id: UUID) -> HttpRespon
 
 @login_required
 @require_safe
+def account_health(request: HttpRequest, account_id: UUID) -> HttpResponse:
+    account = own_account(request, account_id)
+    context = {"account": account, "health": health_panel(account, now=timezone.now())}
+    return render(request, "accounts/health.html", context)
+
+
+@login_required
+@require_safe
 def account_equity(request: HttpRequest, account_id: UUID) -> HttpResponse:
     account = own_account(request, account_id)
     period = period_named(request.GET.get("period"))
@@ -66,7 +74,7 @@ def account_equity(request: HttpRequest, account_id: UUID) -> HttpResponse:
 @require_safe
 def account_latest_deals(request: HttpRequest, account_id: UUID) -> HttpResponse:
     account = own_account(request, account_id)
-    deals = list(_deals(account)[: DEALS_LENGTH + 1])
+    deals = list(deals_of(account)[: DEALS_LENGTH + 1])
     context = {
         "account": account,
         "rows": deal_rows(deals[:DEALS_LENGTH]),
@@ -79,7 +87,7 @@ def account_latest_deals(request: HttpRequest, account_id: UUID) -> HttpResponse
 @require_safe
 def account_deals(request: HttpRequest, account_id: UUID) -> HttpResponse:
     account = own_account(request, account_id)
-    page = Paginator(_deals(account), DEALS_PAGE_LENGTH).get_page(request.GET.get("page"))
+    page = Paginator(deals_of(account), DEALS_PAGE_LENGTH).get_page(request.GET.get("page"))
     context = {"account": account, "page": page, "rows": deal_rows(page)}
     return render(request, "accounts/deals.html", context)
 
@@ -91,7 +99,3 @@ def account_greeting(request: HttpRequest) -> HttpResponse:
     accounts = own_accounts(signed_in(request), request.GET.getlist("id"))
     context: dict[str, Any] = {"greetings": greetings(accounts, now=timezone.now())}
     return render(request, "accounts/greeting.html", context)
-
-
-def _deals(account: ConnectedAccount) -> Any:
-    return account.deals.filter(server=account.server, login=account.login)

@@ -11,6 +11,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.forms.accounts import AccountForm
+from accounts.origin import Origin
 from accounts.refusals import Refusal
 from accounts.screen.account_list import account_list as listed_accounts
 from accounts.services.accounts import create_account, delete_account, update_account
@@ -33,7 +34,7 @@ def account_create(request: HttpRequest) -> HttpResponse:
     form = AccountForm(request.POST or None, user=user)
     if request.method == "POST" and form.is_valid():
         try:
-            account = create_account(user=user, **form.changes())
+            account = create_account(user=user, origin=Origin.of_request(request), **form.changes())
         except (ValidationError, Refusal) as error:
             form.take_error(error)
         else:
@@ -51,7 +52,9 @@ def account_update(request: HttpRequest, account_id: UUID) -> HttpResponse:
     name = account.name
     if request.method == "POST" and form.is_valid():
         try:
-            account = update_account(account=account, **form.changes())
+            account = update_account(
+                account=account, origin=Origin.of_request(request), **form.changes()
+            )
         except (ValidationError, Refusal) as error:
             form.take_error(error)
         else:
@@ -71,7 +74,7 @@ def account_delete(request: HttpRequest, account_id: UUID) -> HttpResponse:
         return render_framed(request, "accounts/delete.html", context)
     page = reverse("account-detail", args=[account.pk])
     try:
-        delete_account(account=account)
+        delete_account(account=account, origin=Origin.of_request(request))
     except Refusal as refusal:
         messages.error(request, refusal.sentence)
         return close_modal(request, otherwise=page)
