@@ -189,6 +189,8 @@ ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = env.str(
     "EMAIL_VERIFICATION", default="optional" if EMBEDDED else "mandatory"
 )
+if ACCOUNT_EMAIL_VERIFICATION not in ("mandatory", "optional"):
+    raise ImproperlyConfigured("EMAIL_VERIFICATION can be mandatory or optional.")
 ACCOUNT_EMAIL_CONFIRMATION_EXPIRE_DAYS = 1
 ACCOUNT_EMAIL_CONFIRMATION_ANONYMOUS_REDIRECT_URL = "login"
 ACCOUNT_EMAIL_NOTIFICATIONS = True

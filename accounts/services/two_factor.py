@@ -7,10 +7,14 @@ from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
 from allauth.mfa.totp.internal.auth import yield_hotp_counters_from_time as counters_now
 from allauth.mfa.utils import decrypt
+from django.conf import settings
+from django.core.mail import EmailMessage
 from django.db import transaction
+from django.template.loader import render_to_string
 from django.utils.crypto import constant_time_compare
 from django.views.decorators.debug import sensitive_variables
 
+from accounts.mailing import send_soon
 from accounts.models import User
 from accounts.origin import Origin
 from accounts.services import program_sessions
@@ -63,11 +67,19 @@ def reset_two_factor(*, user: User, origin: Origin, now: datetime) -> bool:
     program_sessions.end_all_sessions(
         user=user, reason=program_sessions.SECOND_FACTOR_CHANGED, now=now
     )
-    logger.warning(
-        "The second factor of %s was taken away by %s.",
-        user.get_username(),
-        origin.username or "the command line",
+    actor = origin.username or "the command line"
+    logger.warning("The second factor of %s was taken away by %s.", user.get_username(), actor)
+    told = {
+        "name": user.get_username(),
+        "actor": actor,
+        "public_url": settings.PUBLIC_URL.rstrip("/"),
+    }
+    message = EmailMessage(
+        subject="Your second factor was taken away",
+        body=render_to_string("mfa/email/taken_away_message.txt", told),
+        to=[user.email],
     )
+    transaction.on_commit(lambda: send_soon(message))
     return True
 
 

@@ -318,6 +318,17 @@ def test_staff_do_not_take_it_from_those_above_them(alice: User, client: Client)
     assert factors_of(alice) == ["recovery_codes", "totp"]
 
 
+def test_who_loses_it_learns_of_it_by_mail(
+    alice: User, django_capture_on_commit_callbacks: Any
+) -> None:
+    protect(alice)
+    with django_capture_on_commit_callbacks(execute=True):
+        call_command("reset_two_factor", "alice", stdout=StringIO())
+    [message] = sent_mails()
+    assert message.to == ["alice@example.com"]
+    assert "taken away by the command line" in message.body
+
+
 @pytest.mark.parametrize("path", ["", "/on", "/off", "/codes", "/codes/new"])
 def test_its_pages_need_no_inline_code(alice: User, client: Client, path: str) -> None:
     if path != "/on":
