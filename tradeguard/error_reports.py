@@ -1,5 +1,6 @@
 """What a report of an error may show, wherever Django makes one."""
 
+from collections.abc import ItemsView
 from typing import Any
 
 from django.http import HttpRequest
@@ -24,5 +25,5 @@ class SilentFilter(SafeExceptionReporterFilter):
         self,
         request: HttpRequest,  # noqa: ARG002
         tb_frame: Any,
-    ) -> list[tuple[str, Any]]:
-        return [(name, self.cleansed_substitute) for name in tb_frame.f_locals]
+    ) -> ItemsView[str, Any]:
+        return dict.fromkeys(tb_frame.f_locals, self.cleansed_substitute).items()

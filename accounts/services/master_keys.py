@@ -84,5 +84,6 @@ def short_name(fingerprint: str) -> str:
 
 def _has_database() -> bool:
     # Asking SQLite for a database that is not there would make one.
-    is_file = connection.vendor == "sqlite" and not connection.is_in_memory_db()
-    return not is_file or Path(str(connection.settings_dict["NAME"])).exists()
+    name = str(connection.settings_dict["NAME"])
+    is_file = connection.vendor == "sqlite" and not name.startswith(("file:", ":memory:"))
+    return not is_file or Path(name).exists()

@@ -73,7 +73,8 @@ class SecondFactors:
     label = "two-factor secret"
 
     def rows(self) -> "QuerySet[Any]":
-        return apps.get_model("mfa", "Authenticator")._base_manager.order_by("pk")
+        rows: QuerySet[Any] = apps.get_model("mfa", "Authenticator")._base_manager.order_by("pk")
+        return rows
 
     def is_current(self, row: Any) -> bool:
         try:
@@ -102,8 +103,7 @@ def sealed_values() -> Iterator[SealedValues]:
     """Give every column with sealed values."""
     for field in sealed_fields():
         yield SealedColumn(field)
-    if apps.is_installed("allauth.mfa"):
-        yield SecondFactors()
+    yield SecondFactors()
 
 
 @dataclass(slots=True)

@@ -82,7 +82,8 @@ class LogCatcher(logging.Handler):
     def __init__(self, emitted: Emitted) -> None:
         super().__init__(logging.DEBUG)
         self._emitted = emitted
-        self.setFormatter(logging.Formatter(settings.LOGGING["formatters"]["line"]["format"]))
+        formatters: Any = settings.LOGGING["formatters"]
+        self.setFormatter(logging.Formatter(formatters["line"]["format"]))
 
     def emit(self, record: logging.LogRecord) -> None:
         known = {key: value for key, value in vars(record).items() if key != "exc_info"}

@@ -182,7 +182,7 @@ def look_at_everything(intruder: Intruder, desk: Desk) -> None:
         intruder.get(url)
     for model in admin.site._registry:
         row = model._default_manager.first()
-        pages = [("changelist",), ("add",)]
+        pages: list[tuple[Any, ...]] = [("changelist",), ("add",)]
         pages += [(page, row.pk) for page in ("change", "history", "delete") if row is not None]
         for page in pages:
             try:
