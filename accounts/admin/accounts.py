@@ -213,8 +213,7 @@ class ConnectedAccountAdmin(ServiceAdmin[ConnectedAccount]):
         match = request.resolver_match
         if match is not None and match.url_name == "autocomplete":
             return super().get_queryset(request)
-        ordering = self.get_ordering(request) or ConnectedAccount._meta.ordering
-        return ConnectedAccount.with_archived.order_by(*ordering)
+        return ConnectedAccount.with_archived.order_by(*(self.get_ordering(request) or ["name"]))
 
     def has_change_permission(
         self, request: HttpRequest, obj: ConnectedAccount | None = None

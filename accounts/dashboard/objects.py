@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from accounts.hot_state import AccountState
-from accounts.models import ConnectedAccount, User
+from accounts.models import AccountConnection, ConnectedAccount, User
 from accounts.models.connection import ConnectionState
 from accounts.selectors import accounts_of, last_states
+from accounts.sessions.states import Reason
 from accounts.terminals.readings import STALE_AFTER_SECONDS
 
 Json = dict[str, Any]
@@ -74,19 +75,34 @@ def _account_object(account: ConnectedAccount, state: AccountState | None, now: 
     connection = getattr(account, "connection", None)
     read_at = float(state.account["read_at"]) if state else math.nan
     age = None if math.isnan(read_at) else max(now.timestamp() - read_at, 0.0)
+    is_stale = age is None or age > STALE_AFTER_SECONDS
     figures = dict.fromkeys(_SUMMED) if state is None or age is None else _figures(state)
     return {
         "account_id": str(account.pk),
         "name": account.name,
         "currency": account.currency,
         "is_active": account.is_active,
-        "state": connection.state if connection else ConnectionState.DISCONNECTED.value,
-        "reason": connection.reason if connection else "",
-        "message": connection.last_error if connection else "",
-        "at": _iso(connection.since) if connection else None,
+        **_connection(connection, None if is_stale else state),
         "reading_age_seconds": None if age is None else round(age, 3),
-        "is_stale": age is None or age > STALE_AFTER_SECONDS,
+        "is_stale": is_stale,
         **figures,
+    }
+
+
+def _connection(connection: AccountConnection | None, live: AccountState | None) -> Json:
+    """Tell the state of a session; one that is connected may still have something against it."""
+    if connection is None:
+        state = ConnectionState.DISCONNECTED.value
+        return {"state": state, "reason": "", "message": "", "at": None}
+    reason, message = connection.reason, connection.last_error
+    is_connected = connection.state == ConnectionState.CONNECTED
+    if is_connected and live is not None and not live.account["algo_trading_allowed"]:
+        reason, message = Reason.ALGO_TRADING_OFF.value, Reason.ALGO_TRADING_OFF.sentence
+    return {
+        "state": connection.state,
+        "reason": reason,
+        "message": message,
+        "at": _iso(connection.since),
     }
 
 
