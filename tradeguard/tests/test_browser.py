@@ -16,6 +16,14 @@ pytestmark = pytest.mark.browser
 PATIENCE_MS = 60_000
 STATUS_OF_ALPHA_1 = "tr:has(th:has-text('Alpha 1')) .cell-status [data-status]"
 
+NEW_ACCOUNT = {
+    "broker": "Nobody",
+    "server": "NoSuch-Server",
+    "login": "4711",
+    "initial_balance": "1000",
+    "password": "not-a-password",
+}
+
 
 class Visitor:
     """A signed-in person's page, with all that went wrong in it."""
@@ -115,6 +123,89 @@ def test_a_phone_shows_the_figures_of_a_position_at_one_edge(maya: Visitor) -> N
 
     assert len(edges) >= 2
     assert len(set(edges)) == 1
+
+
+def test_an_account_is_added_changed_and_deleted_by_keyboard(maya: Visitor) -> None:
+    page = maya.page
+    page.goto(f"{maya.desk.url}/accounts")
+    loads = maya.page_loads
+    page.focus("#add-account")
+    page.keyboard.press("Enter")
+    expect(page.locator("#modal [name=name]")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.locator("#modal")).not_to_be_visible()
+    expect(page.locator("#add-account")).to_be_focused()
+
+    page.keyboard.press("Enter")
+    page.fill("#modal [name=name]", "Typed by hand")
+    page.keyboard.press("Enter")
+    expect(page.locator("#modal [role=alert] >> text=another look")).to_be_visible()
+    expect(page.locator("#modal [name=broker]")).to_be_focused()
+    expect(page.locator("#modal [name=name]")).to_have_value("Typed by hand")
+
+    for name, value in NEW_ACCOUNT.items():
+        page.fill(f"#modal [name={name}]", value)
+    page.dblclick("#modal button[type=submit]")
+    expect(page.locator("#modal")).not_to_be_visible()
+    expect(page.locator("#add-account")).to_be_focused()
+    row = page.locator("tr:has(th:has-text('Typed by hand'))")
+    expect(row).to_have_count(1)
+    # No such server: the reason comes by itself.
+    expect(row.locator(".account-link .connection")).to_have_attribute("data-status", "error")
+
+    row.get_by_role("link", name="Delete Typed by hand").click()
+    page.locator("#modal").get_by_role("button", name="Delete the account").click()
+    expect(row).to_have_count(0)
+    expect(page.locator("#modal")).not_to_be_visible()
+    assert maya.page_loads == loads
+
+
+def test_what_was_typed_survives_a_lost_session(maya: Visitor) -> None:
+    page = maya.page
+    page.goto(f"{maya.desk.url}/accounts/new")
+    page.fill("[name=name]", "Still here")
+    page.context.clear_cookies(name="tradeguard_session")
+    page.click("main button[type=submit]")
+    expect(page.locator("[data-trouble]")).to_contain_text("You are signed out")
+    expect(page.locator("[name=name]")).to_have_value("Still here")
+
+
+def test_the_list_is_searched_and_sorted_without_a_reload(maya: Visitor) -> None:
+    page = maya.page
+    page.goto(f"{maya.desk.url}/accounts")
+    loads, names = maya.page_loads, page.locator("tbody th a")
+    page.fill("#filter_q", "alpha")
+    expect(names).to_have_text(["Alpha 1", "Alpha 2", "Alpha 3", "Alpha 4"])
+    page.click("#sort-login")
+    page.wait_for_url("**sort=login**")
+    page.click("#sort-login")
+    expect(names).to_have_text(["Alpha 4", "Alpha 3", "Alpha 2", "Alpha 1"])
+    expect(page.locator("#sort-login")).to_be_focused()
+    before = page.locator(".account-equity .equity").all_inner_texts()
+    wait_until(
+        lambda: page.locator(".account-equity .equity").all_inner_texts() != before,
+        "an equity in the narrowed list moves",
+    )
+    assert maya.page_loads == loads
+
+
+def test_a_phone_has_room_for_every_page_of_accounts(maya: Visitor) -> None:
+    page = maya.page
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{maya.desk.url}/accounts")
+    account = page.locator("tbody th a").first.get_attribute("href")
+    for path in ("/accounts", account, f"{account}/connection-log", f"{account}/deals"):
+        page.goto(f"{maya.desk.url}{path}")
+        width = page.evaluate("document.documentElement.scrollWidth")
+        assert width <= 390, path
+    page.goto(f"{maya.desk.url}/accounts")
+    small = page.eval_on_selector_all(
+        "main :is(button, .button, .tool, select, input):not([hidden])",
+        """found => found
+            .filter(each => each.offsetParent && each.getBoundingClientRect().height < 40)
+            .map(each => each.outerHTML.slice(0, 120))""",
+    )
+    assert small == []
 
 
 def test_another_user_sees_nothing_of_it(maya: Visitor, browser: Browser) -> None:
