@@ -122,14 +122,15 @@ class Child:
             ).payload
         )
 
-    def fresh_reading(self, home_is_still: Callable[[], float] = time.time) -> Reading:
-        """Return the reading that holds now: a later look confirmed or replaced the last one."""
-        since = home_is_still()
-        while True:
+    def fresh_reading(self) -> Reading:
+        """Return the reading that holds now: a later look found that nothing has changed since."""
+        since, until = time.time(), time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < until:
             came = self.wait_for(lambda each: each.kind in (Kind.READING, Kind.SAME))
             if came.kind is Kind.SAME and same_of(came.payload) > since:
                 last = [each for each in self.frames if each.kind is Kind.READING][-1]
                 return reading_of(last.payload)
+        raise AssertionError("what the child reads does not come to rest")
 
     def farewell(self) -> Bye:
         return bye_of(self.wait_for(lambda each: each.kind is Kind.BYE).payload)
