@@ -80,13 +80,8 @@ class ApiKeyAdmin(ServiceAdmin[ApiKey]):
     date_hierarchy = "created_at"
     autocomplete_fields = ["user"]
     actions = ["verify", "revoke"]
-    new_fields = ["user", "name", "expires_at", "password"]
-    fields = [
-        "user",
-        "name",
-        "status",
-        "expires_at",
-        "password",
+    new_fields: ClassVar[list[str]] = ["user", "name", "expires_at", "password"]
+    readonly_fields = [
         "verification",
         "verification_message",
         "verified_at",
@@ -100,7 +95,7 @@ class ApiKeyAdmin(ServiceAdmin[ApiKey]):
         "created_at",
         "updated_at",
     ]
-    readonly_fields = fields[5:]
+    fields = ["user", "name", "status", "expires_at", "password", *readonly_fields]
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[ApiKey]:
         # The list has no use for the secrets, not even encrypted.
@@ -111,8 +106,8 @@ class ApiKeyAdmin(ServiceAdmin[ApiKey]):
     def account_count(self, key: Any) -> int:
         return int(key.account_count)
 
-    def get_fields(self, _request: HttpRequest, obj: ApiKey | None = None) -> list[str]:
-        return self.new_fields if obj is None else self.fields
+    def get_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> Any:
+        return self.new_fields if obj is None else super().get_fields(request, obj)
 
     def get_form(
         self, request: HttpRequest, obj: ApiKey | None = None, change: bool = False, **kwargs: Any

@@ -135,7 +135,7 @@ class KeyViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OwnedViewSet[
         """List what was done with the key, or refused, newest first."""
         rows: QuerySet[Any] = trail_of(self.get_object())
         page: Any = self.paginate_queryset(self.filter_queryset(rows))
-        entries = trail_entries(page, self.owner)
+        entries: Any = trail_entries(page, self.owner)
         return self.get_paginated_response(TrailEntrySerializer(entries, many=True).data)
 
     def _change(self, request: Request, *, partial: bool) -> Response:

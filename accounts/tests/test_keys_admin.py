@@ -113,8 +113,8 @@ def test_the_trail_is_seen_searched_and_never_touched(staff: Client, alice: User
         assert SECRET.encode() not in page.content
     assert staff.get(admin_url(ApiKeyAuditLog, "change", row.pk)).status_code == 200
     assert staff.get(admin_url(ApiKeyAuditLog, "add")).status_code == 403
-    for page in ("change", "delete"):
-        answer = staff.post(admin_url(ApiKeyAuditLog, page, row.pk), {"post": "yes"})
+    for kind in ("change", "delete"):
+        answer = staff.post(admin_url(ApiKeyAuditLog, kind, row.pk), {"post": "yes"})
         assert answer.status_code == 403
     assert ApiKeyAuditLog.objects.get().message == row.message
 

@@ -1,5 +1,6 @@
 """The life of a key: what it does to sessions, what it leaves in the trail."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -246,11 +247,12 @@ class TestRevoking:
     def test_a_revoked_key_stays_as_it_is(self, alice: User, origin: Origin) -> None:
         key = make_key(alice)
         revoke_key(key=key, origin=origin, now=NOW)
-        for change in (
+        changes: list[Callable[[], object]] = [
             lambda: revoke_key(key=key, origin=origin, now=NOW),
             lambda: rotate_secret(key=key, secret="another", origin=origin, now=NOW),
             lambda: update_key(key=key, origin=origin, now=NOW, status="active"),
-        ):
+        ]
+        for change in changes:
             with pytest.raises(Refusal) as caught:
                 change()
             assert caught.value.code == "revoked"
@@ -271,11 +273,12 @@ class TestHeldAccounts:
         account = make_account(alice, "Alpha 1", api_key=key, state="connected")
         hold.ids.add(account.pk)
         sooner = NOW + timedelta(days=9) - SECOND
-        for change, word in (
+        changes: list[tuple[Callable[[], object], str]] = [
             (lambda: revoke_key(key=key, origin=origin, now=NOW), "revoked"),
             (lambda: update_key(key=key, origin=origin, now=NOW, status="inactive"), "deactivated"),
             (lambda: update_key(key=key, origin=origin, now=NOW, expires_at=sooner), "sooner"),
-        ):
+        ]
+        for change, word in changes:
             with pytest.raises(Refusal) as caught:
                 change()
             assert caught.value.code == "locked"
