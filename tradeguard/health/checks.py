@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
+from importlib.util import find_spec
 from typing import Literal, cast
 
 from django.conf import settings
@@ -14,9 +15,11 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from redis import Redis, RedisError
 
-from accounts.models import TerminalHost
+from accounts.models import ConnectedAccount, TerminalHost
 from accounts.services.master_keys import examine_master_key
 from accounts.services.sealed_values import SecretCounts, count_secrets
+from accounts.sessions.process import terminal_programs
+from accounts.terminals.processes.programs import METATRADER5, TerminalPrograms
 from accounts.vault.register import MasterKeyRefusedError
 from tradeguard.health.probes import (
     OLDEST_TICK_SECONDS,
@@ -53,6 +56,7 @@ def check_all(*, now: datetime) -> list[Check]:
         _check_redis,
         _check_broker,
         _check_hosts,
+        _check_terminals,
         _check_mail,
     ]
     return [finding for check in checks for finding in check(now)]
@@ -206,6 +210,43 @@ def _check_tick(name: str, *, now: datetime) -> Check:
         message = f"the last tick is {age_seconds:.0f} s old"
         return Check(part, "fail", message, "Start beat and this host's worker")
     return Check(part, "ok", f"the last tick is {age_seconds:.1f} s old")
+
+
+def _check_terminals(_now: datetime) -> Iterator[Check]:
+    """Look for what this machine needs when it is a host of real terminals."""
+    programs = terminal_programs()
+    if programs is None:
+        return
+    remedy = "docs/terminal-host.md"
+    if not programs.home.is_dir():
+        yield Check("terminals", "fail", f"TERMINALS_HOME: there is no {programs.home}", remedy)
+        return
+    if programs.module == METATRADER5 and find_spec("MetaTrader5") is None:
+        yield Check("terminals", "fail", "the MetaTrader5 package is not installed", remedy)
+    try:
+        mine = ConnectedAccount.objects.filter(terminal_host=settings.TERMINAL_HOST, is_active=True)
+        accounts = list(mine.values_list("server", "login"))
+        kind = TerminalHost.objects.filter(pk=settings.TERMINAL_HOST).values_list("kind", flat=True)
+        is_real = TerminalHost.Kind.METATRADER5 in kind
+    except DatabaseError:
+        yield Check("terminals", "fail", "the accounts cannot be read", "See database")
+        return
+    if not is_real:
+        message = f"{settings.TERMINAL_HOST} is not a host of real terminals"
+        fix = f"manage.py terminal_host {settings.TERMINAL_HOST} --kind metatrader5"
+        yield Check("terminals", "warn", message, fix)
+    problems = [problem for each in accounts if (problem := _terminal_problem(programs, *each))]
+    for problem in problems:
+        yield Check("terminals", "fail", problem, "bin/terminal-host add SERVER LOGIN")
+    count = len(accounts) - len(problems)
+    yield Check("terminals", "ok", f"{count} of {len(accounts)} terminals are in {programs.home}")
+
+
+def _terminal_problem(programs: TerminalPrograms, server: str, login: int) -> str | None:
+    try:
+        return programs.problem(programs.folder(server, login))
+    except ValueError as error:
+        return str(error)
 
 
 def _check_mail(_now: datetime) -> Iterator[Check]:
