@@ -119,7 +119,7 @@ def test_a_login_that_hangs_delays_nobody(desk: TerminalDesk) -> None:
         desk.open_account(login)
     desk.server.add_fault(1001, FaultKind.HANG, calls=("authorise",), hang_seconds=6.0)
     credentials = [(login, PASSWORD, SERVER) for login in (1001, 1002, 1003)]
-    codes = {}
+    codes: dict[int, list[int]] = {}
     for _ in range(40):
         for (login, _, _), code in zip(
             credentials, desk.source.authorise_many(credentials), strict=True

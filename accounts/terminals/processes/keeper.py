@@ -20,6 +20,8 @@ LOG_IN: Final = "log_in"
 SUCCESS: Final = 1
 LOOK_SECONDS: Final = 0.1
 _DEATH_SECONDS: Final = 2.0
+# Even a killed process can be stuck in the kernel for ever.
+_CLOSE_SECONDS: Final = 15.0
 
 logger = logging.getLogger(__name__)
 
@@ -92,17 +94,24 @@ class Keeper:
             for seat in self._seats.values():
                 self.dismiss(seat)
         self._orders.put(None)
-        self._thread.join()
+        self._thread.join(_CLOSE_SECONDS)
 
     def _run(self) -> None:
         while True:
             self._take_orders()
             with self._lock:
-                self._start_waiting()
-                self._watch_all(time.monotonic())
-                self._bury(time.monotonic())
+                try:
+                    self._work(time.monotonic())
+                except Exception:
+                    # The kernel ends all processes with this thread, so that it has to go on.
+                    logger.exception("Watching the terminals' processes failed.")
                 if self._is_closing and not self._leaving:
                     return
+
+    def _work(self, now: float) -> None:
+        self._start_waiting()
+        self._watch_all(now)
+        self._bury(now)
 
     def _take_orders(self) -> None:
         wait = 0.02 if self._waiting or self._is_closing else LOOK_SECONDS
