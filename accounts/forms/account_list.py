@@ -7,18 +7,18 @@ from accounts.models import ConnectedAccount
 from accounts.models.connection import ConnectionState
 
 SORTS = [
-    ("name", "Name"),
-    ("login", "Number"),
-    ("broker", "Broker"),
-    ("role", "Role"),
-    ("state", "Connection: troubled first"),
-    ("-equity", "Equity: highest first"),
-    ("equity", "Equity: lowest first"),
+    ("name", "Sort by name"),
+    ("login", "Sort by number"),
+    ("broker", "Sort by broker"),
+    ("role", "Sort by role"),
+    ("state", "Troubled first"),
+    ("-equity", "Highest equity first"),
+    ("equity", "Lowest equity first"),
     ("-name", "Name, backwards"),
     ("-login", "Number, backwards"),
     ("-broker", "Broker, backwards"),
     ("-role", "Role, backwards"),
-    ("-state", "Connection: connected first"),
+    ("-state", "Connected first"),
 ]
 
 

@@ -78,6 +78,7 @@ class AccountForm(ModelForm, ServiceForm):
         super().__init__(*args, **kwargs)
         keys = ApiKey.objects.owned_by(user).filter(status=ApiKey.Status.ACTIVE).order_by("name")
         self._offer_keys(keys)
+        self.fields["password"].required = "api_key" not in self.fields
         if self._has_account:
             self.initial["tags"] = ", ".join(tag.name for tag in self.instance.tags.all())
             if self.instance.api_key_id is not None:
@@ -118,7 +119,8 @@ class AccountForm(ModelForm, ServiceForm):
         own_id = self.initial.get("api_key")
         if password and key is not None and key.pk != own_id:
             self.add_error("password", "Either choose a key or write a password, not both.")
-        if not password and key is None and own_id is None and "api_key" not in self.errors:
+        is_told = not self.errors.keys().isdisjoint({"api_key", "password"})
+        if not password and key is None and own_id is None and not is_told:
             self.add_error("password", "This field is required.")
         return cleaned
 
