@@ -5,6 +5,7 @@ import logging
 import socket
 import threading
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from html import escape
@@ -52,6 +53,7 @@ class Emitted:
     def __init__(self, *secrets: str) -> None:
         self._forms = [(secret, forms_of(secret)) for secret in secrets]
         self.sources: dict[str, int] = {}
+        self.answers: Counter[int] = Counter()
         self.leaks: list[str] = []
 
     def take(self, source: str, *parts: object) -> None:
@@ -65,6 +67,7 @@ class Emitted:
                     self.leaks.append(f"{source}: {secret[:4]}… as {form}: {around!r}")
 
     def take_answer(self, source: str, answer: Any) -> None:
+        self.answers[answer.status_code] += 1
         body = b"".join(answer.streaming_content) if answer.streaming else answer.content
         headers = [f"{name}: {value}" for name, value in answer.items()]
         self.take(source, str(answer.status_code), *headers, str(answer.cookies), body)
