@@ -72,7 +72,7 @@ class EntranceView(APIView):
 
     permission_classes = [AllowAny]
     authentication_classes = []
-    throttle_classes = []
+    throttle_classes = []  # `_count` is stricter
 
     def get_authenticate_header(self, request: Request) -> str:  # noqa: ARG002  # of DRF
         return 'Bearer realm="api"'
