@@ -72,3 +72,17 @@ def test_it_needs_nothing_when_embedded_and_keeps_its_secrets_private(
     again = settings_in(monkeypatch, tmp_path, {"PORT": "nine"})
     assert again["SECRET_KEY"] == first["SECRET_KEY"]
     assert again["PUBLIC_URL"] == "http://127.0.0.1:nine"  # `serve` says what is wrong with it
+
+
+def test_it_verifies_addresses_in_production_and_trusts_them_when_embedded(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    production = settings_in(monkeypatch, tmp_path, PRODUCTION)
+    assert production["ACCOUNT_EMAIL_VERIFICATION"] == "mandatory"
+    assert production["MFA_ALLOW_UNVERIFIED_EMAIL"] is False
+    assert production["SESSION_COOKIE_SECURE"] is production["CSRF_COOKIE_SECURE"] is True
+    assert production["SECURE_HSTS_SECONDS"] == 31_536_000
+    embedded = settings_in(monkeypatch, tmp_path, {})
+    assert embedded["ACCOUNT_EMAIL_VERIFICATION"] == "optional"
+    with pytest.raises(ImproperlyConfigured, match="EMAIL_VERIFICATION"):
+        settings_in(monkeypatch, tmp_path, {**PRODUCTION, "EMAIL_VERIFICATION": "none"})
