@@ -14,7 +14,8 @@ import pytest
 import schemathesis
 from django import conf
 from django.core.handlers.wsgi import WSGIHandler
-from django.db import transaction
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections, transaction
 from django.http import HttpRequest, HttpResponseBase
 from drf_spectacular.generators import SchemaGenerator
 from hypothesis import HealthCheck, settings
@@ -96,6 +97,17 @@ def _unthrottled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         conf.settings, "ATTEMPTS", dict.fromkeys(conf.settings.ATTEMPTS, "1000000/60")
     )
+
+
+@pytest.fixture(autouse=True)
+def _one_connection() -> Iterator[None]:
+    """Keep a request from closing the connection whose transaction the test rolls back."""
+    ends = (request_started, request_finished)
+    for signal in ends:
+        signal.disconnect(close_old_connections)
+    yield
+    for signal in ends:
+        signal.connect(close_old_connections)
 
 
 @pytest.fixture
