@@ -59,7 +59,7 @@ class AccountListForm(forms.Form):
     sort = forms.ChoiceField(required=False, label="Sort by", choices=SORTS)
 
     def __init__(self, *args: Any, tags: Iterable[str], **kwargs: Any) -> None:
-        super().__init__(*args, auto_id="filter_%s", **kwargs)
+        super().__init__(*args, **{**kwargs, "auto_id": "filter_%s"})
         choices = [("", "Any tag"), *((name, name) for name in tags)]
         if len(choices) > 1:
             self.fields["tag"] = forms.ChoiceField(required=False, label="Tag", choices=choices)

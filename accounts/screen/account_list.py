@@ -18,6 +18,9 @@ from accounts.selectors import accounts_of
 PAGE_LENGTH = 50
 Wanted = Mapping[str, Any]
 
+# What needs a look stands first.
+_URGENCY = {"error": 0, "disconnected": 1, "connecting": 2, "connected": 3}
+
 _KEYS: Mapping[str, Callable[[AccountRow], Any]] = {
     "name": lambda row: row.account.name.casefold(),
     "login": lambda row: row.account.login,
@@ -26,8 +29,6 @@ _KEYS: Mapping[str, Callable[[AccountRow], Any]] = {
     "state": lambda row: _URGENCY.get(row.connection.status or "", 0),
     "equity": lambda row: -math.inf if row.equity_amount is None else row.equity_amount,
 }
-# What needs a look stands first.
-_URGENCY = {"error": 0, "disconnected": 1, "connecting": 2, "connected": 3}
 
 
 @dataclass(frozen=True, slots=True)

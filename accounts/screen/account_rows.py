@@ -107,4 +107,4 @@ def _reason(account: ConnectedAccount) -> str:
     connection = getattr(account, "connection", None)
     if connection is None or connection.state == ConnectionState.CONNECTED:
         return ""
-    return connection.last_error
+    return str(connection.last_error)

@@ -66,7 +66,7 @@ def _thinned(snapshots: Sequence[EquitySnapshot]) -> list[EquitySnapshot]:
     stretch = -(-len(snapshots) // (MOST_POINTS // 2))
     if stretch <= 2:
         return list(snapshots)
-    kept = []
+    kept: list[EquitySnapshot] = []
     for start in range(0, len(snapshots), stretch):
         part = snapshots[start : start + stretch]
         ends = {min(part, key=_equity).at, max(part, key=_equity).at}

@@ -10,8 +10,8 @@ from accounts.models import ApiKey, ConnectedAccount, User
 from accounts.tests.factories import SECRET, make_account, make_key
 from accounts.tests.test_pages import fields
 
-IN_MODAL = {"HTTP_HX_REQUEST": "true", "HTTP_HX_TARGET": "modal-body"}
-IN_PAGE = {"HTTP_HX_REQUEST": "true", "HTTP_HX_TARGET": "main"}
+IN_MODAL: dict[str, Any] = {"HTTP_HX_REQUEST": "true", "HTTP_HX_TARGET": "modal-body"}
+IN_PAGE: dict[str, Any] = {"HTTP_HX_REQUEST": "true", "HTTP_HX_TARGET": "main"}
 
 
 @pytest.fixture

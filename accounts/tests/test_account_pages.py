@@ -2,16 +2,17 @@
 
 import re
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.test import Client
 from django.utils import timezone
 
-from accounts.models import ConnectedAccount, ConnectionLog, User
+from accounts.models import AccountConnection, ConnectedAccount, ConnectionLog, User
 from accounts.screen.account_health import share
 from accounts.tests.factories import NOW, make_account
 
-HTMX = {"HTTP_HX_REQUEST": "true"}
+HTMX: dict[str, Any] = {"HTTP_HX_REQUEST": "true"}
 PARTS = ["", "/connection", "/connection-log", "/health", "/equity", "/deals", "/deals/latest"]
 
 
@@ -34,6 +35,14 @@ def add_changes(account: ConnectedAccount, count: int) -> None:
         )
         for number in range(count)
     )
+
+
+def is_active(account: ConnectedAccount) -> bool:
+    return ConnectedAccount.objects.get(pk=account.pk).is_active
+
+
+def is_wanted(account: ConnectedAccount) -> bool:
+    return AccountConnection.objects.get(account=account).is_wanted
 
 
 @pytest.mark.parametrize("part", PARTS)
@@ -82,11 +91,9 @@ def test_it_says_in_the_history_that_nothing_happened_yet(alice: User, page: Cli
 def test_it_deactivates_and_activates(alice: User, page: Client) -> None:
     account = make_account(alice, with_key=True)
     page.post(f"/accounts/{account.pk}/deactivate")
-    account.refresh_from_db()
-    assert not account.is_active
+    assert is_active(account) is False
     answer = page.post(f"/accounts/{account.pk}/activate", **HTMX)
-    account.refresh_from_db()
-    assert account.is_active
+    assert is_active(account) is True
     assert "accounts-changed" in answer.headers["HX-Trigger"]
     assert "is active and is being connected" in answer.content.decode()
 
@@ -118,11 +125,9 @@ def test_it_connects_all_with_a_result_for_each(alice: User, charlie: User, page
 def test_it_disconnects_all_only_after_asking(alice: User, page: Client) -> None:
     account = make_account(alice, with_key=True, state="connected")
     assert "nobody watches the rules" in page.get("/accounts/disconnect-all").content.decode()
-    account.connection.refresh_from_db()
-    assert account.connection.is_wanted
+    assert is_wanted(account) is True
     html = page.post("/accounts/disconnect-all").content.decode()
-    account.connection.refresh_from_db()
-    assert not account.connection.is_wanted
+    assert is_wanted(account) is False
     assert "1 of 1 active account is being disconnected" in html
     assert page.get("/accounts/connect-all").status_code == 405
 

@@ -11,7 +11,7 @@ MODAL = "modal-body"
 
 
 def is_modal(request: HttpRequest) -> bool:
-    htmx = getattr(request, "htmx", None)
+    htmx: Any = getattr(request, "htmx", None)
     return bool(htmx) and htmx.target == MODAL
 
 
