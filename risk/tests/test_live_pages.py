@@ -159,6 +159,7 @@ def test_it_asks_the_database_the_same_for_2_and_for_20_rows(alice: User, page: 
 
     paths = ["/groups", "/groups/cards", "/accounts", "/accounts/statuses", "/rules", "/rules/new"]
     grow(0, 2)
+    page.get("/groups")  # the first request of a session notes where it comes from
     few = {path: count(path) for path in paths}
     grow(2, 20)
     assert {path: count(path) for path in paths} == few
