@@ -201,6 +201,25 @@ def test_a_silent_child_is_ended_and_a_login_starts_another(tmp_path: Path) -> N
         assert new[1002] == other
 
 
+def test_what_is_asked_of_a_silent_child_neither_leaves_nor_lengthens_its_life(
+    tmp_path: Path,
+) -> None:
+    with terminal_desk(tmp_path, limits=Limits(silence=0.5, silence_kill=1.5)) as desk:
+        desk.connected(1001)
+        pid = desk.source.processes()[1001]
+        os.kill(pid, signal.SIGSTOP)
+        child = desk.source._seats[1001].child
+        assert child is not None
+        wait_for(lambda: child.is_silent(time.monotonic(), 0.5))
+        assert desk.outcomes(1001) == [SILENT]
+        assert desk.source.authorise_many([(1001, PASSWORD, SERVER)]) == [0]
+        with pytest.raises(CallRefusedError) as refused:
+            desk.source.call("order_send", 1001, BUY)
+        assert not refused.value.may_have_executed
+        desk.read(1001, cursors=[-1])  # a cursor that goes back is a question too
+        wait_for(lambda: not is_running(pid), seconds=5.0)
+
+
 def test_a_killed_child_is_gone_at_once_and_waits_longer_each_time(desk: TerminalDesk) -> None:
     desk.connected(1001)
     waits = []

@@ -37,6 +37,7 @@ from accounts.terminals.processes.orphans import Leash
 
 _PIECE_BYTES: Final = 262_144
 _TAKEN_AT_BYTES: Final = 8
+FENCE_SECONDS: Final = 15.0
 _looks = count(1)
 
 logger = logging.getLogger(__name__)
@@ -54,9 +55,10 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A request that was sent; ``deadline`` is in monotonic seconds."""
+    """A request that was sent; times are monotonic seconds."""
 
     method: str
+    sent: float
     deadline: float
     answer: "Future[Any]"
 
@@ -129,7 +131,8 @@ class Child:
         with self._lock:
             if self.has_ended:
                 raise not_sent("The terminal's process is gone.")
-            self._pending[number] = Pending(method, time.monotonic() + limit_seconds, answer)
+            now = time.monotonic()
+            self._pending[number] = Pending(method, now, now + limit_seconds, answer)
             try:
                 self._write(data)
             except OSError as error:
@@ -152,7 +155,7 @@ class Child:
             self._is_behind = True
             try:
                 # What comes after its answer was taken with the new cursor.
-                self._fence = self.request("version", (), 30.0)
+                self._fence = self.request("version", (), FENCE_SECONDS)
             except CallRefusedError:
                 self._fence = None
 
@@ -172,9 +175,15 @@ class Child:
                     return each.method
         return None
 
-    @property
-    def is_busy(self) -> bool:
-        return bool(self._pending)
+    def is_silent(self, now: float, seconds: float) -> bool:
+        """Tell whether it has said nothing for so long, and not for working on a request.
+
+        One that was silent already when it was asked is no busier for being asked.
+        """
+        if now - self.heard <= seconds:
+            return False
+        with self._lock:
+            return not any(each.sent - self.heard <= seconds for each in self._pending.values())
 
     def stop(self) -> None:
         """Ask it to end in order."""

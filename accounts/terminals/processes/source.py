@@ -106,6 +106,8 @@ class ChildProcesses:
             child = seat.child if seat is not None and seat.is_logged_in else None
         if child is None:
             raise not_sent(f"No terminal is logged in to account {login}.")
+        if child.is_silent(time.monotonic(), self._limits.silence):
+            raise not_sent(f"The terminal of account {login} does not answer.")
         limit = self._limit_of(method)
         answer = child.request(method, arguments, limit)
         try:
@@ -151,7 +153,12 @@ class ChildProcesses:
                     seat.is_logged_in or earlier.answer.result() != SUCCESS
                 ):
                     return earlier.answer.result()
-            if seat.child is None and (now < seat.not_before or self._keeper.is_leaving(seat)):
+            if seat.child is None:
+                must_wait = now < seat.not_before or self._keeper.is_leaving(seat)
+            else:  # one that hangs is about to be ended, and has started when it said hello
+                has_started = seat.child.hello is not None
+                must_wait = has_started and seat.child.is_silent(now, self._limits.silence)
+            if must_wait:
                 return _UNDER_WAY
             return self._enter(seat, mark, password, deadline)
 
