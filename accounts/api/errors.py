@@ -45,8 +45,13 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response 
 
 
 def _counted(error: Exception, context: Mapping[str, Any]) -> Exception:
-    """Limit, by address, those who may not come in: views count only those who may."""
+    """Limit, by address, those who may not come in: views count only those who may.
+
+    The ways in, which authenticate nobody before, count attempts themselves.
+    """
     if not isinstance(error, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):
+        return error
+    if not context["view"].get_authenticators():
         return error
     throttle = AddressThrottle()
     try:
