@@ -210,7 +210,7 @@ def test_what_is_asked_of_a_silent_child_neither_leaves_nor_lengthens_its_life(
         os.kill(pid, signal.SIGSTOP)
         child = desk.source._seats[1001].child
         assert child is not None
-        wait_for(lambda: child.is_silent(time.monotonic(), 0.5))
+        wait_for(lambda: child.is_silent(time.monotonic(), 0.5, 0.5))
         assert desk.outcomes(1001) == [SILENT]
         assert desk.source.authorise_many([(1001, PASSWORD, SERVER)]) == [0]
         with pytest.raises(CallRefusedError) as refused:

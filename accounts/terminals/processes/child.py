@@ -175,15 +175,18 @@ class Child:
                     return each.method
         return None
 
-    def is_silent(self, now: float, seconds: float) -> bool:
+    def is_silent(self, now: float, seconds: float, pause_seconds: float) -> bool:
         """Tell whether it has said nothing for so long, and not for working on a request.
 
-        One that was silent already when it was asked is no busier for being asked.
+        One that was silent already when it was asked, for longer than `pause_seconds`, is no busier
+        for being asked.
         """
         if now - self.heard <= seconds:
             return False
         with self._lock:
-            return not any(each.sent - self.heard <= seconds for each in self._pending.values())
+            return not any(
+                each.sent - self.heard <= pause_seconds for each in self._pending.values()
+            )
 
     def stop(self) -> None:
         """Ask it to end in order."""

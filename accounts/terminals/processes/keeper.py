@@ -222,7 +222,7 @@ class Keeper:
         if child.hello is None:
             is_late = now - child.started > self._limits.start
             return "it did not start in time" if is_late else None
-        if child.is_silent(now, self._limits.silence_kill):
+        if child.is_silent(now, self._limits.silence_kill, self._limits.silence):
             return f"it was silent for {now - child.heard:.1f} s"
         return None
 

@@ -106,7 +106,7 @@ class ChildProcesses:
             child = seat.child if seat is not None and seat.is_logged_in else None
         if child is None:
             raise not_sent(f"No terminal is logged in to account {login}.")
-        if child.is_silent(time.monotonic(), self._limits.silence):
+        if self._is_silent(child, time.monotonic()):
             raise not_sent(f"The terminal of account {login} does not answer.")
         limit = self._limit_of(method)
         answer = child.request(method, arguments, limit)
@@ -157,7 +157,7 @@ class ChildProcesses:
                 must_wait = now < seat.not_before or self._keeper.is_leaving(seat)
             else:  # one that hangs is about to be ended, and has started when it said hello
                 has_started = seat.child.hello is not None
-                must_wait = has_started and seat.child.is_silent(now, self._limits.silence)
+                must_wait = has_started and self._is_silent(seat.child, now)
             if must_wait:
                 return _UNDER_WAY
             return self._enter(seat, mark, password, deadline)
@@ -234,6 +234,9 @@ class ChildProcesses:
             seat.cursor = cursor
         if child.cursor != cursor:
             child.move_cursor(cursor)
+
+    def _is_silent(self, child: Child, now: float) -> bool:
+        return child.is_silent(now, self._limits.silence, self._limits.silence)
 
     def _limit_of(self, method: str) -> float:
         if method == ORDER_SEND:
