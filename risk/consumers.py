@@ -9,11 +9,11 @@ from django.utils import timezone
 from accounts.consumers import compact_json
 from accounts.models import ConnectedAccount, User
 from accounts.screen.parts import Part
+from accounts.streaming import LiveConsumer, RiskObject, freshest_seconds
 from groups.models import AccountGroup
 from risk.live import account_risk, group_risk, group_summaries
 from risk.presentation.accounts import account_parts
 from risk.presentation.groups import card_part, group_parts
-from accounts.streaming import LiveConsumer, RiskObject, freshest_seconds
 
 
 class GroupConsumer(LiveConsumer):

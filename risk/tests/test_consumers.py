@@ -18,12 +18,12 @@ from django.urls import path as route
 from django.utils import timezone
 from redis import Redis
 
+from accounts import streaming
 from accounts.models import ConnectedAccount, User
 from accounts.redis import watched_key
 from accounts.tests.factories import make_account
 from groups.models import AccountGroup
 from groups.tests.factories import make_group
-from accounts import streaming
 from risk.consumers import AccountConsumer, GroupConsumer, GroupListConsumer
 from risk.core.statuses import Status
 from risk.live import account_risk, group_risk

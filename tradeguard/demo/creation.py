@@ -81,8 +81,9 @@ def restore_at_broker(broker: BrokerCalls) -> None:
     missing = {demo.login: demo for demo in ACCOUNTS if demo.login not in known}
     stored = ConnectedAccount.objects.filter(login__in=missing).select_related("api_key")
     for account in stored:
-        if account.api_key is not None:
-            open_at_broker(broker, missing[account.login], password=account.api_key.secret)
+        password = account.api_key.secret if account.api_key is not None else None
+        if password is not None:
+            open_at_broker(broker, missing[account.login], password=password)
 
 
 def open_at_broker(broker: BrokerCalls, demo: DemoAccount, *, password: str) -> None:

@@ -37,8 +37,9 @@ def broker() -> TradeServer:
 
 
 def can_log_in(broker: TradeServer, account: ConnectedAccount) -> bool:
-    assert account.api_key is not None
-    return broker.authorise_many([(account.login, account.api_key.secret, account.server)]) == [1]
+    password = account.api_key.secret if account.api_key is not None else None
+    assert password is not None
+    return broker.authorise_many([(account.login, password, account.server)]) == [1]
 
 
 @pytest.mark.django_db
