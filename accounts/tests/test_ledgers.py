@@ -5,6 +5,7 @@ from django.core.management import call_command
 from django.db import IntegrityError, connection, migrations, models, transaction
 from django.db.migrations.state import ProjectState
 from django.db.models import F
+from django.test.utils import isolate_apps
 
 from accounts.ledgers import AppendOnly
 from accounts.models import ApiKeyAuditLog
@@ -105,6 +106,7 @@ def test_it_is_emptied_between_tests_and_guarded_again() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
+@isolate_apps("accounts")
 def test_it_can_be_taken_back_and_applied_again() -> None:
     class Entry(models.Model):
         class Meta:

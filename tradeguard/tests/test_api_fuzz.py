@@ -165,6 +165,8 @@ def _asks_with_a_blank(case: Case[Any]) -> bool:
     )
 
 
+# Some strategies draw from `random` while another thread may.
+@pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
 @to_its_user.parametrize()
 @settings(deadline=None, suppress_health_check=list(HealthCheck))
 def test_it_answers_as_described(case: Case[Any], desk: Desk, strangers: Desk) -> None:
@@ -178,6 +180,7 @@ def test_it_answers_as_described(case: Case[Any], desk: Desk, strangers: Desk) -
     assert SECRET not in response.text
 
 
+@pytest.mark.filterwarnings("ignore:Do not use the `random` module inside strategies")
 @to_nobody.parametrize()
 @settings(deadline=None, suppress_health_check=list(HealthCheck))
 def test_it_answers_nobody_as_described(case: Case[Any], desk: Desk) -> None:
