@@ -21,6 +21,7 @@ from accounts.services.keys import (
     assign_key,
     checked_secret,
     create_key,
+    lock_accounts_with,
     log_in_again,
     revoke_key,
     rotate_secret,
@@ -39,7 +40,8 @@ HELD_WHILE_LOCKED = {
     "day_reset_time": "given another reset time",
     "day_reset_zone": "given another reset zone",
 }
-CREDENTIALS = frozenset({"server", "login", "api_key_id"})
+LOGIN = frozenset({"server", "login"})
+CREDENTIALS = LOGIN | {"api_key_id"}
 
 
 class AccountChanges(TypedDict, total=False):
@@ -136,6 +138,10 @@ def update_account(
     and the change would loosen something, ValidationError with the fields named.
     """
     now = now or timezone.now()
+    if not LOGIN.isdisjoint(changes):
+        lock_accounts_of(user_id=account.user_id)
+    if "password" in changes and account.api_key_id is not None:
+        lock_accounts_with(account.api_key_id)
     account = ConnectedAccount.objects.select_for_update().get(pk=account.pk)
     zone_before = account.broker_time_zone
     password = changes.pop("password", None)
@@ -143,16 +149,19 @@ def update_account(
     key = changes.pop("api_key", None)
     changed = _apply(account, changes)
     if key is not None and key.pk != account.api_key_id:
+        if password is not None:
+            raise ValidationError({"password": "Give either a new password, or another key."})
         account.api_key = assign_key(key=key, account=account, origin=origin, now=now)
         changed.append("api_key_id")
+    if tags is not None and _retag(account, tags):
+        changed.append("tags")
     if changed:
         _refuse_loosening(account, changed)
         _check(account)
-        account.save(update_fields=[*changed, "updated_at"])
+        columns = [name for name in changed if name != "tags"]
+        account.save(update_fields=[*columns, "updated_at"])
     if "broker_time_zone" in changed:
         retime_deals(account, before=broker_zone(zone_before), after=account.broker_zone)
-    if tags is not None:
-        account.tags.set(tags_named(user=account.user, names=tags))
     if password is not None:
         _change_password(account, password, now, origin)
     _follow_up(account, changed, now)
@@ -191,10 +200,10 @@ def delete_account(
 @transaction.atomic
 def set_default(*, account: ConnectedAccount) -> ConnectedAccount:
     lock_accounts_of(user_id=account.user_id)
+    account = ConnectedAccount.objects.select_for_update().get(pk=account.pk)
     ConnectedAccount.objects.filter(user_id=account.user_id, is_default=True).exclude(
         pk=account.pk
     ).update(is_default=False)
-    account = ConnectedAccount.objects.get(pk=account.pk)
     account.is_default = True
     account.save(update_fields=["is_default", "updated_at"])
     publish_dashboard_on_commit(account.user_id)
@@ -202,8 +211,12 @@ def set_default(*, account: ConnectedAccount) -> ConnectedAccount:
 
 
 def lock_accounts_of(*, user_id: int) -> None:
-    """Let one transaction at a time decide which account of this user is the default."""
-    User.objects.select_for_update().only("pk").get(pk=user_id)
+    """Let one transaction at a time decide about the logins and the default of this user.
+
+    Take it before any account. Rows that refer to the user (tags, keys) can still be written by
+    whoever holds an account, or the two would wait for each other.
+    """
+    User.objects.select_for_update(no_key=True).only("pk").get(pk=user_id)
 
 
 def _host_named(name: str) -> TerminalHost:
@@ -250,6 +263,13 @@ def _apply(account: ConnectedAccount, changes: Mapping[str, Any]) -> list[str]:
             setattr(account, name, value)
             changed.append(name)
     return changed
+
+
+def _retag(account: ConnectedAccount, names: Iterable[str]) -> bool:
+    """Give an account these tags and tell whether it had others."""
+    before, after = set(account.tags.all()), set(tags_named(user=account.user, names=names))
+    account.tags.set(after)
+    return before != after
 
 
 def _refuse_loosening(account: ConnectedAccount, changed: list[str]) -> None:

@@ -7,6 +7,7 @@ key of a locked account would blind the guard over it, so that is refused; a new
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import TypedDict, Unpack
+from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -26,8 +27,6 @@ LONGEST_SECRET = 256
 LONGEST_LIFE = timedelta(days=3653)
 _SWITCHES = (ApiKey.Status.ACTIVE, ApiKey.Status.INACTIVE)
 _WORDS = {"name": "name", "status": "status", "expires_at": "expiry"}
-
-
 _UNUSABLE = {
     ApiKey.Status.INACTIVE: "is switched off",
     ApiKey.Status.EXPIRED: "has expired",
@@ -159,6 +158,7 @@ def assign_key(*, key: ApiKey, account: ConnectedAccount, origin: Origin, now: d
     """
     operation = Operation(key, Action.ASSIGNED, now, origin, account_id=account.pk)
     with audited(operation):
+        key = operation.key = ApiKey.objects.select_for_update().get(pk=key.pk)
         if key.user_id != account.user_id or not key.is_usable(now):
             raise ValidationError({"api_key": "not found"})
         operation.message = f"{account.name} logs in with it."
@@ -212,10 +212,14 @@ def checked_secret(secret: str, *, field: str = "password") -> str:
     return secret
 
 
-def _locked(key: ApiKey) -> ApiKey:
-    # Accounts first: the services of accounts come from there to the key.
-    accounts = ConnectedAccount.objects.filter(api_key=key.pk).order_by("pk")
+def lock_accounts_with(key_id: UUID) -> None:
+    """Let one transaction at a time change the accounts that use a key; take it before the key."""
+    accounts = ConnectedAccount.objects.filter(api_key=key_id).order_by("pk")
     list(accounts.select_for_update(of=["self"]).values_list("pk"))
+
+
+def _locked(key: ApiKey) -> ApiKey:
+    lock_accounts_with(key.pk)
     return ApiKey.objects.select_for_update().get(pk=key.pk)
 
 

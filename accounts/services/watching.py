@@ -33,6 +33,7 @@ class SwitchResult:
 @transaction.atomic
 def connect_account(*, account: ConnectedAccount, now: datetime) -> AccountConnection:
     """Ask the worker of the account's host to connect it; an inactive account is refused."""
+    account = ConnectedAccount.objects.select_for_update().get(pk=account.pk)
     if not account.is_active:
         raise Refusal("The account is inactive; activate it first.", code="inactive")
     if account.api_key_id is None:

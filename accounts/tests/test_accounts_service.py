@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.test import override_settings
 
 from accounts.models import AccountConnection, ApiKey, ConnectedAccount, TerminalHost, User
+from accounts.origin import SYSTEM
 from accounts.refusals import Refusal
 from accounts.services import locks, watching
 from accounts.services.accounts import (
@@ -18,7 +19,7 @@ from accounts.services.accounts import (
     update_account,
 )
 from accounts.services.connections import request_connect
-from accounts.services.keys import LONGEST_SECRET, create_key, rotate_secret
+from accounts.services.keys import LONGEST_SECRET, create_key, revoke_key, rotate_secret
 from accounts.services.watching import connect_account, connect_all, disconnect_all
 from accounts.tests.factories import NOW, SECRET, make_account, make_key
 
@@ -166,6 +167,35 @@ def test_it_changes_only_what_it_was_told(alice: User) -> None:
     assert (
         connection_of(account).since == connection.since
     )  # a new name is no reason to log in again
+
+
+def test_other_tags_are_a_change_that_is_seen_and_the_same_ones_are_none(alice: User) -> None:
+    account = create(alice, tags=["gold", "eu"])
+    before = account.updated_at
+    assert update_account(account=account, tags=["eu", "gold"]).updated_at == before
+    assert update_account(account=account, tags=["eu"]).updated_at > before
+
+
+def test_it_takes_no_new_password_together_with_another_key(alice: User) -> None:
+    account, other = create(alice), make_key(alice)
+    with pytest.raises(ValidationError) as caught:
+        update_account(account=account, api_key=other, password="another", now=LATER)
+    assert wrong_fields(caught) == {"password"}
+    other.refresh_from_db()
+    assert other.secret == SECRET
+
+
+def test_a_new_password_for_a_revoked_key_makes_a_new_key(alice: User) -> None:
+    account = create(alice)
+    revoked = account.api_key
+    assert revoked is not None
+    revoke_key(key=revoked, origin=SYSTEM, now=NOW)
+    key = update_account(account=account, password="another", now=LATER).api_key
+    assert key is not None
+    assert key.pk != revoked.pk
+    assert ApiKey.objects.get(pk=key.pk).secret == "another"
+    revoked.refresh_from_db()
+    assert (revoked.status, revoked.secret) == ("revoked", None)
 
 
 def test_it_refuses_another_accounts_login(alice: User) -> None:
