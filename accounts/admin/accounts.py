@@ -25,10 +25,10 @@ from accounts.refusals import Refusal
 from accounts.services.accounts import (
     create_account,
     delete_account,
-    set_default,
     update_account,
 )
 from accounts.services.connections import request_evaluation
+from accounts.services.default_account import set_default
 from accounts.services.watching import connect_account, disconnect_account
 
 NAMES_SHOWN = 10

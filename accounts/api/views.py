@@ -24,9 +24,9 @@ from accounts.services import watching
 from accounts.services.accounts import (
     create_account,
     delete_account,
-    set_default,
     update_account,
 )
+from accounts.services.default_account import set_default
 
 
 class AccountViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, HistoryActions):

@@ -16,6 +16,7 @@ from accounts.models import AccountConnection, ApiKey, ConnectedAccount, Termina
 from accounts.origin import SYSTEM, Origin
 from accounts.publishing import publish_dashboard_on_commit
 from accounts.services.connections import request_connect, request_disconnect
+from accounts.services.default_account import lock_accounts_of, pass_default_on
 from accounts.services.key_trail import refusals_kept
 from accounts.services.keys import (
     assign_key,
@@ -193,30 +194,8 @@ def delete_account(
     if key is not None and key.status != ApiKey.Status.REVOKED and not key.accounts.exists():
         revoke_key(key=key, origin=origin, now=now)
     if was_default:
-        _pass_default_on(account.user_id)
+        pass_default_on(user_id=account.user_id)
     publish_dashboard_on_commit(account.user_id)
-
-
-@transaction.atomic
-def set_default(*, account: ConnectedAccount) -> ConnectedAccount:
-    lock_accounts_of(user_id=account.user_id)
-    account = ConnectedAccount.objects.select_for_update().get(pk=account.pk)
-    ConnectedAccount.objects.filter(user_id=account.user_id, is_default=True).exclude(
-        pk=account.pk
-    ).update(is_default=False)
-    account.is_default = True
-    account.save(update_fields=["is_default", "updated_at"])
-    publish_dashboard_on_commit(account.user_id)
-    return account
-
-
-def lock_accounts_of(*, user_id: int) -> None:
-    """Let one transaction at a time decide about the logins and the default of this user.
-
-    Take it before any account. Rows that refer to the user (tags, keys) can still be written by
-    whoever holds an account, or the two would wait for each other.
-    """
-    User.objects.select_for_update(no_key=True).only("pk").get(pk=user_id)
 
 
 def _host_named(name: str) -> TerminalHost:
@@ -312,14 +291,3 @@ def _archive(account: ConnectedAccount, now: datetime) -> None:
 
 def _is_wanted(account_id: UUID) -> bool:
     return AccountConnection.objects.filter(account_id=account_id, is_wanted=True).exists()
-
-
-def _pass_default_on(user_id: int) -> None:
-    heir = (
-        ConnectedAccount.objects.filter(user_id=user_id)
-        .order_by("-is_active", "created_at", "pk")
-        .first()
-    )
-    if heir is not None:
-        heir.is_default = True
-        heir.save(update_fields=["is_default", "updated_at"])

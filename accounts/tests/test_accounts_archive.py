@@ -19,7 +19,8 @@ from accounts.models import (
 )
 from accounts.origin import SYSTEM, Origin
 from accounts.selectors import accounts_of
-from accounts.services.accounts import create_account, delete_account, set_default, update_account
+from accounts.services.accounts import create_account, delete_account, update_account
+from accounts.services.default_account import set_default
 from accounts.services.keys import revoke_key
 from accounts.services.watching import connect_all
 from accounts.sessions.roster import RosterReader

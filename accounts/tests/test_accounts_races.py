@@ -11,7 +11,8 @@ from django.db import OperationalError, connection, transaction
 from accounts.models import AccountConnection, ApiKey, ConnectedAccount, Tag, User
 from accounts.origin import SYSTEM
 from accounts.refusals import Refusal
-from accounts.services.accounts import lock_accounts_of, update_account
+from accounts.services.accounts import update_account
+from accounts.services.default_account import lock_accounts_of
 from accounts.services.keys import lock_accounts_with, revoke_key
 from accounts.services.watching import connect_account, deactivate_account
 from accounts.tests.factories import NOW, make_account, make_key

@@ -15,10 +15,10 @@ from accounts.services import locks, watching
 from accounts.services.accounts import (
     create_account,
     delete_account,
-    set_default,
     update_account,
 )
 from accounts.services.connections import request_connect
+from accounts.services.default_account import set_default
 from accounts.services.keys import LONGEST_SECRET, create_key, revoke_key, rotate_secret
 from accounts.services.watching import connect_account, connect_all, disconnect_all
 from accounts.tests.factories import NOW, SECRET, make_account, make_key

@@ -13,7 +13,7 @@ from django_htmx.http import trigger_client_event
 
 from accounts.models import ConnectedAccount
 from accounts.refusals import Refusal
-from accounts.services.accounts import set_default
+from accounts.services.default_account import set_default
 from accounts.services.watching import (
     SwitchResult,
     activate_account,
