@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import numpy as np
+import numpy.typing as npt
 from django.db.models import F, Max
 
 from accounts.core.zones import from_broker_epoch
@@ -19,10 +20,17 @@ from accounts.terminals.readings import Rows
 logger = logging.getLogger(__name__)
 
 _MONEY = ("commission", "swap", "profit", "fee")
-_NUMBERS = ("volume", "price", *_MONEY)
+# More than this cannot be money, and no column takes it.
+MOST_MONEY = 1e13
+_MOST_LOTS = 1e9
+_MOST_MSC = 253_370_764_800_000  # the year 9999
+# A history is compared with what is stored; of a few deals the database itself knows which are new.
+_FEW_DEALS = 20
+_LONGEST_SYMBOL = 64
 _INSERT_ROWS = 1000
 _QUERY_IDS = 1000
 
+Flags = npt.NDArray[np.bool_]
 Login = tuple[UUID, str, int]  # account, server, login: whose deals they are
 
 
@@ -68,11 +76,12 @@ def stored_deals(account_ids: Sequence[UUID]) -> dict[UUID, int]:
 def write_deals(new: NewDeals) -> int:
     """Store the deals that are not stored yet and return how many were new or looked new.
 
-    A deal that is told twice stays one. Deals of an account that is gone are left out. In the order
-    of their tickets: the newest stored one tells that those before it are stored, too.
+    A deal that is told twice stays one. Deals of an account that is gone, and those that no broker
+    could mean, are left out. In the order of their tickets: the newest stored one tells that those
+    before it are stored, too.
     """
-    account_ids = {login[0] for login in new.logins.values()}
-    zones, newest = _zones(account_ids), _newest(account_ids)
+    zones = _zones({login[0] for login in new.logins.values()})
+    newest = _newest(_told_at_length(new))
     written = 0
     for batch in _batches(_deals(new, zones, newest)):
         Deal.objects.bulk_create(batch, ignore_conflicts=True)
@@ -84,17 +93,26 @@ def _deals(
     new: NewDeals, zones: Mapping[UUID, tzinfo], newest: Mapping[Login, int]
 ) -> Iterator[Deal]:
     names = new.rows.dtype.names or ()
-    is_number = np.all([np.isfinite(new.rows[name]) for name in _NUMBERS], axis=0)
-    for values, is_sound in zip(new.rows.tolist(), is_number.tolist(), strict=True):
+    for values, is_sound in zip(new.rows.tolist(), _are_sound(new.rows).tolist(), strict=True):
         row = dict(zip(names, values, strict=True))
         login = new.logins[row["account"]]
         zone = zones.get(login[0])
         if zone is None or row["ticket"] <= newest.get(login, 0):
             continue
         if not is_sound:
-            logger.error("Deal %d of %s is no number and is left out.", row["ticket"], login[0])
+            logger.error("Deal %d of %s cannot be true; it is left out.", row["ticket"], login[0])
             continue
         yield _deal(row, login, new.symbols, zone)
+
+
+def _are_sound(rows: Rows) -> Flags:
+    """Tell which deals the database can take: one that it refuses would take others with it."""
+    # What is no number is no less than anything either.
+    is_money = [np.abs(rows[name]) < MOST_MONEY for name in ("price", *_MONEY)]
+    is_volume = np.abs(rows["volume"]) < _MOST_LOTS
+    is_time = (rows["time_msc"] >= 0) & (rows["time_msc"] < _MOST_MSC)
+    result: Flags = np.all([*is_money, is_volume, is_time], axis=0)
+    return result
 
 
 def _deal(row: dict[str, Any], login: Login, symbols: Sequence[str], zone: tzinfo) -> Deal:
@@ -112,7 +130,7 @@ def _deal(row: dict[str, Any], login: Login, symbols: Sequence[str], zone: tzinf
         type=row["type"],
         entry=row["entry"],
         reason=row["reason"],
-        symbol=symbols[row["symbol"]] if row["symbol"] >= 0 else "",
+        symbol=symbols[row["symbol"]][:_LONGEST_SYMBOL] if row["symbol"] >= 0 else "",
         volume_lots=Decimal(f"{row['volume']:.8f}"),
         price=row["price"],
         magic=row["magic"],
@@ -125,8 +143,16 @@ def _zones(account_ids: set[UUID]) -> dict[UUID, tzinfo]:
     return {account.pk: account.broker_zone for account in accounts.only("broker_time_zone")}
 
 
+def _told_at_length(new: NewDeals) -> set[UUID]:
+    """Return the accounts of which so many deals came that most may be stored already."""
+    numbers, counts = np.unique(new.rows["account"], return_counts=True)
+    return {new.logins[number][0] for number in numbers[counts > _FEW_DEALS].tolist()}
+
+
 def _newest(account_ids: set[UUID]) -> dict[Login, int]:
     """Return the newest stored deal of each login that these accounts have had."""
+    if not account_ids:
+        return {}
     rows = Deal.objects.filter(account__in=account_ids).order_by()
     newest = rows.values_list("account_id", "server", "login").annotate(newest=Max("ticket"))
     return {(account, server, login): ticket for account, server, login, ticket in newest}

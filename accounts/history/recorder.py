@@ -122,6 +122,7 @@ class HistoryRecorder:
         return True
 
     def _write_last(self) -> None:
+        self._is_held_up = False  # once more, also when the database was away lately
         while (self._deals or self._minutes) and not self._is_held_up:
             self._write()
         if not self._is_inline:

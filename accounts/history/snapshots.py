@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
 from django.db import connection, transaction
 from django.db.models import Max, Min
 
+from accounts.history.deals import MOST_MONEY
 from accounts.history.minutes import Minute
 from accounts.models import ConnectedAccount, EquitySnapshot
 
@@ -67,7 +69,10 @@ _LEVELS = (
 
 
 def write_minute(minute: Minute) -> None:
-    """Store a minute; accounts that are gone are left out, a stored part of it is completed."""
+    """Store a minute; a stored part of it is completed.
+
+    Left out are accounts that are gone, and what cannot be money: the database would refuse all.
+    """
     ids = list(minute.account_ids)
     known = {
         pk
@@ -83,11 +88,13 @@ def write_minute(minute: Minute) -> None:
 
 
 def _minute_rows(minute: Minute) -> Iterator[tuple[Any, ...]]:
-    rows = minute.rows
+    is_money = np.all([np.abs(minute.rows[name]) < MOST_MONEY for name in _MONEY], axis=0)
+    sound = np.flatnonzero(is_money)
+    rows, ids = minute.rows[sound], [minute.account_ids[row] for row in sound.tolist()]
     money = zip(*(rows[name].tolist() for name in _MONEY), strict=True)
     rest = (rows[name].tolist() for name in ("login", "server", "position_count", "readings"))
     for account_id, amounts, login, server, positions, readings in zip(
-        minute.account_ids, money, *rest, strict=True
+        ids, money, *rest, strict=True
     ):
         name = minute.servers[server]
         told = (f"{amount:.4f}" for amount in amounts)

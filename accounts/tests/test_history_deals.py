@@ -53,7 +53,7 @@ def test_a_deal_that_is_told_twice_stays_one(account: ConnectedAccount, alice: U
     other = make_account(alice, "Beta")
     deals = [{"ticket": ticket, "account": row} for row in (0, 1) for ticket in (1, 2)]
     assert store(account, other, deals=deals) == 4
-    assert store(account, other, deals=[*deals, {"ticket": 3, "account": 1}]) == 1
+    store(account, other, deals=[*deals, {"ticket": 3, "account": 1}])
     assert tickets() == [1, 1, 2, 2, 3]
     assert stored_deals([account.pk, other.pk]) == {account.pk: 2, other.pk: 3}
 
@@ -69,10 +69,22 @@ def test_another_login_has_other_deals(account: ConnectedAccount) -> None:
     assert tickets() == [4, 5, 7]
 
 
-def test_it_leaves_out_what_is_no_number(
-    account: ConnectedAccount, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    "untrue",
+    [
+        {"profit": np.nan},
+        {"swap": -np.inf},
+        {"fee": 1e13},
+        {"price": 1e300},
+        {"volume": 1e9},
+        {"time_msc": -1},
+        {"time_msc": 2**62},
+    ],
+)
+def test_a_deal_that_cannot_be_true_stops_no_other(
+    account: ConnectedAccount, caplog: pytest.LogCaptureFixture, untrue: dict[str, Any]
 ) -> None:
-    store(account, deals=[{"ticket": 1, "profit": np.nan}, {"ticket": 2}])
+    store(account, deals=[{"ticket": 1, **untrue}, {"ticket": 2}])
     assert tickets() == [2]
     assert "Deal 1" in caplog.text
 
@@ -91,6 +103,19 @@ def test_an_account_that_is_gone_stops_no_other(account: ConnectedAccount, alice
 
 def test_a_poll_without_deals_brings_none(account: ConnectedAccount) -> None:
     assert new_deals(poll_of([account], NOW)) is None
+
+
+def test_a_history_that_is_stored_is_not_written_again(account: ConnectedAccount) -> None:
+    deals = [{"ticket": ticket} for ticket in range(1, 101)]
+    assert store(account, deals=deals) == 100
+    assert store(account, deals=[*deals, {"ticket": 101}]) == 1
+
+
+def test_a_few_deals_are_written_without_a_look_at_the_history(
+    account: ConnectedAccount, django_assert_num_queries: Any
+) -> None:
+    with django_assert_num_queries(2, info="the zones, and the deals in one statement"):
+        store(account, deals=[{"ticket": 1}, {"ticket": 2}])
 
 
 def test_it_keeps_many_in_order(account: ConnectedAccount) -> None:

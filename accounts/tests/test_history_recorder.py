@@ -72,6 +72,16 @@ def test_it_waits_for_a_database_that_is_away(
     assert tickets() == [1, 2]
 
 
+def test_it_tries_once_more_before_it_lets_go(
+    account: ConnectedAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail(monkeypatch, "write_deals", OperationalError("gone"), times=1)
+    recorder = HistoryRecorder("local", is_inline=True)
+    recorder.note(poll(account, 0.0, 1))
+    recorder.close()
+    assert tickets() == [1]
+
+
 def test_it_gives_up_what_the_database_refuses(
     account: ConnectedAccount,
     monkeypatch: pytest.MonkeyPatch,

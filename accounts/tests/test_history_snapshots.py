@@ -54,6 +54,19 @@ def test_it_stores_a_minute(account: ConnectedAccount) -> None:
     assert snapshot.position_count == 2
 
 
+@pytest.mark.parametrize("equity", [1e13, -1e300])
+def test_what_cannot_be_money_stops_no_other(
+    alice: User, account: ConnectedAccount, equity: float
+) -> None:
+    collector = MinuteCollector()
+    accounts = [account, make_account(alice, "Beta")]
+    collector.note(poll_of(accounts, START, equity=[equity, 100.0]))
+    minute = collector.take()
+    assert minute is not None
+    write_minute(minute)
+    assert [snapshot.account for snapshot in of_resolution(60)] == [accounts[1]]
+
+
 def test_it_puts_the_parts_of_a_minute_together(account: ConnectedAccount) -> None:
     store([account], START, 90.0, 95.0)
     store([account], START, 120.0, 110.0)
