@@ -1,16 +1,16 @@
+import asyncio
+import time
 from collections.abc import Iterable
 from typing import Any
 
 from channels.db import database_sync_to_async
-from django.utils import timezone
 
 from accounts.consumers import compact_json
-from accounts.dashboard.objects import Dashboard, dashboard_of
+from accounts.dashboard.glances import glances
+from accounts.dashboard.objects import Dashboard
 from accounts.models import User
 from accounts.publishing import dashboard_topic
-from accounts.screen.account_rows import account_rows, dashboard_cells
 from accounts.screen.parts import Cell
-from accounts.selectors import accounts_of
 from accounts.streaming import LiveConsumer
 
 # Equity and ages are read this often; a change of a connection or an account comes at once.
@@ -30,6 +30,8 @@ class DashboardConsumer(LiveConsumer):
         self._present: Dashboard | None = None
         self._told: Dashboard | None = None
         self._cells: tuple[Cell, ...] = ()
+        self._age_seconds = 0.0
+        self._news_at = time.monotonic()
         return True
 
     def watched(self) -> Iterable[str]:
@@ -39,17 +41,23 @@ class DashboardConsumer(LiveConsumer):
         return [dashboard_topic(self.user.pk)]
 
     async def dashboard_changed(self, _event: dict[str, Any]) -> None:
+        self._news_at = time.monotonic()
         self.outdated()
 
     async def reread(self) -> bool:
+        await asyncio.sleep(glances.rest_seconds(self.user))
+        # What another viewer has seen lately will do, unless something has changed since.
+        lately = time.monotonic() - REREAD_SECONDS / 2
+        not_before = max(lately, self._news_at)
         if self.is_html:
-            self._cells = await _read_cells(self.user)
+            begun_at, self._cells = await _look_at_cells(self.user, not_before)
         else:
-            self._present = await _read_dashboard(self.user)
+            begun_at, self._present = await _look_at_accounts(self.user, not_before)
+        self._age_seconds = time.monotonic() - begun_at
         return True
 
     def seconds_until_stale(self) -> float:
-        return REREAD_SECONDS
+        return max(REREAD_SECONDS - self._age_seconds, 0.0)
 
     def cells(self) -> Iterable[Cell]:
         return self._cells
@@ -73,11 +81,12 @@ class DashboardConsumer(LiveConsumer):
 
 
 @database_sync_to_async
-def _read_dashboard(user: User) -> Dashboard:
-    return dashboard_of(user, now=timezone.now())
+def _look_at_accounts(user: User, not_before: float) -> tuple[float, Dashboard]:
+    glance = glances.at(user, not_before=not_before)
+    return glance.begun_at, glance.dashboard
 
 
 @database_sync_to_async
-def _read_cells(user: User) -> tuple[Cell, ...]:
-    now = timezone.now()
-    return dashboard_cells(account_rows(accounts_of(user), now=now))
+def _look_at_cells(user: User, not_before: float) -> tuple[float, tuple[Cell, ...]]:
+    glance = glances.at(user, not_before=not_before)
+    return glance.begun_at, glance.cells

@@ -1,15 +1,15 @@
 """What the dashboard tells of a user's accounts: each one's connection, and sums over all."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from accounts.hot_state import AccountState
-from accounts.models import AccountConnection, ConnectedAccount, User
+from accounts.models import AccountConnection, ConnectedAccount
 from accounts.models.connection import ConnectionState
-from accounts.selectors import accounts_of, last_states
 from accounts.sessions.states import Reason
 from accounts.terminals.readings import STALE_AFTER_SECONDS
 
@@ -42,10 +42,10 @@ class Dashboard:
         return [*messages, *(_changed("deleted", before.accounts[key]) for key in sorted(gone))]
 
 
-def dashboard_of(user: User, *, now: datetime) -> Dashboard:
-    """Read the present state of all accounts of a user; three queries and one round trip."""
-    accounts = list(accounts_of(user).order_by("name", "pk"))
-    states = last_states(accounts)
+def dashboard_of(
+    accounts: Sequence[ConnectedAccount], states: Mapping[UUID, AccountState], *, now: datetime
+) -> Dashboard:
+    """Put together what is told of all accounts of a user and their last states."""
     told = {
         str(account.pk): _account_object(account, states.get(account.pk), now)
         for account in accounts

@@ -3,9 +3,10 @@
 import math
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from accounts.figures import amount
 from accounts.hot_state import AccountState
@@ -39,7 +40,12 @@ class AccountRow:
 def account_rows(accounts: Iterable[ConnectedAccount], *, now: datetime) -> list[AccountRow]:
     """Return a row for each account; without Redis nothing is known of any reading."""
     accounts = list(accounts)
-    states = last_states(accounts)
+    return rows_of(accounts, last_states(accounts), now=now)
+
+
+def rows_of(
+    accounts: Iterable[ConnectedAccount], states: Mapping[UUID, AccountState], *, now: datetime
+) -> list[AccountRow]:
     return [_row(account, states.get(account.pk), now) for account in accounts]
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from accounts.dashboard.objects import connection_message, dashboard_of
 from accounts.models import ConnectedAccount, ConnectionLog, User
+from accounts.selectors import accounts_of, last_states
 from accounts.services.accounts import update_account
 from accounts.terminals.simulated.faults.specs import FaultKind
 from accounts.tests.factories import make_user
@@ -27,7 +28,8 @@ def alice() -> User:
 
 
 def told(stage: Stage, account: ConnectedAccount) -> dict[str, Any]:
-    present = dashboard_of(account.user, now=stage.now)
+    accounts = list(accounts_of(account.user))
+    present = dashboard_of(accounts, last_states(accounts), now=stage.now)
     return connection_message(present.accounts[str(account.pk)])
 
 
