@@ -16,6 +16,8 @@ from accounts.terminals.child.frames import (
     Farewell,
     Kind,
     Reading,
+    failure_of,
+    frame,
     hello_of,
 )
 from accounts.terminals.readings import Outcome
@@ -319,3 +321,18 @@ def test_it_starts_with_a_sensible_pace_only(poll_ms: str) -> None:
     with Child([*ALONE, "--poll-ms", poll_ms]) as child:
         assert child.exit_code() == 2
     assert not child.frames
+
+
+def test_it_sends_no_order_that_waits_when_its_host_gives_it_up(desk: Desk, child: Child) -> None:
+    child.log_in()
+    before = desk.server.call("positions", 1001, None, None, None)
+    desk.server.add_fault(1001, FaultKind.HANG, calls=("terminal_info",), hang_seconds=0.5)
+    child.ask("terminal_info", 1001)
+    number = child.ask("order_send", 1001, BUY)
+    child.send(frame(Kind.STOP))
+
+    failed = child.wait_for(lambda each: each.request_id == number)
+    assert failed.kind is Kind.FAILED
+    assert not failure_of(failed.payload).may_have_executed
+    assert child.exit_code() == 0
+    assert desk.server.call("positions", 1001, None, None, None) == before

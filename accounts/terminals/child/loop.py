@@ -5,7 +5,7 @@ import time
 from queue import Empty
 from typing import Any, Final
 
-from accounts.terminals.base import INVALID_PARAMS
+from accounts.terminals.base import INVALID_PARAMS, IPC_NO_CONNECTION
 from accounts.terminals.child.calls import ORDER_SEND, Calls, RequestRefused, failure_of_call
 from accounts.terminals.child.frames import (
     Bye,
@@ -39,7 +39,7 @@ class Loop:
 
     def __init__(self, package: Package, inbox: Inbox, outbox: Outbox, poll_seconds: float) -> None:
         self._package = package
-        self._frames = inbox.frames
+        self._inbox = inbox
         self._outbox = outbox
         self._poll_seconds = poll_seconds
         self._calls = Calls(package)
@@ -58,7 +58,7 @@ class Loop:
                 self._look()
                 continue
             try:
-                if not self._take(self._frames.get(timeout=wait)):
+                if not self._take(self._inbox.frames.get(timeout=wait)):
                     return Bye(Farewell.STOPPED, "The terminal's process was asked to stop.")
             except Empty:
                 continue
@@ -77,8 +77,7 @@ class Loop:
         if now - self._sent_at >= SAME_SECONDS:
             self._send(Kind.SAME, same_payload(self._taken_at))
         finished = time.monotonic()
-        planned = self._look_at + self._poll_seconds
-        self._look_at = max(planned, finished + SHORTEST_PAUSE_SECONDS)
+        self._look_at = max(now + self._poll_seconds, finished + SHORTEST_PAUSE_SECONDS)
 
     def _take(self, came: Frame | FrameError | None) -> bool:
         """Carry out what a frame asks for; return whether to go on. Raises FrameError."""
@@ -113,6 +112,9 @@ class Loop:
             self._look_at = time.monotonic()  # what an order did shows at once
 
     def _result(self, request: Request) -> Any:
+        if request.method == ORDER_SEND and self._inbox.is_over:
+            # Its host may have lost the right to send while the order waited here.
+            raise RequestRefused(IPC_NO_CONNECTION, "The host gave the terminal up before that.")
         if request.method != LOG_IN:
             return self._calls.answer(request)
         if len(request.arguments) != 6:

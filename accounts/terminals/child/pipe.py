@@ -57,6 +57,7 @@ class Inbox:
         self._descriptor = descriptor
         self._leave = leave
         self.frames: SimpleQueue[Frame | FrameError | None] = SimpleQueue()
+        self.is_over = False  # the host said stop or is gone, whatever it asked for before
 
     def start(self) -> None:
         threading.Thread(target=self._read, name="host", daemon=True).start()
@@ -66,18 +67,23 @@ class Inbox:
         try:
             while self._passed_on(reader):
                 pass
-            self.frames.put(None)
+            self._end(None)
         except FrameError as error:
-            self.frames.put(error)
+            self._end(error)
         except OSError:
-            self.frames.put(None)
+            self._end(None)
         time.sleep(GRACE_SECONDS)
         self._leave()
+
+    def _end(self, how: FrameError | None) -> None:
+        self.is_over = True
+        self.frames.put(how)
 
     def _passed_on(self, reader: FrameReader) -> bool:
         """Pass the next piece on and keep nothing of it, for it may hold a password."""
         data = os.read(self._descriptor, _PIECE_BYTES)
         for each in reader.feed(data):
+            self.is_over = self.is_over or each.kind is Kind.STOP
             self.frames.put(each)
         return bool(data)
 

@@ -1,6 +1,5 @@
 """One child process as its parent sees it: what it said last, and what it was asked."""
 
-import logging
 import os
 import subprocess
 import sys
@@ -34,13 +33,13 @@ from accounts.terminals.child.frames import (
 )
 from accounts.terminals.processes.failures import AnswerLostError, CallRefusedError, not_sent
 from accounts.terminals.processes.orphans import Leash
+from accounts.terminals.processes.sender import Sender
 
 _PIECE_BYTES: Final = 262_144
 _TAKEN_AT_BYTES: Final = 8
 FENCE_SECONDS: Final = 15.0
+STARTING_SECONDS: Final = 3.0
 _looks = count(1)
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,22 +51,31 @@ class Look:
     taken: float  # monotonic seconds of this machine
     number: int
 
+    def age_seconds(self, now: float) -> float:
+        """Return its age at a monotonic ``now``, by whichever clock makes it older.
 
-@dataclass(frozen=True, slots=True)
+        The wall clock may have been set back, the other one stands still while a machine sleeps.
+        """
+        return max(0.0, now - self.taken, time.time() - self.taken_at)
+
+
+@dataclass(slots=True)
 class Pending:
-    """A request that was sent; times are monotonic seconds."""
+    """A request that waits for its answer; times are monotonic seconds."""
 
     method: str
-    sent: float
+    asked: float
     deadline: float
     answer: "Future[Any]"
+    has_left: bool = False
 
 
 class Child:
     """A process that runs; to be started by a thread that outlives it.
 
-    On Linux the kernel ends it with the *thread* that started it. A thread of its own reads what it
-    sends, ``on_end`` is called on that thread when nothing more will come.
+    On Linux the kernel ends it with the *thread* that started it. Two threads of its own read what
+    it sends and write what it is sent; ``on_end`` is called on the first when nothing more will
+    come. No method waits for the process but `wait`.
     """
 
     def __init__(
@@ -92,6 +100,7 @@ class Child:
         self.complaint = ""
         self.look: Look | None = None
         self.has_ended = False  # its line has; the process may have to be killed yet
+        self._is_stopping = False
         self.started = self.heard = time.monotonic()
         self._process = subprocess.Popen(  # noqa: S603  # our own command line, no shell
             [*command],
@@ -106,7 +115,8 @@ class Child:
         self._leash = Leash(self._process)
         if self._process.stdin is None or self._process.stdout is None:
             raise OSError("the process has no pipes")
-        self._input, self._output = self._process.stdin, self._process.stdout
+        self._output = self._process.stdout
+        self._sender = Sender(self._process.stdin, self._may_leave, f"to-terminal-{self.pid}")
         threading.Thread(target=self._read, name=f"terminal-{self.pid}", daemon=True).start()
 
     @property
@@ -122,34 +132,24 @@ class Child:
     ) -> "Future[Any]":
         """Send a request; its answer is a future that fails with a LinkError.
 
-        Raises CallRefusedError when it could not be sent.
+        Raises CallRefusedError when it cannot be sent.
         """
         answer: Future[Any] = Future()
         request = Request(method, arguments, time.time() + limit_seconds)
         number = next(self._ids)
         data = frame(Kind.REQUEST, request_payload(request), number)
         with self._lock:
-            if self.has_ended:
+            if self.has_ended or self._is_stopping:
                 raise not_sent("The terminal's process is gone.")
             now = time.monotonic()
             self._pending[number] = Pending(method, now, now + limit_seconds, answer)
-            try:
-                self._write(data)
-            except OSError as error:
-                del self._pending[number]
-                raise not_sent("The terminal's process is gone.") from error
+            self._sender.put(data, number)
         return answer
 
     def move_cursor(self, newest_stored: int) -> None:
         """Name the newest stored deal; readings taken with a higher one do not count any more."""
         is_back = self.cursor is not None and newest_stored < self.cursor
-        with self._lock:
-            if self.has_ended:
-                return
-            try:
-                self._write(frame(Kind.CURSOR, cursor_payload(newest_stored)))
-            except OSError:
-                return  # its reader tells of the end
+        self._sender.put(frame(Kind.CURSOR, cursor_payload(newest_stored)))
         self.cursor = newest_stored
         if is_back:
             self._is_behind = True
@@ -185,17 +185,20 @@ class Child:
             return False
         with self._lock:
             return not any(
-                each.sent - self.heard <= pause_seconds for each in self._pending.values()
+                each.asked - self.heard <= pause_seconds for each in self._pending.values()
             )
 
+    def is_starting(self, now: float) -> bool:
+        """Tell whether it keeps a core busy to get ready; one that takes so long does not."""
+        is_young = now - self.started < STARTING_SECONDS
+        return is_young and self.hello is None and not self.has_ended
+
     def stop(self) -> None:
-        """Ask it to end in order."""
+        """Ask it to end in order; what has not left by now never does."""
         with self._lock:
-            try:
-                self._write(frame(Kind.STOP))
-                self._input.close()
-            except (OSError, ValueError):
-                logger.debug("Process %d has left already.", self.pid)
+            self._is_stopping = True
+        self._sender.put(frame(Kind.STOP))
+        self._sender.close()
 
     def end(self, patience_seconds: float) -> bool:
         """Kill it and wait; tell whether it is dead."""
@@ -208,14 +211,16 @@ class Child:
         except subprocess.TimeoutExpired:
             return False
         self._leash.release()
-        with self._lock:
-            self._input.close()
         return True
 
-    def _write(self, data: bytes) -> None:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(self._input.fileno(), view) :]
+    def _may_leave(self, number: int) -> bool:
+        """Note that a request goes out now; False for one that nobody wants sent any more."""
+        with self._lock:
+            pending = self._pending.get(number)
+            if pending is None or self._is_stopping or pending.answer.cancelled():
+                return False
+            pending.has_left = True
+            return True
 
     def _read(self) -> None:
         reader = FrameReader()
@@ -250,7 +255,7 @@ class Child:
     def _found_the_same(self, taken_at: float) -> None:
         look = self.look
         # One that has not looked again says when it last did.
-        if look is not None and taken_at > look.taken_at:
+        if look is not None and taken_at != look.taken_at:
             self._looked(look.payload, taken_at)
 
     def _looked(self, payload: bytes, taken_at: float) -> None:
@@ -278,14 +283,16 @@ class Child:
         )
 
     def _finish(self) -> None:
-        """Fail what is unanswered: nobody knows what became of it."""
+        """Fail what is unanswered: nobody knows what became of it, unless it never left."""
         with self._lock:
             self.has_ended = True
             pending, self._pending = self._pending, {}
+        self._sender.close()
         self._output.close()
         text = self.complaint or (self.bye.sentence if self.bye else "")
         text = text or "The terminal's process ended before it answered."
         for each in pending.values():
             if each.answer.set_running_or_notify_cancel():
-                each.answer.set_exception(AnswerLostError(text))
+                lost = AnswerLostError(text) if each.has_left else not_sent(text)
+                each.answer.set_exception(lost)
         self._on_end(self)

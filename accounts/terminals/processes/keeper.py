@@ -128,12 +128,11 @@ class Keeper:
         """Start what somebody still waits for, a few at a time: each costs a core for a while."""
         now = time.monotonic()
         starting = sum(
-            seat.child is not None and seat.child.hello is None and not seat.child.has_ended
-            for seat in self._seats.values()
+            seat.child is not None and seat.child.is_starting(now) for seat in self._seats.values()
         )
         while self._waiting:
             order = self._waiting[0]
-            if now >= order.expires or self._is_closing:
+            if now >= order.entry.wanted_until or self._is_closing:
                 order.entry.finish(LoginAnswer.of(IPC_TIMEOUT))
                 if order.seat.entry is order.entry:
                     order.seat.entry = None
@@ -186,7 +185,7 @@ class Keeper:
     def _login_result(self, seat: Seat, child: Child, error: BaseException | None) -> LoginAnswer:
         if error is None:
             return LoginAnswer.of(SUCCESS)
-        if not isinstance(error, CallRefusedError):
+        if child.has_ended or not isinstance(error, CallRefusedError):
             bye = child.bye
             if bye is None or bye.farewell is Farewell.STOPPED:
                 return LoginAnswer.of(IPC_NO_CONNECTION, child.complaint or str(error.args[1]))

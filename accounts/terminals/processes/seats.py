@@ -18,6 +18,8 @@ HEALTHY_SECONDS: Final = 60.0
 # A seat whose account nobody reads is given up.
 UNREAD_SECONDS: Final = 5.0
 UNREAD_WITHOUT_BATCHES_SECONDS: Final = 30.0
+# Whoever waits for a login asks after it within so long.
+ASKED_AGAIN_SECONDS: Final = 2.0
 _MARK_KEY: Final = secrets.token_bytes(32)
 
 
@@ -40,9 +42,13 @@ def mark_of(password: str) -> bytes:
 
 @dataclass(slots=True)
 class Login:
-    """A login that was begun; the password itself is not kept."""
+    """A login that was begun; the password itself is not kept.
+
+    One that waits for its process is given up at ``wanted_until``, in monotonic seconds.
+    """
 
     mark: bytes
+    wanted_until: float
     answer: "Future[LoginAnswer]" = field(default_factory=Future)
 
     def finish(self, answer: LoginAnswer) -> None:
@@ -92,9 +98,8 @@ class Seat:
 
 @dataclass(slots=True)
 class Start:
-    """An order to start a process and log it in; worthless once nobody waits for it any more."""
+    """An order to start a process and log it in, for as long as somebody wants that."""
 
     seat: Seat
     entry: Login
     arguments: tuple[Any, ...] = field(repr=False)
-    expires: float = 0.0

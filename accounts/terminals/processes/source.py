@@ -1,5 +1,6 @@
 """The real terminals of one host as a source: a child process for each of them."""
 
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -26,7 +27,14 @@ from accounts.terminals.processes.failures import AnswerLostError, not_sent
 from accounts.terminals.processes.folders import PROGRAM
 from accounts.terminals.processes.keeper import SUCCESS, Keeper, Limits
 from accounts.terminals.processes.programs import TerminalPrograms
-from accounts.terminals.processes.seats import Login, LoginAnswer, Seat, Start, mark_of
+from accounts.terminals.processes.seats import (
+    ASKED_AGAIN_SECONDS,
+    Login,
+    LoginAnswer,
+    Seat,
+    Start,
+    mark_of,
+)
 from accounts.terminals.readings import Outcome, ReadingBatch
 
 Integers = npt.NDArray[np.int64]
@@ -147,6 +155,7 @@ class ChildProcesses:
             earlier = seat.entry
             if earlier is not None:
                 if not earlier.answer.done():
+                    earlier.wanted_until = deadline + ASKED_AGAIN_SECONDS
                     return _UNDER_WAY
                 seat.entry = None
                 if earlier.mark == mark and (
@@ -157,17 +166,18 @@ class ChildProcesses:
                 must_wait = now < seat.not_before or self._keeper.is_leaving(seat)
             else:  # one that hangs is about to be ended, and has started when it said hello
                 has_started = seat.child.hello is not None
-                must_wait = has_started and self._is_silent(seat.child, now)
+                is_hanging = has_started and self._is_silent(seat.child, now)
+                must_wait = seat.child.has_ended or is_hanging
             if must_wait:
                 return _UNDER_WAY
             return self._enter(seat, mark, password, deadline)
 
     def _enter(self, seat: Seat, mark: bytes, password: str, deadline: float) -> Login:
-        entry = seat.entry = Login(mark)
+        entry = seat.entry = Login(mark, deadline + ASKED_AGAIN_SECONDS)
         programs, timeout_ms = self._programs, max(round(self._limits.log_in * 1000) - 5000, 1000)
         path = str(seat.folder / PROGRAM)
         arguments = (path, programs.portable, seat.login, password, seat.server, timeout_ms)
-        order = Start(seat, entry, arguments, deadline)
+        order = Start(seat, entry, arguments)
         if seat.child is None:
             self._keeper.order(order)
         else:
@@ -215,16 +225,15 @@ class ChildProcesses:
             return _REFUSED
         self._move_cursor(seat, child, cursor)
         look = child.current()
-        if look is None or now - look.taken > self._limits.silence:
+        age_seconds = math.inf if look is None else look.age_seconds(now)
+        if look is None or age_seconds > self._limits.silence:
             return _SILENT
         if seat.decoded is None or seat.decoded.payload is not look.payload:
             try:
                 seat.decoded = decoded(look.payload, self._names)
             except FrameError:
                 return _SILENT
-        return Part(
-            Outcome.ANSWERED, 1, seat.decoded, max(0.0, now - look.taken), look.number, cursor
-        )
+        return Part(Outcome.ANSWERED, 1, seat.decoded, age_seconds, look.number, cursor)
 
     def _move_cursor(self, seat: Seat, child: Child, cursor: int) -> None:
         """Tell the child which deals are stored; the pool names none until readings count."""
