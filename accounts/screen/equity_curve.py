@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from accounts.figures import amount, signed
 from accounts.models import ConnectedAccount, EquitySnapshot
@@ -10,6 +11,8 @@ from accounts.selectors import equity_of
 
 WIDTH, HEIGHT = 1000, 200
 MOST_POINTS = 400
+# A line goes on over a gap of so many periods.
+MOST_MISSING = 5
 _PADDING = 8
 
 
@@ -54,24 +57,23 @@ def equity_curve(account: ConnectedAccount, period: Period, *, now: datetime) ->
         equity_of(account)
         .filter(resolution=period.resolution, at__gte=now - period.length)
         .order_by("at")
-        .only("at", "equity")
+        .only("at", "equity", "equity_low", "equity_high")
     )
     if len(snapshots) < 2:
         return None
-    return _drawn(_thinned(snapshots), account.currency, period)
+    return _drawn(snapshots, account.currency, period)
 
 
 def _thinned(snapshots: Sequence[EquitySnapshot]) -> list[EquitySnapshot]:
-    """Keep of each stretch the highest and the lowest: a spike must not vanish."""
+    """Keep both ends, and of each stretch the highest and the lowest: a spike must not vanish."""
     stretch = -(-len(snapshots) // (MOST_POINTS // 2))
     if stretch <= 2:
         return list(snapshots)
-    kept: list[EquitySnapshot] = []
+    kept = {snapshots[0].at, snapshots[-1].at}
     for start in range(0, len(snapshots), stretch):
         part = snapshots[start : start + stretch]
-        ends = {min(part, key=_equity).at, max(part, key=_equity).at}
-        kept.extend(each for each in part if each.at in ends)
-    return kept
+        kept |= {min(part, key=_equity).at, max(part, key=_equity).at}
+    return [each for each in snapshots if each.at in kept]
 
 
 def _equity(snapshot: EquitySnapshot) -> float:
@@ -80,20 +82,22 @@ def _equity(snapshot: EquitySnapshot) -> float:
 
 def _drawn(snapshots: Sequence[EquitySnapshot], currency: str, period: Period) -> EquityCurve:
     first, last = snapshots[0], snapshots[-1]
-    values = [_equity(each) for each in snapshots]
-    low, high = min(values), max(values)
-    change = values[-1] - values[0]
-    span = (last.at - first.at).total_seconds()
-    height = (high - low) or 1.0
-    points = []
-    for snapshot, value in zip(snapshots, values, strict=True):
-        x = (snapshot.at - first.at).total_seconds() / span * WIDTH
-        y = _PADDING + (high - value) / height * (HEIGHT - 2 * _PADDING)
-        points.append((snapshot.at, f"{x:.1f},{y:.1f}"))
-    # Minutes are missing while the account is disconnected; thinned ones lie further apart.
-    longest = max(5 * period.resolution, 3 * span / len(snapshots))
+    # Of whole periods, not only of their ends, which the line goes through.
+    low = float(min(each.equity_low for each in snapshots))
+    high = float(max(each.equity_high for each in snapshots))
+    change = _equity(last) - _equity(first)
+    across = WIDTH / (last.at - first.at).total_seconds()
+    down = (HEIGHT - 2 * _PADDING) / ((high - low) or 1.0)
+
+    def point(snapshot: EquitySnapshot) -> str:
+        x = (snapshot.at - first.at).total_seconds() * across
+        y = _PADDING + (high - _equity(snapshot)) * down
+        return f"{x:.1f},{y:.1f}"
+
+    kept = {each.at for each in _thinned(snapshots)}
+    lines = ([point(each) for each in run if each.at in kept] for run in _runs(snapshots, period))
     return EquityCurve(
-        lines=_lines(points, longest),
+        lines=tuple(" ".join(points) for points in lines if len(points) > 1),
         low=amount(low),
         high=amount(high),
         first_at=first.at,
@@ -101,18 +105,18 @@ def _drawn(snapshots: Sequence[EquitySnapshot], currency: str, period: Period) -
         change=signed(change),
         tone="gain" if change > 0 else "loss" if change < 0 else "none",
         summary=(
-            f"Equity went from {amount(values[0])} to {amount(values[-1])} {currency};"
+            f"Equity went from {amount(_equity(first))} to {amount(_equity(last))} {currency};"
             f" lowest {amount(low)}, highest {amount(high)}."
         ),
     )
 
 
-def _lines(points: Sequence[tuple[datetime, str]], longest_gap_seconds: float) -> tuple[str, ...]:
-    lines: list[list[str]] = [[]]
-    before: datetime | None = None
-    for at, point in points:
-        if before is not None and (at - before).total_seconds() > longest_gap_seconds:
-            lines.append([])
-        lines[-1].append(point)
-        before = at
-    return tuple(" ".join(line) for line in lines if len(line) > 1)
+def _runs(snapshots: Sequence[EquitySnapshot], period: Period) -> list[list[EquitySnapshot]]:
+    """Part the snapshots where too many are missing between two: the account was not read."""
+    longest = timedelta(seconds=MOST_MISSING * period.resolution)
+    runs = [[snapshots[0]]]
+    for before, snapshot in pairwise(snapshots):
+        if snapshot.at - before.at > longest:
+            runs.append([])
+        runs[-1].append(snapshot)
+    return runs

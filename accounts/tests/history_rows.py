@@ -31,10 +31,10 @@ def make_deal(account: ConnectedAccount, *, ticket: int, **fields: object) -> De
     return Deal.objects.create(account=account, ticket=ticket, **{**defaults, **fields})
 
 
-def make_snapshot(
+def snapshot(
     account: ConnectedAccount, at: datetime, *, resolution: int = 60, **fields: object
 ) -> EquitySnapshot:
-    """Create a snapshot of an account that was worth 100,000 all the time."""
+    """Build, without storing it, a snapshot of an account that was worth 100,000 all the time."""
     money = ("balance", "equity", "equity_low", "equity_high")
     defaults: dict[str, object] = {
         **dict.fromkeys(money, Decimal(100_000)),
@@ -45,6 +45,12 @@ def make_snapshot(
         "position_count": 0,
         "readings": 300,
     }
-    return EquitySnapshot.objects.create(
-        account=account, at=at, resolution=resolution, **{**defaults, **fields}
-    )
+    return EquitySnapshot(account=account, at=at, resolution=resolution, **{**defaults, **fields})
+
+
+def make_snapshot(
+    account: ConnectedAccount, at: datetime, *, resolution: int = 60, **fields: object
+) -> EquitySnapshot:
+    made = snapshot(account, at, resolution=resolution, **fields)
+    made.save()
+    return made

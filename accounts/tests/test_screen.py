@@ -1,18 +1,14 @@
-from datetime import datetime, timedelta
-from decimal import Decimal
-from typing import Any
-
 import pytest
 
-from accounts.models import AccountConnection, ConnectedAccount, Deal, EquitySnapshot, User
+from accounts.models import AccountConnection, User
 from accounts.screen.account_notices import greetings
 from accounts.screen.account_rows import account_rows, structure_cell, summary_cells
 from accounts.screen.cells import age_cell, connection_cell
 from accounts.screen.deal_rows import deal_rows
-from accounts.screen.equity_curve import PERIODS, equity_curve
 from accounts.screen.parts import Cell, Part, Screen, cells_of
 from accounts.selectors import accounts_of
 from accounts.tests.factories import NOW, make_account
+from accounts.tests.history_rows import make_deal
 
 
 def make_part(text: str, *, key: str = "one", status: str | None = None) -> Part:
@@ -115,45 +111,11 @@ def test_the_structure_changes_with_what_a_row_shows(alice: User, change: str) -
     assert structure_cell(accounts_of(alice)) != before
 
 
-def test_it_leaves_a_gap_where_readings_are_missing(alice: User) -> None:
-    account = make_account(alice)
-    for minute, equity in [(0, 100), (1, 110), (2, 90), (30, 95), (31, 120)]:
-        make_snapshot(account, NOW + timedelta(minutes=minute), equity)
-    curve = equity_curve(account, PERIODS[0], now=NOW + timedelta(minutes=32))
-    assert curve is not None
-    assert [len(line.split()) for line in curve.lines] == [3, 2]
-    assert curve.lines[0].startswith("0.0,")
-    assert curve.lines[1].endswith("1000.0,8.0")  # the last is the highest
-    assert (curve.low, curve.high, curve.change, curve.tone) == (
-        "90.00",
-        "120.00",
-        "+20.00",
-        "gain",
-    )
-
-
-def test_it_keeps_the_spikes_of_a_long_curve(alice: User) -> None:
-    account = make_account(alice)
-    for minute in range(1200):
-        make_snapshot(account, NOW + timedelta(minutes=minute), 500 if minute == 701 else 100)
-    curve = equity_curve(account, PERIODS[0], now=NOW + timedelta(minutes=1200))
-    assert curve is not None
-    assert curve.high == "500.00"
-    assert sum(len(line.split()) for line in curve.lines) <= 400
-
-
-def test_it_draws_nothing_of_another_login_or_of_one_point(alice: User) -> None:
-    account = make_account(alice)
-    make_snapshot(account, NOW, 100)
-    make_snapshot(account, NOW + timedelta(minutes=1), 100, login=account.login + 1)
-    assert equity_curve(account, PERIODS[0], now=NOW + timedelta(minutes=2)) is None
-
-
 def test_it_names_deals_as_traders_do(alice: User) -> None:
     account = make_account(alice)
-    make_deal(account, 1, type=0, entry=1, profit="10.5", commission="-3.5", price=1.1)
-    make_deal(account, 2, type=2, entry=0, profit="1000", volume_lots="0")
-    make_deal(account, 3, type=99, entry=9, profit="-0.01")
+    make_deal(account, ticket=1, type=0, entry=1, profit="10.5", commission="-3.5")
+    make_deal(account, ticket=2, type=2, entry=0, profit="1000", volume_lots="0")
+    make_deal(account, ticket=3, type=99, entry=9, profit="-0.01")
     balance, trade, unknown = sorted(deal_rows(account.deals.all()), key=lambda row: row.kind)
     assert (trade.kind, trade.entry, trade.volume, trade.price) == ("Buy", "out", "0.1", "1.1")
     assert (trade.result, trade.tone) == ("+7.00", "gain")
@@ -170,48 +132,3 @@ def test_it_greets_a_few_by_name_and_many_in_sum(alice: User) -> None:
     ]
     [told] = greetings(accounts, now=NOW)
     assert (told.title, told.sentences, told.level) == ("4 accounts are connected.", (), "success")
-
-
-def make_snapshot(
-    account: ConnectedAccount, at: datetime, equity: int, *, login: int | None = None
-) -> EquitySnapshot:
-    money = Decimal(equity)
-    return EquitySnapshot.objects.create(
-        account=account,
-        resolution=EquitySnapshot.Resolution.MINUTE,
-        at=at,
-        server=account.server,
-        login=login or account.login,
-        balance=money,
-        credit=0,
-        equity=money,
-        equity_low=money,
-        equity_high=money,
-        margin=0,
-        position_count=0,
-        readings=300,
-    )
-
-
-def make_deal(account: ConnectedAccount, ticket: int, **fields: Any) -> Deal:
-    defaults: dict[str, Any] = {
-        "order": ticket,
-        "position": ticket,
-        "time": NOW,
-        "time_msc": ticket,
-        "reason": 0,
-        "symbol": "EURUSD",
-        "volume_lots": "0.10",
-        "price": 0.0,
-        "commission": "0",
-        "swap": "0",
-        "fee": "0",
-        "magic": 0,
-    }
-    return Deal.objects.create(
-        account=account,
-        server=account.server,
-        login=account.login,
-        ticket=ticket,
-        **{**defaults, **fields},
-    )
