@@ -263,6 +263,8 @@ EMAIL_CONFIG = env.email_url(
     "EMAIL_URL", default="consolemail://" if EMBEDDED else environ.Env.NOTSET
 )
 vars().update(EMAIL_CONFIG)
+# A mail server that accepts and falls silent must not hold up all mails after this one.
+EMAIL_TIMEOUT = 10  # seconds
 DEFAULT_FROM_EMAIL = env.str(
     "DEFAULT_FROM_EMAIL",
     default="TradeGuard <tradeguard@localhost>" if EMBEDDED else environ.Env.NOTSET,

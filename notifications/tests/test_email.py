@@ -1,4 +1,5 @@
 import smtplib
+import socket
 from email.message import EmailMessage
 from email.parser import BytesParser
 from email.policy import default
@@ -177,17 +178,14 @@ def test_it_counts_a_message_as_sent_when_only_the_goodbye_fails(
     assert len(mail.outbox) == 1
 
 
-def test_it_waits_for_a_silent_server_no_longer_than_its_claim(
-    alice: User, monkeypatch: pytest.MonkeyPatch
+def test_it_waits_no_longer_than_the_settings_say_for_a_silent_server(
+    alice: User, settings: Any
 ) -> None:
-    options: dict[str, Any] = {}
-    original = mail.get_connection
-
-    def spy(**given: Any) -> Any:
-        options.update(given)
-        return original(**given)
-
-    monkeypatch.setattr(email, "get_connection", spy)
-    email.send(make_delivery(alice, now=NOW))
-
-    assert options["timeout"] == email.TIMEOUT_SECONDS
+    assert 0 < settings.EMAIL_TIMEOUT <= 10  # shorter than the claim on a delivery
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_HOST, settings.EMAIL_PORT = silent.getsockname()
+        settings.EMAIL_TIMEOUT = 0.05
+        with pytest.raises(TransportError) as raised:
+            email.send(make_delivery(alice, now=NOW))
+    assert raised.value.permanent is False

@@ -14,9 +14,6 @@ from accounts.models import User
 from notifications.models import Delivery, Notification
 from notifications.transports.base import TransportError
 
-# Without one, a mail server that accepts and falls silent would hold a worker's thread for ever.
-TIMEOUT_SECONDS = 10
-
 
 def send(delivery: Delivery) -> None:
     """Send a notification to its user's address; raise TransportError when it was not accepted."""
@@ -42,7 +39,7 @@ def send(delivery: Delivery) -> None:
 
 
 def _send(message: EmailMultiAlternatives) -> None:
-    connection = get_connection(timeout=settings.EMAIL_TIMEOUT or TIMEOUT_SECONDS)
+    connection = get_connection()
     message.connection = connection
     connection.open()
     try:

@@ -259,7 +259,7 @@ def _check_mail(_now: datetime) -> Iterator[Check]:
         return
     server = f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT}"
     try:
-        with get_connection(timeout=10):
+        with get_connection():
             yield Check("mail", "ok", f"{server} accepts the connection")
     except OSError as error:
         yield Check("mail", "fail", f"{server} does not accept: {error}", "Check EMAIL_URL")
