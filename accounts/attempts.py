@@ -7,23 +7,23 @@ it is. Pages let an attempt pass while nothing can be counted; the API answers t
 """
 
 import hashlib
-import ipaddress
 import logging
 import math
 import time
 from dataclasses import dataclass
 from typing import Self
 
+from allauth.account.models import EmailAddress
 from django.conf import settings
 from django.core.cache import caches
+from django.db.models import Q
 from django.http import HttpRequest
 from redis import RedisError
 
 from accounts.models import User
-from accounts.origin import client_address
+from accounts.origin import client_network
 
 logger = logging.getLogger(__name__)
-NETWORK_PREFIX_BITS = 64  # of IPv6: one customer has as many addresses as they like
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,24 +34,28 @@ class Attempt:
 
     @classmethod
     def at_password(cls, request: HttpRequest, name: str) -> Self:
-        return cls((("address", _network(request)), ("name", _person(name))))
+        names = (("name", person) for person in _people(name))
+        return cls((("address", client_network(request)), *names))
 
     @classmethod
     def at_code(cls, request: HttpRequest, user_id: int) -> Self:
-        return cls((("address", _network(request)), ("code", str(user_id))))
+        return cls((("address", client_network(request)), ("code", str(user_id))))
 
     @classmethod
     def of_address(cls, request: HttpRequest) -> Self:
-        return cls((("address", _network(request)),))
+        return cls((("address", client_network(request)),))
 
     def wait_seconds(self) -> int | None:
         """Count this attempt; return how long to wait when there were too many, else None.
 
-        Raises RedisError while nothing can be counted.
+        What is refused to an address is not looked at, and so does not count at the name: else a
+        crowded address would lock the people out who are right. Raises RedisError while nothing can
+        be counted.
         """
-        waits = [_count(kind, key) for kind, key in self.keys]
-        longest = max((wait for wait in waits if wait is not None), default=None)
-        return None if longest is None else max(1, math.ceil(longest))
+        for kind, key in self.keys:
+            if (wait := _count(kind, key)) is not None:
+                return max(1, math.ceil(wait))
+        return None
 
     def forgive(self) -> None:
         """Take this attempt back: it was right, so nobody was guessing."""
@@ -116,19 +120,15 @@ def _take_back(name: str) -> None:
         pass  # the window ended meanwhile
 
 
-def _person(name: str) -> str:
-    """Return one key for all the ways to name a person, and one for each name that nobody has."""
+def _people(name: str) -> list[str]:
+    """Return a key for each person whom a name may mean, or one for a name that nobody has.
+
+    One person's name may be another's e-mail address, and the password of either is compared.
+    """
     told = name.strip().lower()
-    found = User.objects.filter(username__iexact=told) | User.objects.filter(email__iexact=told)
-    pk = found.values_list("pk", flat=True).first()
-    return str(pk) if pk is not None else hashlib.sha256(told.encode(errors="replace")).hexdigest()
-
-
-def _network(request: HttpRequest) -> str:
-    address = client_address(request)
-    if address is None:
-        return "unknown"
-    parsed = ipaddress.ip_address(address)
-    if parsed.version == 4:
-        return address
-    return str(ipaddress.ip_network(f"{parsed}/{NETWORK_PREFIX_BITS}", strict=False))
+    waiting = EmailAddress.objects.filter(email__iexact=told).values("user_id")
+    means = Q(username__iexact=told) | Q(email__iexact=told) | Q(pk__in=waiting)
+    found = [
+        str(pk) for pk in User.objects.filter(means).order_by("pk").values_list("pk", flat=True)
+    ]
+    return found or [hashlib.sha256(told.encode(errors="replace")).hexdigest()]

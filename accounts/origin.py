@@ -1,7 +1,7 @@
 """Who asks, and from where: what an audit row says of the one who acted."""
 
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Self
 
 from django.conf import settings
@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from accounts.models import User
 
 LONGEST_USER_AGENT = 255
+NETWORK_PREFIX_BITS = 64  # of IPv6: one customer has as many addresses as they like
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +46,27 @@ def client_address(request: HttpRequest) -> str | None:
     proxies: int = settings.REST_FRAMEWORK["NUM_PROXIES"]
     forwarded = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",")]
     told = str(request.META.get("REMOTE_ADDR", ""))
-    if proxies and forwarded[0]:
+    # Not only the first entry: a client that sends an empty one would pass for our own proxy.
+    if proxies and any(forwarded):
         told = forwarded[-min(proxies, len(forwarded))]
     try:
-        return str(ip_address(told))
+        parsed = ip_address(told)
     except ValueError:
         return None
+    if isinstance(parsed, IPv6Address):
+        # Without the zone of this machine's own networks, which no database takes.
+        parsed = parsed.ipv4_mapped or IPv6Address(int(parsed))
+    return str(parsed)
+
+
+def client_network(request: HttpRequest) -> str:
+    """Return what a client cannot leave by taking another address: what limits are counted by."""
+    address = client_address(request)
+    if address is None:
+        return "unknown"
+    if ip_address(address).version == 4:
+        return address
+    return str(ip_network(f"{address}/{NETWORK_PREFIX_BITS}", strict=False))
 
 
 def printable(text: str) -> str:

@@ -4,17 +4,17 @@ from django.core.cache import caches
 from rest_framework.request import Request
 from rest_framework.throttling import AnonRateThrottle, BaseThrottle, UserRateThrottle
 
-from accounts.origin import client_address
+from accounts.origin import client_network
 
 
-class _ByBelievedAddress(BaseThrottle):
+class _ByNetwork(BaseThrottle):
     def get_ident(self, request: Request) -> str:
-        return client_address(request._request) or "unknown"
+        return client_network(request._request)
 
 
-class AddressThrottle(_ByBelievedAddress, AnonRateThrottle):
+class AddressThrottle(_ByNetwork, AnonRateThrottle):
     cache = caches["attempts"]
 
 
-class PersonThrottle(_ByBelievedAddress, UserRateThrottle):
+class PersonThrottle(_ByNetwork, UserRateThrottle):
     cache = caches["attempts"]

@@ -1,10 +1,12 @@
 """Guessing a password is slow, whichever door it is tried at."""
 
 import pytest
+from allauth.account.models import EmailAddress
 from django.test import Client
 from django.test.client import MULTIPART_CONTENT
 from redis import ConnectionError as RedisAway
 
+from accounts.attempts import forgive_person
 from accounts.models import User
 from accounts.tests.factories import make_user
 
@@ -113,3 +115,37 @@ def test_a_good_attempt_takes_back_no_bad_one(client: Client, staff: User) -> No
     knock(Client(), "/login", PASSWORD)
     knock(client, "/login", "wrong")
     assert SENTENCE in knock(client, "/login", PASSWORD)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("door", DOORS)
+def test_it_counts_everybody_whom_a_name_may_mean(door: str) -> None:
+    """Who took a name that is another's e-mail address does not have their own guesses counted."""
+    thief = make_user("sam@example.com", email="thief@example.com")
+    victim = make_user("sam")
+    for number in range(10):
+        # Here the thief's own count is forgotten again and again.
+        forgive_person(thief)
+        knock(Client(REMOTE_ADDR=f"192.0.2.{number}"), door, "wrong", victim.email)
+    assert SENTENCE in knock(Client(REMOTE_ADDR="198.51.100.7"), door, "wrong", victim.email)
+    assert SENTENCE in knock(Client(REMOTE_ADDR="198.51.100.7"), door, "wrong", "sam")
+
+
+@pytest.mark.django_db
+def test_it_counts_an_address_that_waits_to_be_confirmed_with_its_person(staff: User) -> None:
+    EmailAddress.objects.create(user=staff, email="new@example.com", verified=False)
+    for number in range(10):
+        name = ("sam", "NEW@example.com")[number % 2]
+        knock(Client(REMOTE_ADDR=f"192.0.2.{number}"), "/login", "wrong", name)
+    assert SENTENCE in knock(Client(REMOTE_ADDR="198.51.100.7"), "/login", PASSWORD)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("door", DOORS)
+def test_a_crowded_address_locks_nobody_out_elsewhere(staff: User, door: str) -> None:
+    for number in range(10):
+        knock(Client(), door, "wrong", f"nobody-{number}")
+    for _ in range(12):
+        assert SENTENCE in knock(Client(), door, PASSWORD)
+    client = Client(REMOTE_ADDR="198.51.100.7")
+    assert is_in(client, knock(client, door, PASSWORD))

@@ -56,6 +56,15 @@ def test_it_limits_an_address_that_may_not_come_in(db: None, headers: dict[str, 
     assert client_of(REMOTE_ADDR="198.51.100.8").get("/api/v1/groups").status_code == 401
 
 
+def test_it_limits_a_network_that_has_many_addresses(db: None) -> None:
+    answers = [
+        client_of(REMOTE_ADDR=f"2001:db8::{number:x}").get("/api/v1/groups").status_code
+        for number in range(LIMIT + 1)
+    ]
+    assert answers == [401] * LIMIT + [429]
+    assert client_of(REMOTE_ADDR="2001:db8:0:1::1").get("/api/v1/groups").status_code == 401
+
+
 def test_a_user_is_not_limited_by_others_at_the_same_address(alice: User) -> None:
     assert statuses(client_of())[-1] == 429
     assert client_of(alice).get("/api/v1/groups").status_code == 200
