@@ -30,6 +30,9 @@ for model in (Authenticator, EmailAddress, EmailConfirmation, UserSession):
         admin.site.unregister(model)
 
 
+RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
+
+
 class UniqueEmailMixin(forms.ModelForm):  # type: ignore[type-arg]
     """Addresses that differ in case alone belong to one person."""
 
@@ -73,7 +76,7 @@ class UserAdmin(ServiceAdmin[User], DjangoUserAdmin):  # type: ignore[type-arg]
         ("Person", {"fields": ["first_name", "last_name", "email", "time_zone"]}),
         (
             "Rights",
-            {"fields": ["is_active", "is_staff", "is_superuser", "groups", "user_permissions"]},
+            {"fields": ["is_active", *RIGHTS]},
         ),
         ("Dates", {"fields": ["last_login", "date_joined"]}),
     ]
@@ -101,11 +104,23 @@ class UserAdmin(ServiceAdmin[User], DjangoUserAdmin):  # type: ignore[type-arg]
         if change and not obj.is_active:
             end_all(user=obj, reason=SWITCHED_OFF, now=timezone.now())
 
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return not _is_above(obj, request) and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return not _is_above(obj, request) and super().has_delete_permission(request, obj)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:
+        """Let superusers alone give rights: anybody else could give them to themselves."""
+        fields = super().get_readonly_fields(request, obj)
+        is_free = isinstance(request.user, User) and request.user.is_superuser
+        return fields if is_free else [*fields, *RIGHTS]
+
     @admin.action(description="Take the second factor away (a lost phone)", permissions=["change"])
     def take_second_factor_away(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         """Let users in with their password alone, and end all that is signed in as them."""
         for user in queryset.order_by("pk"):
-            if user.is_superuser and not request.user.is_superuser:
+            if _is_above(user, request):
                 self.message_user(request, f"{user} is beyond your rights.", messages.ERROR)
             elif reset_two_factor(user=user, origin=Origin.of_request(request), now=timezone.now()):
                 self.message_user(request, f"{user} has no second factor any more.")
@@ -122,6 +137,16 @@ class UserAdmin(ServiceAdmin[User], DjangoUserAdmin):  # type: ignore[type-arg]
         deleted, counts, missing, _ = super().get_deleted_objects(objs, request)
         # A user's accounts protect the user's keys, but they are deleted first, by their service.
         return deleted, counts, missing, []
+
+
+def _is_above(user: User | None, request: HttpRequest) -> bool:
+    """Tell whether somebody may do what who asks may not, and would lend them that when taken over.
+
+    A new password, another e-mail address and a second factor taken away all open an account.
+    """
+    if user is None or not isinstance(request.user, User):
+        return False
+    return not request.user.has_perms(user.get_all_permissions())
 
 
 @admin.register(Tag)

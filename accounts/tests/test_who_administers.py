@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
+from django.contrib.auth.models import Permission
 from django.test import Client
 
 from accounts.models import User
@@ -136,3 +137,53 @@ def test_its_pages_need_no_inline_code(boss: User, client: Client, path: str) ->
     page: Any = client.get(f"/admin/{path}")
     assert page.status_code == 200
     check_strict(page)
+
+
+@pytest.fixture
+def clerk(db: None, client: Client) -> User:
+    """Staff who look after users, and after nothing else."""
+    user = make_user("clerk", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__endswith="_user"))
+    return sign_in_staff(client, user)
+
+
+def edited(user: User, **changes: object) -> dict[str, object]:
+    fields = ("username", "email", "time_zone", "is_active")
+    return {**{name: getattr(user, name) for name in fields}, **changes}
+
+
+def test_staff_give_themselves_no_rights(clerk: User, client: Client) -> None:
+    rights = list(Permission.objects.values_list("pk", flat=True))
+    change = edited(clerk, first_name="Clara", is_superuser="on", user_permissions=rights)
+    answer = client.post(f"/admin/accounts/user/{clerk.pk}/change/", change)
+    assert answer.status_code == 302
+    clerk = User.objects.get(pk=clerk.pk)
+    assert clerk.first_name == "Clara"
+    assert not clerk.is_superuser
+    assert clerk.is_staff
+    assert clerk.user_permissions.count() < len(rights)
+
+
+@pytest.mark.parametrize("is_superuser", [True, False])
+def test_staff_take_over_nobody_who_may_do_more(
+    clerk: User, client: Client, is_superuser: bool
+) -> None:
+    above = make_user("above", is_staff=True, is_superuser=is_superuser)
+    above.user_permissions.add(Permission.objects.get(codename="view_apikey"))
+    page, password = f"/admin/accounts/user/{above.pk}", "quite another long one"
+    new = {"usable_password": "true", "password1": password, "password2": password}
+    answers = [
+        client.post(f"{page}/change/", edited(above, email="clerk2@example.com")),
+        client.post(f"{page}/password/", new),
+        client.post(f"{page}/delete/", {"post": "yes"}),
+    ]
+    assert [answer.status_code for answer in answers] == [403] * 3
+    now = User.objects.get(pk=above.pk)
+    assert (now.email, now.password) == (above.email, above.password)
+
+
+def test_staff_look_after_everybody_else(clerk: User, client: Client, alice: User) -> None:
+    change = edited(alice, email="new@example.com")
+    assert client.post(f"/admin/accounts/user/{alice.pk}/change/", change).status_code == 302
+    alice.refresh_from_db()
+    assert alice.email == "new@example.com"
