@@ -10,7 +10,7 @@ from accounts.models import TerminalHost
 from accounts.sessions.host import HostSessions
 from accounts.sessions.roster import LoadCursors, ensure_hosts
 from accounts.terminals.processes.programs import TerminalPrograms
-from accounts.terminals.registry import Source, release, source_of
+from accounts.terminals.registry import NoTerminals, Source, release, source_of
 
 _held: dict[str, HostSessions] = {}
 _lock = Lock()
@@ -28,16 +28,29 @@ def open_sessions(
         sessions = _held.get(host)
         if sessions is None:
             ensure_hosts()
-            source = terminals_of(host)
+            source = _source(host, terminal_programs())
             sessions = HostSessions(host, source, load_cursors=load_cursors, is_inline=is_inline)
             _held[host] = sessions
         return sessions
 
 
-def terminals_of(host: str) -> Source:
-    """Return who answers for the terminals of a host, the same for all users in this process."""
+def terminals_of(host: str) -> Source | None:
+    """Return who answers for the terminals of a host to others than its sessions.
+
+    Real terminals belong to the process that holds the host's lease, and so its sessions: None
+    where it does not, for a second process would start theirs once more.
+    """
+    sessions = sessions_of(host)
+    if sessions is not None:
+        return sessions.source
+    source = _source(host, None)
+    is_elsewhere = isinstance(source, NoTerminals) and terminal_programs() is not None
+    return None if is_elsewhere else source
+
+
+def _source(host: str, programs: TerminalPrograms | None) -> Source:
     kind = TerminalHost.objects.values_list("kind", flat=True).get(pk=host)
-    return source_of(host, kind, Path(settings.SIMULATED_BROKER_HOME), terminal_programs())
+    return source_of(host, kind, Path(settings.SIMULATED_BROKER_HOME), programs)
 
 
 def terminal_programs() -> TerminalPrograms | None:

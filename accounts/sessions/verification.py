@@ -13,10 +13,12 @@ from accounts.services.key_verification import LOGIN_SECONDS, LoginProof, note_p
 from accounts.sessions.logins import Obstacle, authorise, opened_secret
 from accounts.sessions.process import terminals_of
 from accounts.sessions.states import Reason
-from accounts.terminals.registry import Source
+from accounts.terminals.registry import NoTerminals, Source
 
 # A login that takes its time is asked after so often.
 ASK_AGAIN_SECONDS = 0.5
+# A worker takes its host over within so long, unless another one holds it.
+HOLD_SECONDS = 5.0
 
 
 def verify_on_host(
@@ -30,9 +32,19 @@ def verify_on_host(
     if key is None:
         return []
     accounts = list(key.accounts.on_host(host).order_by("name", "pk"))
-    proofs = _proofs(key, accounts, terminals_of(host), now()) if accounts else []
+    proofs = _proofs(key, accounts, _terminals(host), now()) if accounts else []
     note_proofs(key_id=key_id, question=question, proofs=proofs, now=now())
     return proofs
+
+
+def _terminals(host: str) -> Source:
+    """Return the terminals of a host, which a worker that has just started does not hold yet."""
+    deadline = time.monotonic() + HOLD_SECONDS
+    while (source := terminals_of(host)) is None:
+        if time.monotonic() >= deadline:
+            return NoTerminals()
+        time.sleep(ASK_AGAIN_SECONDS)
+    return source
 
 
 @sensitive_variables("secret")

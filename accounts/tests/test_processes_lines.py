@@ -9,10 +9,20 @@ from pathlib import Path
 
 import pytest
 
+from accounts.terminals.base import IPC_TIMEOUT
 from accounts.terminals.child.frames import Hello, Kind, frame, hello_payload, same_payload
 from accounts.terminals.processes.child import Child, Look
 from accounts.terminals.processes.failures import AnswerLostError, CallRefusedError
-from accounts.tests.terminal_host import in_thread, is_running, terminal_desk, wait_for
+from accounts.terminals.processes.keeper import Limits
+from accounts.terminals.simulated.faults.specs import FaultKind
+from accounts.tests.terminal_host import (
+    PASSWORD,
+    SERVER,
+    in_thread,
+    is_running,
+    terminal_desk,
+    wait_for,
+)
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 MORE_THAN_A_PIPE_HOLDS = 300
@@ -96,3 +106,12 @@ def test_no_descriptor_and_no_thread_is_left_of_a_child(tmp_path: Path) -> None:
     for _ in range(30):
         assert a_child(tmp_path, "true").wait(5.0)
     wait_for(lambda: left() <= before)
+
+
+def test_a_login_that_hangs_for_good_names_what_may_be_wrong(tmp_path: Path) -> None:
+    with terminal_desk(tmp_path, limits=Limits(log_in=1.0)) as desk:
+        desk.open_account(1001)
+        desk.server.add_fault(1001, FaultKind.HANG, calls=("authorise",), hang_seconds=3.0)
+        answer = wait_for(lambda: desk.source.authorise_many([(1001, PASSWORD, SERVER)])[0])
+        assert answer == IPC_TIMEOUT
+        assert "check the server's name" in answer.sentence

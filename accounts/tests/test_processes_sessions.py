@@ -167,6 +167,20 @@ def test_a_host_of_real_terminals_names_what_is_missing(tmp_path: Path, settings
         process.close_sessions("local")
 
 
+def test_real_terminals_are_for_the_process_that_watches_them(
+    tmp_path: Path, settings: Any
+) -> None:
+    settings.TERMINALS_HOME, settings.TERMINAL_MODULE = str(tmp_path), "metatrader5"
+    call_command("terminal_host", "local", "--kind", "metatrader5", verbosity=0)
+    assert process.terminals_of("local") is None
+    sessions = process.open_sessions("local", is_inline=True)
+    try:
+        assert process.terminals_of("local") is sessions.source
+    finally:
+        process.close_sessions("local")
+    assert process.terminals_of("local") is None
+
+
 def test_a_host_that_is_being_watched_keeps_its_kind() -> None:
     make_account(make_user(), state="connected")
     with pytest.raises(CommandError, match="Disconnect"):

@@ -100,6 +100,7 @@ class Child:
         self.complaint = ""
         self.look: Look | None = None
         self.has_ended = False  # its line has; the process may have to be killed yet
+        self.is_given_up = False  # it hangs
         self._is_stopping = False
         self.started = self.heard = time.monotonic()
         self._process = subprocess.Popen(  # noqa: S603  # our own command line, no shell

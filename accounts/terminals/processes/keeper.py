@@ -19,6 +19,10 @@ from accounts.terminals.processes.seats import LoginAnswer, Seat, Start
 LOG_IN: Final = "log_in"
 SUCCESS: Final = 1
 LOOK_SECONDS: Final = 0.1
+HANGING_LOGIN: Final = (
+    "The terminal did not get through to the broker in time: check the server's name, and that the"
+    " terminal starts on its host."
+)
 _DEATH_SECONDS: Final = 2.0
 # Even a killed process can be stuck in the kernel for ever.
 _CLOSE_SECONDS: Final = 15.0
@@ -185,6 +189,8 @@ class Keeper:
     def _login_result(self, seat: Seat, child: Child, error: BaseException | None) -> LoginAnswer:
         if error is None:
             return LoginAnswer.of(SUCCESS)
+        if child.is_given_up:
+            return LoginAnswer.of(IPC_TIMEOUT, HANGING_LOGIN)
         if child.has_ended or not isinstance(error, CallRefusedError):
             bye = child.bye
             if bye is None or bye.farewell is Farewell.STOPPED:
@@ -193,6 +199,8 @@ class Keeper:
         if error.code == IPC_NOT_STARTED:
             text = f"The terminal in {seat.folder.name} could not be started."
             return LoginAnswer.of(error.code, text)
+        if error.code == IPC_TIMEOUT:
+            return LoginAnswer.of(error.code, HANGING_LOGIN)
         return LoginAnswer.of(error.code or CALL_FAILED)
 
     def _watch_all(self, now: float) -> None:
@@ -229,6 +237,7 @@ class Keeper:
         """Part with a process that has ended or hangs; a later login starts another one."""
         text = trouble or (child.bye.sentence if child.bye else "it ended")
         logger.warning("The process of terminal %s is gone: %s", seat.folder.name, text)
+        child.is_given_up = not child.has_ended
         seat.fell(child, now, self._random)
         seat.child, seat.is_logged_in, seat.decoded = None, False, None
         self._leaving.append((child, now))
