@@ -7,6 +7,7 @@ import math
 from datetime import UTC, datetime
 from typing import Any
 
+from accounts.core.kinds import OTHER, OrderType, StopOutMode, TradeMode, words
 from accounts.health import Change, Health
 from accounts.hot_state import AccountState
 from accounts.models import ConnectedAccount
@@ -15,54 +16,8 @@ from accounts.terminals.readings import ORDER_DTYPE
 
 Json = dict[str, Any]
 
-TRADE_MODES = {0: "demo", 1: "contest", 2: "real"}
-STOP_OUT_MODES = {0: "percent", 1: "money"}
-ORDER_TYPES = {
-    0: "buy",
-    1: "sell",
-    2: "buy_limit",
-    3: "sell_limit",
-    4: "buy_stop",
-    5: "sell_stop",
-    6: "buy_stop_limit",
-    7: "sell_stop_limit",
-    8: "close_by",
-}
-DEAL_TYPES = {
-    0: "buy",
-    1: "sell",
-    2: "balance",
-    3: "credit",
-    4: "charge",
-    5: "correction",
-    6: "bonus",
-    7: "commission",
-    8: "commission_daily",
-    9: "commission_monthly",
-    10: "commission_agent_daily",
-    11: "commission_agent_monthly",
-    12: "interest",
-    13: "buy_canceled",
-    14: "sell_canceled",
-    15: "dividend",
-    16: "dividend_franked",
-    17: "tax",
-}
-DEAL_ENTRIES = {0: "in", 1: "out", 2: "inout", 3: "out_by"}
-DEAL_REASONS = {
-    0: "client",
-    1: "mobile",
-    2: "web",
-    3: "expert",
-    4: "sl",
-    5: "tp",
-    6: "so",
-    7: "rollover",
-    8: "vmargin",
-    9: "split",
-}
-# A kind that MetaTrader adds one day.
-OTHER = "other"
+_TRADE_MODES, _STOP_OUT_MODES = words(TradeMode), words(StopOutMode)
+_ORDER_TYPES = words(OrderType)
 _ORDER = {name: place for place, name in enumerate(ORDER_DTYPE.names or ())}
 
 
@@ -73,10 +28,10 @@ def terminal_facts(account: ConnectedAccount, state: AccountState) -> Json:
         "login": account.login,
         "server": account.server,
         "company": account.broker,
-        "trade_mode": TRADE_MODES.get(int(reading["trade_mode"])),
+        "trade_mode": _TRADE_MODES.get(int(reading["trade_mode"])),
         "trade_allowed": bool(reading["trade_allowed"]),
         "terminal_trade_allowed": bool(reading["algo_trading_allowed"]),
-        "margin_so_mode": STOP_OUT_MODES.get(int(reading["stop_out_mode"])),
+        "margin_so_mode": _STOP_OUT_MODES.get(int(reading["stop_out_mode"])),
         "margin_so_call": known(reading["stop_out_call"]),
         "margin_so_so": known(reading["stop_out_level"]),
         "clock_offset_seconds": known(reading["clock_offset"]),
@@ -99,7 +54,7 @@ def order_objects(state: AccountState) -> list[Json]:
         {
             "ticket": row[_ORDER["ticket"]],
             "symbol": symbols[row[_ORDER["symbol"]]],
-            "type": ORDER_TYPES.get(row[_ORDER["type"]], OTHER),
+            "type": _ORDER_TYPES.get(row[_ORDER["type"]], OTHER),
             "volume_current": row[_ORDER["volume"]],
             "price_open": row[_ORDER["price_open"]],
             "sl": row[_ORDER["sl"]] or None,

@@ -6,9 +6,10 @@ Pure: made from the account's row and the last state that a tick left; no state,
 import math
 from dataclasses import dataclass
 from datetime import datetime
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 from typing import Protocol
 
+from accounts.core.kinds import MarginMode, StopOutMode, TradeMode
 from accounts.figures import amount
 from accounts.hot_state import AccountState
 from accounts.terminals.readings import STALE_AFTER_SECONDS
@@ -41,23 +42,6 @@ class Notice:
     kind: NoticeKind
     level: Level
     sentence: str
-
-
-class TradeMode(IntEnum):
-    DEMO = 0
-    CONTEST = 1
-    REAL = 2
-
-
-class MarginMode(IntEnum):
-    NETTING = 0
-    EXCHANGE = 1
-    HEDGING = 2
-
-
-class StopOutMode(IntEnum):
-    PERCENT = 0
-    MONEY = 1
 
 
 class Account(Protocol):

@@ -1,7 +1,7 @@
 """An account's past: deals, equity, and how well its connection held."""
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
+from enum import IntEnum
 from typing import Any
 
 from django.db.models import QuerySet
@@ -20,31 +20,32 @@ from accounts.api.pagination import PageNumberPagination
 from accounts.api.query import InstantFilter, QueryFilterSet
 from accounts.api.rows import UtcModelSerializer
 from accounts.api.viewsets import OwnedViewSet
-from accounts.facts import DEAL_ENTRIES, DEAL_REASONS, DEAL_TYPES, OTHER, health_object
+from accounts.core.kinds import OTHER, DealEntry, DealReason, DealType, words
+from accounts.facts import health_object
 from accounts.models import ConnectedAccount, Deal, EquitySnapshot
 
 Resolution = EquitySnapshot.Resolution
 RESOLUTIONS = {each.label.lower(): each for each in Resolution}
 # So much is shown when nobody says from when on; of days all.
 _SHOWN = {Resolution.MINUTE: timedelta(days=1), Resolution.HOUR: timedelta(days=30)}
-_NUMBERS = {name: number for number, name in DEAL_TYPES.items()}
+_NUMBERS = {word: number for number, word in words(DealType).items()}
 
 
 class KindField(serializers.ChoiceField):
     """One of MetaTrader's numbers, told as a word."""
 
-    def __init__(self, *, words: Mapping[int, str], **kwargs: Any) -> None:
-        self.words = words
-        super().__init__(choices=[*words.values(), OTHER], read_only=True, **kwargs)
+    def __init__(self, *, kind: type[IntEnum], **kwargs: Any) -> None:
+        self.kind, self.words = kind, words(kind)
+        super().__init__(choices=[*self.words.values(), OTHER], read_only=True, **kwargs)
 
     def to_representation(self, value: Any) -> str:
         return self.words.get(value, OTHER)
 
 
 class DealSerializer(UtcModelSerializer[Deal]):
-    type = KindField(words=DEAL_TYPES)
-    entry = KindField(words=DEAL_ENTRIES)
-    reason = KindField(words=DEAL_REASONS)
+    type = KindField(kind=DealType)
+    entry = KindField(kind=DealEntry)
+    reason = KindField(kind=DealReason)
 
     class Meta:
         model = Deal

@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from accounts.api.rows import UtcDateTimeField
-from accounts.facts import ORDER_TYPES, OTHER, STOP_OUT_MODES, TRADE_MODES
+from accounts.core.kinds import OTHER, OrderType, StopOutMode, TradeMode, words
 from accounts.health import WINDOWS
 from accounts.notices import Level, NoticeKind
 
@@ -21,7 +21,7 @@ class NoticeShape(serializers.Serializer[Any]):
 class PendingOrder(serializers.Serializer[Any]):
     ticket = serializers.IntegerField()
     symbol = serializers.CharField()
-    type = serializers.ChoiceField(choices=[*ORDER_TYPES.values(), OTHER])
+    type = serializers.ChoiceField(choices=[*words(OrderType).values(), OTHER])
     volume_current = serializers.FloatField(help_text="Lots that are not filled yet.")
     price_open = serializers.FloatField()
     sl = serializers.FloatField(allow_null=True)
@@ -36,7 +36,7 @@ class TerminalFacts(serializers.Serializer[Any]):
     login = serializers.IntegerField()
     server = serializers.CharField()
     company = serializers.CharField()
-    trade_mode = serializers.ChoiceField(choices=list(TRADE_MODES.values()), allow_null=True)
+    trade_mode = serializers.ChoiceField(choices=list(words(TradeMode).values()), allow_null=True)
     trade_allowed = serializers.BooleanField(
         help_text="False: an investor login, or trading is switched off for the account."
     )
@@ -44,7 +44,7 @@ class TerminalFacts(serializers.Serializer[Any]):
         help_text="Whether algorithmic trading is switched on in the terminal."
     )
     margin_so_mode = serializers.ChoiceField(
-        choices=list(STOP_OUT_MODES.values()),
+        choices=list(words(StopOutMode).values()),
         allow_null=True,
         help_text="What the two levels below are: percent of margin level, or money.",
     )

@@ -2,7 +2,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from accounts.api.rows import OwnRowField, TextField, UtcDateTimeField, UtcModelSerializer
+from accounts.api.rows import OwnRowField, TextField, UtcModelSerializer
 from accounts.models import AccountConnection, ApiKey, ConnectedAccount, ConnectionLog, Tag
 from accounts.models.connection import ConnectionState
 from accounts.services.keys import LONGEST_SECRET
@@ -110,20 +110,6 @@ class SwitchResultSerializer(serializers.Serializer[Any]):
 
 class SwitchResultsSerializer(serializers.Serializer[Any]):
     results = SwitchResultSerializer(many=True)
-
-
-class RegistrationSerializer(serializers.Serializer[Any]):
-    id = serializers.IntegerField(read_only=True)
-    username = serializers.CharField(max_length=150)
-    email = serializers.EmailField(max_length=254)
-    password = serializers.CharField(
-        write_only=True,
-        trim_whitespace=False,
-        max_length=128,
-        style={"input_type": "password"},
-    )
-    time_zone = serializers.CharField(max_length=64, default="UTC")
-    date_joined = UtcDateTimeField(read_only=True)
 
 
 class TokensSerializer(serializers.Serializer[Any]):

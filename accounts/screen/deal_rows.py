@@ -1,34 +1,20 @@
 """Deals of the broker's history in the words of a trader."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from accounts.core.kinds import DealEntry, DealType
 from accounts.figures import UNKNOWN, amount, price, signed
 from accounts.models import Deal
 
-# DEAL_TYPE_* and DEAL_ENTRY_* of MetaTrader 5.
-TYPES = (
-    "Buy",
-    "Sell",
-    "Balance",
-    "Credit",
-    "Charge",
-    "Correction",
-    "Bonus",
-    "Commission",
-    "Daily commission",
-    "Monthly commission",
-    "Daily agent commission",
-    "Monthly agent commission",
-    "Interest",
-    "Cancelled buy",
-    "Cancelled sell",
-    "Dividend",
-    "Franked dividend",
-    "Tax",
-)
-ENTRIES = ("in", "out", "in and out", "out by")
-TRADES = (0, 1)
+TRADES = (DealType.BUY, DealType.SELL)
+_ENTRIES: Mapping[int, str] = {
+    DealEntry.IN: "in",
+    DealEntry.OUT: "out",
+    DealEntry.INOUT: "in and out",
+    DealEntry.OUT_BY: "out by",
+}
+_TYPES = {each.value: each.name.replace("_", " ").capitalize() for each in DealType}
 PRICE_DIGITS = 8
 
 
@@ -55,9 +41,9 @@ def _row(deal: Deal) -> DealRow:
     result = float(deal.profit + deal.swap + deal.commission + deal.fee)
     return DealRow(
         deal=deal,
-        kind=_named(TYPES, deal.type),
-        entry=_named(ENTRIES, deal.entry) if is_trade else "",
-        side=("buy", "sell")[deal.type] if is_trade else "",
+        kind=_named(_TYPES, deal.type),
+        entry=_named(_ENTRIES, deal.entry) if is_trade else "",
+        side=_TYPES[deal.type].lower() if is_trade else "",
         volume=f"{deal.volume_lots.normalize():f}" if is_trade else UNKNOWN,
         price=_price(deal.price) if is_trade else UNKNOWN,
         result=signed(result) if result else amount(0.0),
@@ -65,8 +51,8 @@ def _row(deal: Deal) -> DealRow:
     )
 
 
-def _named(names: tuple[str, ...], number: int) -> str:
-    return names[number] if 0 <= number < len(names) else f"Type {number}"
+def _named(names: Mapping[int, str], number: int) -> str:
+    return names.get(number, f"Type {number}")
 
 
 def _price(value: float) -> str:
