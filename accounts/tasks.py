@@ -6,6 +6,8 @@ from django.conf import settings
 from django.utils import timezone
 
 from accounts.history.snapshots import prune, roll_up
+from accounts.services import program_sessions
+from accounts.services.browser_sessions import forget_ended_browser_sessions
 from accounts.services.key_verification import close_overdue_verifications
 from accounts.services.keys import expire_keys as expire_due_keys
 from accounts.sessions.process import nudge
@@ -53,3 +55,10 @@ def roll_up_equity() -> None:
         minutes_kept=timedelta(days=settings.EQUITY_MINUTES_KEPT_DAYS),
         hours_kept=timedelta(days=settings.EQUITY_HOURS_KEPT_DAYS),
     )
+
+
+@shared_task(name="accounts.forget_sessions", ignore_result=True)
+def forget_sessions() -> None:
+    """Delete what browsers and programs leave behind that are signed in no more."""
+    forget_ended_browser_sessions()
+    program_sessions.forget_ended_sessions(now=timezone.now())

@@ -4,6 +4,9 @@ from importlib import import_module
 
 from allauth.usersessions.models import UserSession
 from django.conf import settings
+from django.contrib.sessions.backends.base import SessionBase
+from django.contrib.sessions.models import Session
+from django.db.models import Exists, OuterRef
 
 from accounts.models import User
 
@@ -21,9 +24,21 @@ def end_browser_session(*, user: User, row_id: int) -> bool:
     return _end(list(rows.values_list("pk", "session_key"))) == 1
 
 
+def forget_ended_browser_sessions() -> None:
+    """Delete the sessions that have expired, and what is noted of sessions that are no more."""
+    _store().clear_expired()
+    living = Session.objects.filter(session_key=OuterRef("session_key"))
+    UserSession.objects.filter(~Exists(living)).delete()
+
+
 def _end(rows: list[tuple[int, str]]) -> int:
-    store = import_module(settings.SESSION_ENGINE).SessionStore()
+    store = _store()
     for _, key in rows:
         store.delete(key)
     UserSession.objects.filter(pk__in=[pk for pk, _ in rows]).delete()
     return len(rows)
+
+
+def _store() -> SessionBase:
+    store: SessionBase = import_module(settings.SESSION_ENGINE).SessionStore()
+    return store

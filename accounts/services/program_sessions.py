@@ -9,7 +9,7 @@ and it signs in anew.
 import hashlib
 import logging
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from django.db import transaction
@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 SESSION_CLAIM = "sid"
 ENDED, REUSED, PASSWORD_CHANGED = "ended", "reused", "password"
 SECOND_FACTOR_CHANGED, SWITCHED_OFF = "second_factor", "switched_off"
+KEPT_AFTER_END = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -103,6 +104,11 @@ def end_session(*, user: User, session_id: UUID, now: datetime) -> bool:
 
 def end_all_sessions(*, user: User, reason: str, now: datetime) -> int:
     return _end(user_id=user.pk, session_id=None, reason=reason, now=now)
+
+
+def forget_ended_sessions(*, now: datetime) -> None:
+    """Delete sessions that ended so long ago that nobody asks how they did."""
+    ProgramSession.objects.filter(expires_at__lt=now - KEPT_AFTER_END).delete()
 
 
 def is_live(session: ProgramSession, token: Token, now: datetime) -> bool:
