@@ -19,10 +19,10 @@ from accounts.mailing import send_soon
 from accounts.models import User
 from accounts.origin import client_address
 from accounts.services.profile import is_email_free
+from accounts.services.sealed_values import SECOND_FACTORS
 from accounts.services.users import change_password
 from accounts.vault.sealed_text import open_text, seal_text
 
-SECOND_FACTORS = "mfa"  # what the vault binds their secrets to
 UNKNOWN_ADDRESS = "::"
 
 

@@ -29,7 +29,8 @@ COUNTER = "last_counter"
 def use_code(*, user: User, code: str, now: datetime) -> Authenticator | None:
     """Use up a code of the app or a recovery code; return whose it was, None when it is no good.
 
-    A code of the app is good once, and so are all that came before it.
+    A code of the app is good once, and so are all that came before it. The last one is kept with
+    the secret: the cache, where allauth keeps it, may be away.
     """
     written = "".join(code.split()).replace("-", "")
     rows = Authenticator.objects.select_for_update().filter(user_id=user.pk).order_by("-type")
