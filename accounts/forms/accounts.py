@@ -54,7 +54,7 @@ class AccountForm(ModelForm, ServiceForm):
             "day_reset_zone": "In this time zone",
         }
         help_texts = {
-            "name": "How you call it.",
+            "name": "What you call it.",
             "initial_balance": "What it started with; loss limits are counted from it.",
             "currency": "Three letters, as the broker writes them.",
             "is_demo": "",

@@ -41,7 +41,7 @@ class NewKeyForm(ModelForm, ServiceForm):
         model = ApiKey
         fields = ("name", "expires_at")
         labels = {"expires_at": "Expires"}
-        help_texts = {"name": "How you call it, such as: Northwind challenge."}
+        help_texts = {"name": "What you call it, such as: Northwind challenge."}
         widgets = {"expires_at": ExpiryInput()}
 
     field_order = ("name", "secret", "expires_at")

@@ -108,7 +108,7 @@ class NewPasswordForm(ResetPasswordKeyForm):  # type: ignore[misc]  # allauth is
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for name, label in (("password1", "New password"), ("password2", "The same again")):
+        for name, label in (("password1", "New password"), ("password2", "New password again")):
             self.fields[name].label = label
             self.fields[name].widget.attrs.pop("placeholder", None)
         self.fields["password1"].help_text = password_help()
@@ -134,7 +134,7 @@ class RegisterForm(ModelForm, ServiceForm):
     class Meta:
         model = User
         fields = ("username", "email", "time_zone")
-        help_texts = {"username": "", "time_zone": "Times are shown in it."}
+        help_texts = {"username": "", "time_zone": "Times are shown in this zone."}
         labels = {"username": "User name", "email": "E-mail address"}
         widgets = {
             "username": forms.TextInput(attrs={"autocomplete": "username", "autofocus": True}),
@@ -158,13 +158,17 @@ class PasswordForm(PasswordChangeForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["old_password"].widget.attrs.pop("autofocus", None)
+        self.fields["old_password"].label = "Current password"
+        self.fields["new_password2"].label = "New password again"
+        self.fields["new_password1"].help_text = password_help()
+        self.fields["new_password2"].help_text = ""
 
 
 class ProfileForm(ModelForm, ServiceForm):
     class Meta:
         model = User
         fields = ("first_name", "last_name", "time_zone")
-        help_texts = {"time_zone": "Times are shown in it."}
+        help_texts = {"time_zone": "Times are shown in this zone."}
         widgets = {
             "first_name": forms.TextInput(attrs={"autocomplete": "given-name"}),
             "last_name": forms.TextInput(attrs={"autocomplete": "family-name"}),

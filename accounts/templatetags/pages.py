@@ -25,13 +25,19 @@ def icon(name: str, label: str = "") -> SafeString:
 
 
 @register.inclusion_tag("forms/field.html")
-def form_field(field: BoundField, suffix: str = "") -> dict[str, Any]:
-    """Show a field with its label, help and errors; `suffix` is a unit beside the input."""
+def form_field(
+    field: BoundField, suffix: str = "", *, is_optional: bool | None = None
+) -> dict[str, Any]:
+    """Show a field with its label, help and errors; `suffix` is a unit beside the input.
+
+    `is_optional` says so where the form cannot know: of two fields, one is needed.
+    """
     widget = field.field.widget
     input_type = getattr(widget, "input_type", "")
     return {
         "field": field,
         "suffix": suffix,
+        "is_optional": not field.field.required if is_optional is None else is_optional,
         "is_emptied": input_type == "password" and _is_emptied(field),
         "is_check": input_type == "checkbox" and not getattr(widget, "allow_multiple_selected", 0),
         "is_choice_list": getattr(widget, "template_name", "").endswith("checkbox_select.html"),

@@ -250,7 +250,7 @@ def test_all_others_are_ended_together(alice: User) -> None:
     sign_in(there)
     access = ask_for_token().json()["access"]
     page = here.post("/settings/sessions/end-others", follow=True)
-    assert "Ended: 2." in page.content.decode()
+    assert "2 other sign-ins are ended." in page.content.decode()
     assert is_signed_in(here)
     assert not is_signed_in(there)
     assert not works(access)

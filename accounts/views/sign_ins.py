@@ -47,7 +47,8 @@ def end_others(request: HttpRequest) -> HttpResponse:
         now=timezone.now(),
         but_session=request.session.session_key,
     )
-    messages.success(request, f"Ended: {ended}." if ended else "Nothing else was signed in.")
+    others = "1 other sign-in is" if ended == 1 else f"{ended} other sign-ins are"
+    messages.success(request, f"{others} ended." if ended else "Nothing else was signed in.")
     return redirect("sessions")
 
 

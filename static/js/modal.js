@@ -29,7 +29,8 @@
 
   function isDirty() {
     const form = body.querySelector("form[data-keeps]");
-    return Boolean(form && form.dataset.touched !== undefined);
+    // What the server sent back with its complaints was typed as well.
+    return Boolean(form && (form.dataset.touched !== undefined || form.querySelector(".form-errors, .field-wrong")));
   }
 
   modal.addEventListener("close", () => {
@@ -70,17 +71,25 @@
     }
   });
 
+  // --- with the last account its filters go, too: the page begins afresh ---
+
+  document.addEventListener("htmx:afterSettle", () => {
+    if (!document.getElementById("account-filters") || !document.querySelector("#account-table[data-first]")) return;
+    htmx.ajax("GET", location.pathname, { target: "#main", select: "#main", swap: "outerHTML" });
+  });
+
   // --- a table that is drawn anew keeps the focus, even when the row that had it is gone ---
 
   let hadFocus = false;
   document.addEventListener("htmx:beforeSwap", (event) => {
     const { target } = event.detail;
-    if (target.id === "account-table") hadFocus = target.contains(document.activeElement);
+    if (["account-table", "main"].includes(target.id)) hadFocus = target.contains(document.activeElement);
   });
   document.addEventListener("htmx:afterSettle", (event) => {
-    if (!hadFocus || event.detail.elt.id !== "account-table") return;
+    const { elt } = event.detail;
+    if (!hadFocus || !["account-table", "main"].includes(elt.id)) return;
     hadFocus = false;
-    const region = event.detail.elt.querySelector("[role=region]") || document.getElementById("main");
+    const region = (elt.id !== "main" && elt.querySelector("[role=region]")) || document.getElementById("main");
     if (document.activeElement === document.body) region.focus();
   });
 

@@ -2,14 +2,19 @@
 (() => {
   "use strict";
 
-  const TOAST_MS = 8000;
+  const TOAST_MS = 7000;
+  const READING_MS = 45; // a letter
 
   // --- toasts: errors stay until they are closed ---
 
   function startToast(toast) {
     if (toast.dataset.started || toast.classList.contains("toast-error")) return;
     toast.dataset.started = "";
-    setTimeout(() => toast.remove(), TOAST_MS);
+    const remove = () => {
+      if (toast.matches(":hover, :focus-within")) setTimeout(remove, TOAST_MS / 2);
+      else toast.remove();
+    };
+    setTimeout(remove, TOAST_MS + READING_MS * toast.textContent.length);
   }
 
   function startToasts() {
@@ -64,10 +69,11 @@
 
   // --- filters fold away on a phone; without script they stay open ---
 
-  const filters = document.querySelector("[data-folding]");
-  const fold = filters && filters.querySelector("[data-fold]");
-  if (fold) {
+  function foldFilters() {
+    const fold = document.querySelector("[data-folding] [data-fold]");
+    if (!fold || !fold.hidden) return;
     fold.hidden = false;
+    const filters = fold.closest("[data-folding]");
     const setOpen = (isOpen) => {
       filters.classList.toggle("is-folded", !isOpen);
       fold.setAttribute("aria-expanded", String(isOpen));
@@ -75,6 +81,10 @@
     fold.addEventListener("click", () => setOpen(filters.classList.contains("is-folded")));
     setOpen(false);
   }
+
+  // The first account brings the filters along without a new page.
+  document.addEventListener("htmx:load", foldFilters);
+  foldFilters();
 
   // --- a button of a menu hands the focus to its menu: what it did may take it away ---
 
