@@ -156,7 +156,7 @@ class Desk:
         return (
             self._await(supervisor, "The first tick", lambda: has_ticked(url, options.host))
             and self._await(supervisor, "The web server", lambda: self._answers("/health"))
-            and self._await(supervisor, "The desk", lambda: self._answers("/health/ready"))
+            and self._await(supervisor, "The desk", self._is_ready)
         )
 
     def _await(self, supervisor: Supervisor, what: str, condition: Callable[[], bool]) -> bool:
@@ -173,9 +173,22 @@ class Desk:
             supervisor.raise_when_failing()
         return True
 
+    def _is_ready(self) -> bool:
+        """Tell whether all works that runs here; workers of other hosts may come later."""
+        failed = self._failed_parts()
+        ours = f"tick:{self._options.host}"
+        return failed is not None and all(
+            part != ours and part.startswith("tick:") for part in failed
+        )
+
     def _failing_parts(self) -> str:
+        failed = self._failed_parts()
+        return f" (failing: {', '.join(failed)})" if failed else ""
+
+    def _failed_parts(self) -> list[str] | None:
+        """Return the parts that do not work, or None when the web server does not say."""
         failed = self._ask("/health/ready")[1].get("failed")
-        return f" (failing: {', '.join(failed)})" if isinstance(failed, list) else ""
+        return [str(part) for part in failed] if isinstance(failed, list) else None
 
     def _answers(self, path: str) -> bool:
         return self._ask(path)[0] == 200
