@@ -17,13 +17,11 @@ from django.views.decorators.debug import sensitive_variables
 
 from accounts.mailing import send_soon
 from accounts.models import User
-from accounts.origin import client_address
+from accounts.origin import UNKNOWN_ADDRESS, client_address
 from accounts.services.profile import is_email_free
 from accounts.services.sealed_values import SECOND_FACTORS
 from accounts.services.users import change_password
 from accounts.vault.sealed_text import open_text, seal_text
-
-UNKNOWN_ADDRESS = "::"
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is half typed

@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from accounts.models import User
 
 LONGEST_USER_AGENT = 255
+UNKNOWN_ADDRESS = "::"  # where something has to be written
 NETWORK_PREFIX_BITS = 64  # of IPv6: one customer has as many addresses as they like
 
 

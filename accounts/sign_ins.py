@@ -9,6 +9,7 @@ from django.contrib.sessions.models import Session
 
 from accounts.models import User
 from accounts.models.session import ProgramSession
+from accounts.origin import UNKNOWN_ADDRESS
 
 BROWSERS = (("Edg/", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"),
             ("Safari/", "Safari"))  # fmt: skip
@@ -59,7 +60,7 @@ def _browser(row: UserSession, current_key: str | None) -> SignIn:
         is_current=row.session_key == current_key,
         what=described(row.user_agent),
         user_agent=row.user_agent,
-        address=row.ip if row.ip != "::" else None,
+        address=row.ip if row.ip != UNKNOWN_ADDRESS else None,
         since=row.created_at,
         seen_at=row.last_seen_at,
     )
