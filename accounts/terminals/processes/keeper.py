@@ -170,7 +170,7 @@ class Keeper:
         try:
             answer = child.request(LOG_IN, order.arguments, self._limits.log_in)
         except CallRefusedError as error:
-            entry.finish(LoginAnswer.of(error.code, error.text))
+            entry.finish(self._login_result(seat, child, error))
             return
 
         def note(done: "Future[Any]") -> None:
@@ -238,7 +238,7 @@ class Keeper:
         text = trouble or (child.bye.sentence if child.bye else "it ended")
         logger.warning("The process of terminal %s is gone: %s", seat.folder.name, text)
         child.is_given_up = not child.has_ended
-        seat.fell(child, now, self._random)
+        seat.fell(now - child.started, now, self._random)
         seat.child, seat.is_logged_in, seat.decoded = None, False, None
         self._leaving.append((child, now))
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 from accounts.terminals.processes.batches import Decoded
 from accounts.terminals.processes.child import Child
 
-BASE_SECONDS: Final = 0.5
+BASE_SECONDS: Final = 1.0
 CAP_SECONDS: Final = 60.0
 # A process that lived so long has nothing to do with the failures before it.
 HEALTHY_SECONDS: Final = 60.0
@@ -89,10 +89,10 @@ class Seat:
         """Tell whether its failures are so long ago that nobody need remember them."""
         return now >= self.not_before + CAP_SECONDS
 
-    def fell(self, child: Child, now: float, random: Callable[[], float]) -> None:
+    def fell(self, lived_seconds: float, now: float, random: Callable[[], float]) -> None:
         """Count a process that ended by itself or had to be killed; plan the next start."""
-        self.failures = 1 if now - child.started >= HEALTHY_SECONDS else self.failures + 1
-        ceiling = min(CAP_SECONDS, BASE_SECONDS * 2.0 ** min(self.failures, 16))
+        self.failures = 1 if lived_seconds >= HEALTHY_SECONDS else self.failures + 1
+        ceiling = min(CAP_SECONDS, BASE_SECONDS * 2.0 ** min(self.failures - 1, 16))
         self.not_before = now + ceiling / 2 + random() * ceiling / 2
 
 

@@ -42,6 +42,10 @@ ORDER_SEND: Final = "order_send"
 NO_CURSOR: Final = np.iinfo(np.int64).max
 _HISTORY: Final = frozenset({"history_deals", "history_orders", "rates", "ticks", "symbols"})
 _LISTS: Final = frozenset({"positions", "orders", "history_deals", "history_orders", "symbols"})
+# Whoever watches an account reads it several times a second.
+HELD_SECONDS: Final = 1.0
+# Who takes another password for an account of theirs stops reading it within so long.
+LETTING_GO_SECONDS: Final = 2.0
 _UNDER_WAY: Final = LoginAnswer.of(LOGIN_UNDER_WAY)
 _GONE: Final = Part(Outcome.NO_TERMINAL, IPC_NO_CONNECTION)
 _REFUSED: Final = Part(Outcome.REFUSED, AUTHORIZATION_FAILED)
@@ -69,6 +73,9 @@ class ChildProcesses:
         self._lock = threading.RLock()
         self._seats: dict[int, Seat] = {}
         self._names = Names()
+        # The mark of the password that each seat was last entered with, and of one that waits.
+        self._entered: dict[int, bytes] = {}
+        self._rivals: dict[int, tuple[bytes, float]] = {}
         self._keeper = Keeper(
             programs,
             self._limits,
@@ -162,6 +169,8 @@ class ChildProcesses:
                     seat.is_logged_in or earlier.answer.result() != SUCCESS
                 ):
                     return earlier.answer.result()
+            if self._is_held(seat, mark, now):
+                return self._answer_to_rival(seat, mark, now)
             if seat.child is None:
                 must_wait = now < seat.not_before or self._keeper.is_leaving(seat)
             else:  # one that hangs is about to be ended, and has started when it said hello
@@ -172,7 +181,32 @@ class ChildProcesses:
                 return _UNDER_WAY
             return self._enter(seat, mark, password, deadline)
 
+    def _is_held(self, seat: Seat, mark: bytes, now: float) -> bool:
+        """Tell whether somebody watches the account, who came in with another password.
+
+        A login in their terminal would end their session, and if it is refused nobody would have
+        one: a stranger who knows the number could blind the guard over it.
+        """
+        is_watched = seat.is_logged_in and now - seat.read < HELD_SECONDS
+        return is_watched and self._entered.get(seat.login) != mark
+
+    def _answer_to_rival(self, seat: Seat, mark: bytes, now: float) -> LoginAnswer:
+        """Have a second password wait while it may be the owner's new one; then refuse it."""
+        known, since = self._rivals.get(seat.login, (b"", now))
+        if known != mark:
+            since = now
+        self._rivals[seat.login] = (mark, since)
+        if now - since < LETTING_GO_SECONDS:
+            return _UNDER_WAY
+        return LoginAnswer.of(
+            CALL_FAILED,
+            f"Account {seat.login} of {seat.server[:60]} is watched on this terminal host already,"
+            " with another password: a second watch over it needs another host.",
+        )
+
     def _enter(self, seat: Seat, mark: bytes, password: str, deadline: float) -> Login:
+        self._entered[seat.login] = mark
+        self._rivals.pop(seat.login, None)
         entry = seat.entry = Login(mark, deadline + ASKED_AGAIN_SECONDS)
         programs, timeout_ms = self._programs, max(round(self._limits.log_in * 1000) - 5000, 1000)
         path = str(seat.folder / PROGRAM)
