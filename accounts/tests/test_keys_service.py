@@ -24,20 +24,11 @@ from accounts.services.keys import (
     update_key,
 )
 from accounts.tests.factories import NOW, SECRET, make_account, make_key
+from accounts.tests.key_stage import trail
 
 pytestmark = pytest.mark.django_db
 
 SECOND = timedelta(seconds=1)
-
-
-@pytest.fixture
-def origin(alice: User) -> Origin:
-    return Origin(alice.pk, "alice", "203.0.113.7", "Firefox")
-
-
-def trail(key: ApiKey) -> list[tuple[str, str, str]]:
-    rows = ApiKeyAuditLog.objects.filter(key_id=key.pk).order_by("id")
-    return list(rows.values_list("action", "outcome", "reason"))
 
 
 def connection_of(account: ConnectedAccount) -> AccountConnection:
@@ -58,9 +49,6 @@ class Hold:
         return {
             each: "the rule “Daily loss” is violated" for each in account_ids if each in self.ids
         }
-
-    def forget(self, **_: Any) -> None:
-        self.ids.clear()
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """What the sessions of a host do with the keys: counted, recorded, and logged in anew."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -15,41 +14,13 @@ from accounts.sessions.logins import log_in
 from accounts.sessions.poll import Attempt
 from accounts.sessions.states import Reason
 from accounts.terminals.base import LOGIN_UNDER_WAY
-from accounts.terminals.registry import register, unregister
 from accounts.terminals.simulated.server import TradeServer
-from accounts.tests.factories import NOW, SECRET, make_account, make_key
+from accounts.tests.factories import NOW, make_account, make_key
+from accounts.tests.key_stage import account_at, trail
 
 pytestmark = pytest.mark.django_db
 
-SERVER = "Example-Demo"
 SECOND = timedelta(seconds=1)
-
-
-@pytest.fixture
-def server() -> Iterator[TradeServer]:
-    server = TradeServer(clock=NOW.timestamp, feed=False)
-    register("local", server)
-    yield server
-    unregister("local")
-    server.close()
-
-
-@pytest.fixture
-def origin(alice: User) -> Origin:
-    return Origin(alice.pk, "alice", "203.0.113.7", "Firefox")
-
-
-def account_at(
-    server: TradeServer, key: ApiKey, name: str = "Alpha 1", password: str = SECRET, **fields: Any
-) -> ConnectedAccount:
-    account = make_account(key.user, name, api_key=key, server=SERVER, **fields)
-    server.create_account(account.login, password, SERVER, account.name, deposit=10_000.0)
-    return account
-
-
-def trail(key: ApiKey) -> list[tuple[str, str, str]]:
-    rows = ApiKeyAuditLog.objects.filter(key_id=key.pk).order_by("id")
-    return list(rows.values_list("action", "outcome", "reason"))
 
 
 def use_of(key: ApiKey, reason: str = "", message: str = "", **fields: Any) -> KeyUse:

@@ -1,13 +1,12 @@
 """Verifying a key, from the request to the broker and back."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
 
 import pytest
 
-from accounts.models import ApiKey, ApiKeyAuditLog, ConnectedAccount, User
+from accounts.models import ApiKey, ApiKeyAuditLog, User
 from accounts.origin import Origin
 from accounts.refusals import Refusal
 from accounts.services import key_verification
@@ -30,25 +29,11 @@ from accounts.terminals.registry import NO_TERMINALS, NoTerminals, register, unr
 from accounts.terminals.simulated.link import LinkError
 from accounts.terminals.simulated.server import TradeServer
 from accounts.tests.factories import NOW, SECRET, make_account, make_host, make_key
+from accounts.tests.key_stage import account_at, trail
 
 pytestmark = pytest.mark.django_db
 
-SERVER = "Example-Demo"
 SECOND = timedelta(seconds=1)
-
-
-@pytest.fixture
-def server() -> Iterator[TradeServer]:
-    server = TradeServer(clock=NOW.timestamp, feed=False)
-    register("local", server)
-    yield server
-    unregister("local")
-    server.close()
-
-
-@pytest.fixture
-def origin(alice: User) -> Origin:
-    return Origin(alice.pk, "alice", "203.0.113.7", "Firefox")
 
 
 @pytest.fixture
@@ -87,19 +72,6 @@ def asking(
     origin: Origin, sent: list[TaskMessage], django_capture_on_commit_callbacks: Any
 ) -> Asking:
     return Asking(origin, sent, django_capture_on_commit_callbacks)
-
-
-def account_at(
-    server: TradeServer, key: ApiKey, name: str = "Alpha 1", password: str = SECRET, **fields: Any
-) -> ConnectedAccount:
-    account = make_account(key.user, name, api_key=key, server=SERVER, **fields)
-    server.create_account(account.login, password, SERVER, account.name, deposit=10_000.0)
-    return account
-
-
-def trail(key: ApiKey) -> list[tuple[str, str, str]]:
-    rows = ApiKeyAuditLog.objects.filter(key_id=key.pk).order_by("id")
-    return list(rows.values_list("action", "outcome", "reason"))
 
 
 def result_of(key: ApiKey) -> tuple[str, str]:
