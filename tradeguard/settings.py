@@ -5,6 +5,7 @@ bundled Redis) or `production`, which has no defaults for secrets, database, Red
 refuses to start without them.
 """
 
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -312,6 +313,11 @@ ATTEMPTS = {
     "name": env.str("ATTEMPTS_PER_NAME", default="10/300"),
     "code": env.str("ATTEMPTS_PER_CODE", default="10/3600"),
 }
+for name, limit in ATTEMPTS.items():
+    if not re.fullmatch(r"[1-9]\d*/[1-9]\d*", limit):
+        raise ImproperlyConfigured(
+            f"ATTEMPTS_PER_{name.upper()} is {limit!r}; it can be like 10/60, a number per seconds."
+        )
 SIMPLE_JWT = {
     "ACCESS_TOKEN_LIFETIME": timedelta(minutes=15),
     "REFRESH_TOKEN_LIFETIME": timedelta(days=7),

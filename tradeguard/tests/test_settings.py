@@ -86,3 +86,11 @@ def test_it_verifies_addresses_in_production_and_trusts_them_when_embedded(
     assert embedded["ACCOUNT_EMAIL_VERIFICATION"] == "optional"
     with pytest.raises(ImproperlyConfigured, match="EMAIL_VERIFICATION"):
         settings_in(monkeypatch, tmp_path, {**PRODUCTION, "EMAIL_VERIFICATION": "none"})
+
+
+@pytest.mark.parametrize("limit", ["10", "10/5min", "0/60", "10/0", "-1/60", ""])
+def test_it_refuses_limits_of_attempts_that_count_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, limit: str
+) -> None:
+    with pytest.raises(ImproperlyConfigured, match="ATTEMPTS_PER_NAME"):
+        settings_in(monkeypatch, tmp_path, {**PRODUCTION, "ATTEMPTS_PER_NAME": limit})
