@@ -1,6 +1,6 @@
 """An account's past: deals, equity, and how well its connection held."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from typing import Any
 
@@ -28,6 +28,7 @@ Resolution = EquitySnapshot.Resolution
 RESOLUTIONS = {each.label.lower(): each for each in Resolution}
 # So much is shown when nobody says from when on; of days all.
 _SHOWN = {Resolution.MINUTE: timedelta(days=1), Resolution.HOUR: timedelta(days=30)}
+_BEGINNING = datetime.min.replace(tzinfo=UTC)
 _NUMBERS = {word: number for number, word in words(DealType).items()}
 
 
@@ -130,7 +131,8 @@ class EquityFilter(QueryFilterSet):
         shown = _SHOWN.get(resolution)
         if asked["from"] is None and shown is not None:
             until: datetime = asked["to"] or timezone.now()
-            chosen = chosen.filter(at__gte=until - shown)
+            since = _BEGINNING + max(until - _BEGINNING - shown, timedelta())
+            chosen = chosen.filter(at__gte=since)
         return chosen
 
 

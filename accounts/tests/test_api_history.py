@@ -52,6 +52,16 @@ def tickets(answer: Any) -> list[int]:
     return [row["ticket"] for row in answer["results"]]
 
 
+@pytest.mark.parametrize("path", ["deals", "equity", "equity?resolution=hour"])
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+def test_the_ends_of_the_calendar_are_moments_like_others(
+    api: Client, account: ConnectedAccount, path: str, moment: str
+) -> None:
+    separator = "&" if "?" in path else "?"
+    for end in ("from", "to"):
+        assert get(api, account, f"{path}{separator}{end}={moment}")["results"] == []
+
+
 def test_it_lists_deals_newest_first_a_page_at_a_time(
     api: Client, account: ConnectedAccount
 ) -> None:
