@@ -1,5 +1,6 @@
 """The one shape of every error: {"error": {"code", "message", "fields"}}."""
 
+import logging
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -11,6 +12,7 @@ from django.core.exceptions import (
     RequestDataTooBig,
 )
 from django.core.exceptions import ValidationError as ModelValidationError
+from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import Http404
 from kombu.exceptions import OperationalError as BrokerUnreachable
 from redis import RedisError
@@ -23,6 +25,7 @@ from accounts.api.throttles import AddressThrottle
 from accounts.refusals import Refusal
 
 Fields = dict[str, list[str]]
+logger = logging.getLogger(__name__)
 _WHOLE = {NON_FIELD_ERRORS, "non_field_errors"}
 _CODES = {
     status.HTTP_400_BAD_REQUEST: "invalid",
@@ -78,9 +81,8 @@ def _answer(error: Exception) -> Response | None:
         case RecursionError():  # of the JSON parser
             message = "The body is nested too deeply."
             return _response(status.HTTP_400_BAD_REQUEST, "parse_error", message)
-        case RedisError() | BrokerUnreachable():
-            message = "A part of TradeGuard does not answer right now; try again soon."
-            return _response(status.HTTP_503_SERVICE_UNAVAILABLE, "unavailable", message)
+        case RedisError() | BrokerUnreachable() | OperationalError() | InterfaceError():
+            return _unavailable(error)
         case Http404() | ObjectDoesNotExist():  # or deleted between look-up and change
             return _from_framework(exceptions.NotFound())
         case PermissionDenied():
@@ -103,6 +105,14 @@ def _from_framework(error: exceptions.APIException) -> Response:
     if wait := getattr(error, "wait", None):
         response["Retry-After"] = str(math.ceil(wait))
     return response
+
+
+def _unavailable(error: Exception) -> Response:
+    if isinstance(error, DatabaseError | InterfaceError):
+        # It is away or locked; or this is a query that never worked, hence where it was.
+        logger.error("The database does not answer.", exc_info=error)
+    message = "A part of TradeGuard does not answer right now; try again soon."
+    return _response(status.HTTP_503_SERVICE_UNAVAILABLE, "unavailable", message)
 
 
 def _invalid(fields: Fields) -> Response:

@@ -7,6 +7,8 @@ from django.core.exceptions import (
     RequestDataTooBig,
     ValidationError,
 )
+from django.db import InterfaceError
+from django.db import OperationalError as DatabaseAway
 from django.http import Http404
 from django.test import RequestFactory
 from kombu.exceptions import OperationalError
@@ -39,6 +41,8 @@ def answer_to(error: Exception) -> tuple[int, dict[str, Any]]:
         (exceptions.Throttled(wait=3), 429, "throttled"),
         (RedisUnreachable(), 503, "unavailable"),
         (OperationalError(), 503, "unavailable"),
+        (DatabaseAway("database is locked"), 503, "unavailable"),
+        (InterfaceError("connection already closed"), 503, "unavailable"),
         (RequestDataTooBig(), 413, "too_large"),
         (RecursionError(), 400, "parse_error"),
     ],
