@@ -1,6 +1,8 @@
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from django import forms
+from django.core.validators import MaxValueValidator, MinValueValidator
 
 from accounts.forms.base import ServiceForm
 from accounts.models import ApiKey, ApiKeyAuditLog
@@ -106,6 +108,19 @@ class KeyQueryForm(forms.Form):
     )
 
 
+class DayField(forms.DateField):
+    """A day, far enough from the ends of the calendar to be a moment in every zone."""
+
+    default_validators = [
+        MinValueValidator(date(1970, 1, 1)),
+        MaxValueValidator(date(9000, 1, 1)),
+    ]
+
+    def __init__(self, *, label: str) -> None:
+        widget = forms.DateInput(attrs={"type": "date"})
+        super().__init__(required=False, label=label, widget=widget)
+
+
 class TrailQueryForm(forms.Form):
     action = forms.ChoiceField(
         required=False,
@@ -117,9 +132,5 @@ class TrailQueryForm(forms.Form):
         choices=[("", "Any outcome"), *ApiKeyAuditLog.Outcome.choices],
         label="Outcome",
     )
-    since = forms.DateField(
-        required=False, label="From", widget=forms.DateInput(attrs={"type": "date"})
-    )
-    until = forms.DateField(
-        required=False, label="To", widget=forms.DateInput(attrs={"type": "date"})
-    )
+    since = DayField(label="From")
+    until = DayField(label="To")

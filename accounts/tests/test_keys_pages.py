@@ -197,6 +197,8 @@ class TestTrail:
         assert count(since=today, until=today) == 2
         assert count(since=today + timedelta(days=1)) == 0
         assert count(until=today - timedelta(days=1)) == 0
+        # What is no day that anybody means is not asked.
+        assert count(since="0001-01-01") == count(until="9999-12-31") == len(everything)
         assert count(since="nonsense", action="nonsense") == 2
 
     def test_its_pages_keep_the_filters(self, browser: Client, alice: User) -> None:
