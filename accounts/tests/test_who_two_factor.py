@@ -132,6 +132,19 @@ def test_it_ends_all_else_when_it_is_switched_on(alice: User, client: Client) ->
     assert program_with(access).ask("GET", "accounts").status_code == 401
 
 
+def test_it_is_not_half_switched_on(
+    alice: User, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(**_: Any) -> None:
+        raise RuntimeError("planted")
+
+    sign_in(client)
+    monkeypatch.setattr("accounts.views.entrance.end_all", fail)
+    with pytest.raises(RuntimeError, match="planted"):
+        set_up(client)
+    assert factors_of(alice) == []
+
+
 @pytest.mark.parametrize("shift", [-30, 0, 30])
 def test_it_takes_a_code_of_a_phone_that_is_a_step_off(
     alice: User, client: Client, clock: time_machine.Traveller, shift: int

@@ -6,6 +6,7 @@ from allauth.account import views as account_views
 from allauth.mfa.base import views as factor_views
 from allauth.mfa.recovery_codes import views as recovery_views
 from allauth.mfa.totp import views as totp_views
+from django.db import transaction
 from django.http import HttpResponse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
@@ -78,6 +79,7 @@ class ActivateView(totp_views.ActivateTOTPView):  # type: ignore[misc]
         groups = [secret[start : start + 4] for start in range(0, len(secret), 4)]
         return {**context, "spaced_key": " ".join(groups)}
 
+    @method_decorator(transaction.atomic)
     def form_valid(self, form: Any) -> HttpResponse:
         user = signed_in(self.request)
         answer: HttpResponse = super().form_valid(form)
