@@ -12,7 +12,7 @@ CHECK := TRADEGUARD_MODE=embedded TRADEGUARD_HOME=$(CURDIR)/.venv/check-home
 
 help:
 	@echo 'make run     start everything; PORT, TRADEGUARD_HOME, PRICES, SPEED may be set'
-	@echo 'make test    all tests on SQLite, then on PostgreSQL; a real Redis and a real Chromium'
+	@echo 'make test    all tests on SQLite, those with a database on PostgreSQL; real Redis and Chromium'
 	@echo 'make lint    style, types, layers, templates, migrations, the API's description, settings'
 	@echo 'make lock    pin the requirements anew (UPGRADE=1 takes the newest versions)'
 	@echo 'make setup   only make .venv and install what TradeGuard runs on'
@@ -28,13 +28,10 @@ setup:
 setup-dev:
 	@bin/setup requirements-dev.txt
 
-# The two that are left out start whole processes, which have an SQLite of their own.
 test: setup-dev
 	@$(PYTHON) -m tradeguard.tests.chromium
 	$(PYTHON) -m pytest
-	TEST_DATABASE=postgresql FUZZ_EXAMPLES=3 $(PYTHON) -m pytest -m 'not browser' \
-		--ignore=tradeguard/tests/test_serve.py \
-		--ignore=tradeguard/tests/test_master_key_processes.py
+	TEST_DATABASE=postgresql FUZZ_EXAMPLES=3 $(PYTHON) -m pytest -m 'not browser'
 
 lint: setup-dev
 	$(PYTHON) -m ruff check .

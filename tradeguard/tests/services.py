@@ -16,8 +16,24 @@ import tempfile
 import time
 from pathlib import Path
 
+import pytest
+
 PREFIX = "tradeguard-test-"
 START_SECONDS = 20.0
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With PostgreSQL, try what asks the database: the rest is the same as with SQLite."""
+    if os.environ.get("TEST_DATABASE") != "postgresql":
+        return
+    same = [item for item in items if not _asks_the_database(item)]
+    config.hook.pytest_deselected(items=same)
+    items[:] = [item for item in items if _asks_the_database(item)]
+
+
+def _asks_the_database(item: pytest.Item) -> bool:
+    fixtures = {"db", "transactional_db"}.intersection(getattr(item, "fixturenames", ()))
+    return bool(fixtures) or item.get_closest_marker("django_db") is not None
 
 
 def _start() -> None:
