@@ -234,7 +234,7 @@ def test_it_filters_searches_and_orders(api: Client, alice: User) -> None:
         alice, "Alpha", currency="EUR", state="connected", initial_balance=Decimal(5)
     )
     beta = make_account(alice, "Beta", broker="Other", is_demo=False, initial_balance=Decimal(9))
-    make_account(alice, "Gamma", is_active=False, login=777, initial_balance=Decimal(7))
+    make_account(alice, "Gamma", is_active=False, login=91_919_191, initial_balance=Decimal(7))
     alpha.tags.add(Tag.objects.create(user=alice, name="swing"))
     for query, found in {
         "currency=eur": ["Alpha"],
@@ -242,9 +242,9 @@ def test_it_filters_searches_and_orders(api: Client, alice: User) -> None:
         "tag=swing": ["Alpha"],
         "is_demo=false": ["Beta"],
         "is_active=false": ["Gamma"],
-        "login=777": ["Gamma"],
+        "login=91919191": ["Gamma"],
         "broker=OTHER": ["Beta"],
-        "search=77": ["Gamma"],
+        "search=91919": ["Gamma"],
         "search=alph": ["Alpha"],
         "search=nothing": [],
         "ordering=-name": ["Gamma", "Beta", "Alpha"],
