@@ -183,7 +183,8 @@ def report(
     print("poll of the pool, ms:  " + ", ".join(
         f"p{name} {point:.1f}" for name, point in zip((50, 95, 99), points, strict=True)
     ))  # fmt: skip
-    print(f"looks that reached the parent, per second: {(newest_looks(source) - looks) / elapsed:.0f}")
+    looks_per_second = (newest_looks(source) - looks) / elapsed
+    print(f"looks that reached the parent, per second: {looks_per_second:.0f}")
     connected = int((pool.table.rows["state"] == SessionState.CONNECTED).sum())
     is_same = children == list(source.processes().values())
     print(f"connected at the end: {connected}; {'no' if is_same else 'some'} child was restarted")
