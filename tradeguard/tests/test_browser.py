@@ -208,6 +208,36 @@ def test_a_phone_has_room_for_every_page_of_accounts(maya: Visitor) -> None:
     assert small == []
 
 
+def test_a_newcomers_first_account_comes_and_goes(browser: Browser, desk: ServedDesk) -> None:
+    page = browser.new_context(viewport={"width": 390, "height": 844}).new_page()
+    page.set_default_timeout(PATIENCE_MS)
+    page.goto(f"{desk.url}/register")
+    page.fill("[name=username]", "newcomer")
+    page.fill("[name=email]", "newcomer@example.com")
+    page.fill("[name=password]", "violet-otter-sings")
+    page.click("main button[type=submit]")
+    page.wait_for_url("**/accounts")
+
+    page.click("#add-first-account")
+    for field, value in NEW_ACCOUNT.items():
+        page.fill(f"dialog [name={field}]", value)
+    page.press("dialog [name=login]", "Enter")
+    expect(page.locator("dialog .field-wrong [name=name]")).to_be_focused()
+    page.keyboard.press("Escape")  # what came back with complaints was typed as well
+    expect(page.locator("dialog [data-trouble]")).to_contain_text("not saved")
+    page.fill("dialog [name=name]", "First")
+    page.fill("dialog [name=password]", NEW_ACCOUNT["password"])
+    page.press("dialog [name=name]", "Enter")
+    expect(page.locator("[data-fold]")).to_have_attribute("aria-expanded", "false")
+    expect(page.locator("#main")).to_be_focused()
+
+    page.click("[aria-label='Delete First']")
+    page.click("dialog .button-danger")
+    expect(page.locator("#add-first-account")).to_be_visible()
+    expect(page.locator("#account-filters")).to_have_count(0)
+    page.context.close()
+
+
 def test_another_user_sees_nothing_of_it(maya: Visitor, browser: Browser) -> None:
     maya.open_group("Alpha desk")
     foreign = maya.page.url
