@@ -13,7 +13,7 @@ CHECK := TRADEGUARD_MODE=embedded TRADEGUARD_HOME=$(CURDIR)/.venv/check-home
 help:
 	@echo 'make run     start everything; PORT, TRADEGUARD_HOME, PRICES, SPEED may be set'
 	@echo 'make test    all tests on SQLite, those with a database on PostgreSQL; real Redis and Chromium'
-	@echo 'make lint    style, types, layers, templates, migrations, the API's description, settings'
+	@echo 'make lint    style, types, layers, templates, migrations, API description, settings'
 	@echo 'make lock    pin the requirements anew (UPGRADE=1 takes the newest versions)'
 	@echo 'make setup   only make .venv and install what TradeGuard runs on'
 	@echo 'make clean   remove .venv and caches; the desk in var/ stays'
