@@ -5,13 +5,16 @@ from urllib.parse import quote
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.core import context
+from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.mfa.adapter import DefaultMFAAdapter
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.crypto import constant_time_compare
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.debug import sensitive_variables
 
@@ -22,6 +25,9 @@ from accounts.services.profile import is_email_free
 from accounts.services.sealed_values import SECOND_FACTORS
 from accounts.services.users import change_password
 from accounts.vault.sealed_text import open_text, seal_text
+
+# In a session, between password and second factor: the hash that a whole sign-in keeps there, too.
+SIGNING_IN_HASH = "signing_in_hash"
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is half typed
@@ -53,6 +59,21 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
         told = {**context, "email": email, "public_url": settings.PUBLIC_URL.rstrip("/")}
         told.pop("request", None)
         send_soon(self.render_mail(template_prefix, email, told))
+
+    def pre_login(
+        self, request: HttpRequest, user: AbstractBaseUser, **kwargs: Any
+    ) -> HttpResponse | None:
+        """Note which password is shown: the second factor may come minutes later."""
+        request.session[SIGNING_IN_HASH] = user.get_session_auth_hash()
+        answer: HttpResponse | None = super().pre_login(request, user, **kwargs)
+        return answer
+
+    def login(self, request: HttpRequest, user: AbstractBaseUser) -> None:
+        """Sign in, unless the password was replaced between it and the second factor."""
+        shown = request.session.pop(SIGNING_IN_HASH, "")
+        if not constant_time_compare(shown, user.get_session_auth_hash()):
+            raise ImmediateHttpResponse(redirect("login"))
+        super().login(request, user)
 
     def set_password(self, user: AbstractBaseUser, password: str) -> None:
         """Set it, and end all that is signed in."""

@@ -13,8 +13,10 @@ from django.conf import settings
 from django.contrib.auth.models import Permission
 from django.core.management import CommandError, call_command
 from django.test import Client
+from django.utils import timezone
 
 from accounts.models import User
+from accounts.services.users import change_password
 from accounts.tests.factories import PASSWORD, TOTP_SECRET, make_user, sign_in_staff
 from accounts.tests.test_who_signs_in import check_strict
 from accounts.tests.way_in import (
@@ -227,6 +229,15 @@ def test_it_forgets_a_half_finished_sign_in(
     sign_in(client)
     clock.shift(301)
     assert show_code(client, code_at(time.time())).headers["Location"] == "/login"
+    assert not is_signed_in(client)
+
+
+def test_a_new_password_ends_a_half_finished_sign_in(alice: User, client: Client) -> None:
+    protect(alice)
+    assert sign_in(client).headers["Location"] == "/login/code"
+    change_password(user=alice, password="quite another long one", now=timezone.now())
+    answer = client.post("/login/code", {"code": code_at(time.time())})
+    assert answer.headers["Location"] == "/login"
     assert not is_signed_in(client)
 
 
