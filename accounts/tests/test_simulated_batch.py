@@ -136,9 +136,9 @@ def test_it_logs_in_to_many_accounts(desk: Desk) -> None:
     desk.server.set_fault(1004, FaultKind.HANG)
     codes = desk.server.authorise_many(
         [(1001, PASSWORD, SERVER), (1002, "no", SERVER), (1003, PASSWORD, SERVER),
-         (1004, PASSWORD, SERVER)]
+         (1004, PASSWORD, SERVER), (1002, PASSWORD, "Nowhere")]
     )  # fmt: skip
-    assert codes == [1, -6, -10004, -10005]
+    assert codes == [1, -6, -10004, -10005, -4]
 
 
 def test_it_loses_the_terminal(desk: Desk) -> None:

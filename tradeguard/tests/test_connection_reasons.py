@@ -53,8 +53,7 @@ def answer_for_another(stage: Stage, account: ConnectedAccount) -> None:
     ("go_wrong", "reason", "sentence"),
     [
         (change_password, "wrong_password", "check account number, password and server"),
-        # A terminal gives the same code for a server that it does not know: the sentence names it.
-        (name_another_server, "wrong_password", "check account number, password and server"),
+        (name_another_server, "unknown_server", "server is not known: check its name"),
         (lose_terminal, "terminal_not_found", "No running terminal was found"),
         (answer_for_another, "wrong_account", "answers for another account"),
     ],

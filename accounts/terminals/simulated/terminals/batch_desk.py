@@ -21,6 +21,7 @@ from ..link import (
     CODE_AUTHORIZATION_FAILED,
     CODE_CALL_FAILED,
     CODE_NO_CONNECTION,
+    CODE_NOT_FOUND,
     CODE_TIMEOUT,
     LinkError,
     LinkTimeout,
@@ -76,6 +77,9 @@ class BatchDesk:
                 raise LinkTimeout
             self._interference.before(_without_waiting(disturbance), terminal, login)
             self._terminals.visit = Visit(terminal, disturbance)
+            if server not in self._books.servers:
+                # The broker knows its servers, where a terminal only says that it was refused.
+                return CODE_NOT_FOUND
             self._terminals.authorise(login, password, server)
             self._interference.after(disturbance, terminal, login)
         except LinkError as error:
