@@ -9,8 +9,10 @@ from django_filters import rest_framework as filters
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, status
 from rest_framework.decorators import action
+from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
 
 from accounts.api.key_serializers import (
     KeySerializer,
@@ -23,7 +25,7 @@ from accounts.api.viewsets import OwnedViewSet
 from accounts.credentials import keys_of, trail_entries, trail_of, with_status
 from accounts.models import ApiKey, ApiKeyAuditLog
 from accounts.origin import Origin
-from accounts.services.key_trail import Action, note_stranger
+from accounts.services.key_trail import Action, Operation, note_garbled, note_stranger
 from accounts.services.key_verification import request_verification
 from accounts.services.keys import create_key, revoke_key, rotate_secret, update_key
 
@@ -110,7 +112,7 @@ class KeyViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OwnedViewSet[
         """Replace the secret; accounts that are to be connected log in with the new one."""
         key = self.get_object()
         serializer = RotationSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
+        self._check(serializer, key, Action.ROTATED)
         secret = serializer.validated_data["secret"]
         origin = Origin.of_request(request)
         return self._shown(rotate_secret(key=key, secret=secret, origin=origin, now=timezone.now()))
@@ -141,7 +143,7 @@ class KeyViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OwnedViewSet[
     def _change(self, request: Request, *, partial: bool) -> Response:
         key = self.get_object()
         serializer = self.get_serializer(key, data=request.data, partial=partial)
-        serializer.is_valid(raise_exception=True)
+        self._check(serializer, key, Action.UPDATED)
         return self._shown(
             update_key(
                 key=key,
@@ -150,6 +152,15 @@ class KeyViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OwnedViewSet[
                 **serializer.validated_data,
             )
         )
+
+    def _check(self, serializer: BaseSerializer[Any], key: ApiKey, action: str) -> None:
+        """Refuse what the serializer does not take, with a row: failures belong to the trail."""
+        try:
+            serializer.is_valid(raise_exception=True)
+        except ValidationError:
+            origin = Origin.of_request(self.request)
+            note_garbled(Operation(key, action, timezone.now(), origin), serializer.errors)
+            raise
 
     def _shown(self, key: ApiKey, status_code: int = 200) -> Response:
         return Response(KeySerializer(self.own_rows().get(pk=key.pk)).data, status_code)

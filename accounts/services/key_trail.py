@@ -10,7 +10,7 @@ its own stands below `refusals_kept`, which waits for the outermost rollback:
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -112,6 +112,16 @@ def keep(row: ApiKeyAuditLog) -> None:
         _write([row])
     else:
         rows.append(row)
+
+
+def note_garbled(operation: Operation, fields: Iterable[str]) -> None:
+    """Record that what was asked of a key could not be read, by the names of the wrong fields.
+
+    Not by what was said of them: that may quote what somebody typed into the wrong field.
+    """
+    wrong = ", ".join(sorted(fields))
+    operation.reason, operation.message = INVALID, f"Not understood: {wrong}."
+    keep(operation.row(Outcome.FAILED))
 
 
 def note_view(*, key: ApiKey, origin: Origin, now: datetime) -> None:

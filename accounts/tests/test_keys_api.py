@@ -93,6 +93,19 @@ class TestOwner:
         assert ApiKey.objects.get().secret == "An0ther!"
         assert client_of(alice).ask("POST", f"api-keys/{key.pk}/rotate", {}).status_code == 400
 
+    def test_what_is_not_understood_leaves_a_row_without_what_was_typed(self, alice: User) -> None:
+        key, client = make_key(alice), client_of(alice)
+        assert client.ask("PATCH", f"api-keys/{key.pk}", {"secret": SECRET}).status_code == 400
+        wrong = {"status": SECRET, "expires_at": SECRET}
+        assert client.ask("PATCH", f"api-keys/{key.pk}", wrong).status_code == 400
+        assert client.ask("POST", f"api-keys/{key.pk}/rotate", {}).status_code == 400
+        rows = ApiKeyAuditLog.objects.filter(key_id=key.pk).order_by("id")
+        assert list(rows.values_list("action", "outcome", "message")) == [
+            ("updated", "failed", "Not understood: secret."),
+            ("updated", "failed", "Not understood: expires_at, status."),
+            ("rotated", "failed", "Not understood: secret."),
+        ]
+
     def test_verify_answers_at_once_and_is_refused_twice(self, alice: User) -> None:
         key = make_key(alice)
         make_account(alice, api_key=key)

@@ -131,6 +131,16 @@ class TestForms:
         assert browser.post(url("rotate", key), {"secret": "An0ther!"}).status_code == 302
         assert ApiKey.objects.get().secret == "An0ther!"
 
+    def test_a_form_that_is_not_understood_leaves_a_row(self, browser: Client, alice: User) -> None:
+        key = make_key(alice, name="Northwind")
+        browser.post(url("rotate", key), {"secret": ""})
+        browser.post(url("update", key), {"name": "Renamed", "expires_at": "soon"})
+        rows = ApiKeyAuditLog.objects.filter(key_id=key.pk).order_by("id")
+        assert list(rows.values_list("key_name", "action", "outcome", "message")) == [
+            ("Northwind", "rotated", "failed", "Not understood: secret."),
+            ("Northwind", "updated", "failed", "Not understood: expires_at."),
+        ]
+
     def test_revoking_says_what_goes_and_destroys_it(self, browser: Client, alice: User) -> None:
         key = make_key(alice)
         make_account(alice, "Alpha 1", api_key=key, state="connected")

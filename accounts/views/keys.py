@@ -7,6 +7,7 @@ from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
+from django.forms import BaseForm
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -18,7 +19,7 @@ from accounts.forms.keys import KeyForm, KeyQueryForm, NewKeyForm, RotationForm,
 from accounts.models import ApiKey, ApiKeyAuditLog
 from accounts.origin import Origin
 from accounts.refusals import Refusal
-from accounts.services.key_trail import Action, note_stranger
+from accounts.services.key_trail import Action, Operation, note_garbled, note_stranger
 from accounts.services.key_verification import request_verification
 from accounts.services.keys import create_key, revoke_key, rotate_secret, update_key
 from accounts.views.lookups import signed_in
@@ -87,7 +88,7 @@ def key_update(request: HttpRequest, key_id: UUID) -> HttpResponse:
     key = own_key(request, key_id, Action.UPDATED)
     name = key.name
     form = KeyForm(request.POST or None, instance=key)
-    if request.method == "POST" and form.is_valid():
+    if request.method == "POST" and _is_understood(request, form, key, Action.UPDATED):
         origin = Origin.of_request(request)
         try:
             key = update_key(key=key, origin=origin, now=timezone.now(), **form.changes())
@@ -106,7 +107,7 @@ def key_update(request: HttpRequest, key_id: UUID) -> HttpResponse:
 def key_rotate(request: HttpRequest, key_id: UUID) -> HttpResponse:
     key = own_key(request, key_id, Action.ROTATED)
     form = RotationForm(request.POST or None)
-    if request.method == "POST" and form.is_valid():
+    if request.method == "POST" and _is_understood(request, form, key, Action.ROTATED):
         secret, origin = form.cleaned_data["secret"], Origin.of_request(request)
         try:
             rotate_secret(key=key, secret=secret, origin=origin, now=timezone.now())
@@ -183,6 +184,17 @@ def own_key(request: HttpRequest, key_id: UUID, wanted: str = Action.VIEWED) -> 
         note_stranger(key_id=key_id, action=wanted, origin=origin, now=timezone.now())
         raise Http404
     return key
+
+
+def _is_understood(request: HttpRequest, form: BaseForm, key: ApiKey, wanted: str) -> bool:
+    """Tell whether a form may go to its service; one that may not leaves a row as well."""
+    if form.is_valid():
+        return True
+    # A form has written into its key what it did understand.
+    stored = ApiKey.objects.defer("secret").get(pk=key.pk)
+    origin = Origin.of_request(request)
+    note_garbled(Operation(stored, wanted, timezone.now(), origin), form.errors)
+    return False
 
 
 def _row(key: ApiKey, now: datetime) -> dict[str, Any]:
