@@ -15,6 +15,7 @@ from accounts.models.connection import ConnectionState
 from accounts.screen.cells import age_cell, connection_cell
 from accounts.screen.parts import Cell, short
 from accounts.selectors import last_states
+from accounts.sessions.states import Reason
 from accounts.terminals.readings import STALE_AFTER_SECONDS
 
 
@@ -101,16 +102,22 @@ def _row(account: ConnectedAccount, state: AccountState | None, now: datetime) -
     return AccountRow(
         account,
         connection_cell(f"{prefix}-link", link, age_seconds=seconds),
-        Cell(f"{prefix}-reason", (_reason(account),)),
+        Cell(f"{prefix}-reason", (_reason(account, None if is_stale else state),)),
         age_cell(f"{prefix}-age", seconds),
         Cell(f"{prefix}-equity", (amount(equity),), "stale" if is_stale else "live"),
         None if is_stale else equity,
     )
 
 
-def _reason(account: ConnectedAccount) -> str:
-    """Say why an account is not connected, in as few words as a table has room for."""
+def _reason(account: ConnectedAccount, live: AccountState | None) -> str:
+    """Say what is wrong with a connection, in as few words as a table has room for."""
     connection = getattr(account, "connection", None)
-    if connection is None or connection.state == ConnectionState.CONNECTED:
+    if connection is None:
         return ""
-    return str(connection.last_error)
+    if connection.state != ConnectionState.CONNECTED:
+        return str(connection.last_error)
+    if live is None:
+        return ""
+    if not live.account["trade_allowed"]:
+        return "Watching only: this login may not trade."
+    return "" if live.account["algo_trading_allowed"] else Reason.ALGO_TRADING_OFF.sentence

@@ -1,3 +1,6 @@
+from datetime import timedelta
+from typing import Any
+
 import pytest
 
 from accounts.models import AccountConnection, User
@@ -9,6 +12,7 @@ from accounts.screen.parts import Cell, Part, Screen, cells_of
 from accounts.selectors import accounts_of
 from accounts.tests.factories import NOW, make_account
 from accounts.tests.history_rows import make_deal
+from accounts.tests.states import leave_states
 
 
 def make_part(text: str, *, key: str = "one", status: str | None = None) -> Part:
@@ -83,6 +87,26 @@ def test_it_says_why_an_account_is_not_connected_and_nothing_when_it_is(alice: U
     AccountConnection.objects.filter(account=account).update(state="connected")
     [row] = account_rows(accounts_of(alice), now=NOW)
     assert row.reason.text == ""
+
+
+@pytest.mark.parametrize(
+    ("rights", "reason"),
+    [
+        ({"algo_trading_allowed": False}, "Algorithmic trading is switched off in the terminal."),
+        ({"trade_allowed": False}, "Watching only: this login may not trade."),
+        ({"trade_allowed": False, "algo_trading_allowed": False}, "Watching only: this login"),
+    ],
+)
+def test_it_says_what_a_connected_account_cannot_do(
+    alice: User, rights: dict[str, Any], reason: str
+) -> None:
+    account = make_account(alice, state="connected")
+    leave_states([account], read_at=NOW.timestamp(), **rights)
+    [row] = account_rows(accounts_of(alice), now=NOW)
+    assert row.connection.text == "Connected"
+    assert row.reason.text.startswith(reason)
+    [stale] = account_rows(accounts_of(alice), now=NOW + timedelta(seconds=3))
+    assert stale.reason.text == ""
 
 
 def test_it_sums_up_what_is_connected_and_what_failed(alice: User) -> None:
