@@ -14,7 +14,6 @@ TAKEN = "unique"
 
 
 @sensitive_variables("password")
-@transaction.atomic
 def register_user(
     *,
     username: str,
@@ -25,7 +24,8 @@ def register_user(
 ) -> User:
     """Create a user who can sign in; raises ValidationError with the fields named.
 
-    Names and e-mail addresses that differ in case alone belong to one person.
+    Names and e-mail addresses that differ in case alone belong to one person. Hashing the password
+    takes its time: it happens before the transaction, which on SQLite keeps all others waiting.
     """
     user = User(
         username=User.normalize_username(username), email=email.lower(), time_zone=time_zone
@@ -47,12 +47,12 @@ def register_user(
     try:
         with transaction.atomic():
             user.save(force_insert=True)
+            EmailAddress.objects.create(
+                user=user, email=user.email, primary=True, verified=is_email_verified
+            )
     except IntegrityError:
         # Somebody took the name between the check and now.
         raise ValidationError({"username": "This name or address is taken."}) from None
-    EmailAddress.objects.create(
-        user=user, email=user.email, primary=True, verified=is_email_verified
-    )
     return user
 
 
@@ -69,14 +69,15 @@ def without_taken_email(error: ValidationError) -> ValidationError | None:
 
 
 @sensitive_variables("password")
-@transaction.atomic
 def change_password(
     *, user: User, password: str, now: datetime, but_session: str | None = None
 ) -> None:
     """Set a password, and end all that is signed in but the session with the key `but_session`."""
-    user.set_password(password)
-    user.save(update_fields=["password"])
-    end_all(user=user, reason=program_sessions.PASSWORD_CHANGED, now=now, but_session=but_session)
+    user.set_password(password)  # takes its time, and so happens outside of the transaction
+    reason = program_sessions.PASSWORD_CHANGED
+    with transaction.atomic():
+        user.save(update_fields=["password"])
+        end_all(user=user, reason=reason, now=now, but_session=but_session)
 
 
 def end_all(*, user: User, reason: str, now: datetime, but_session: str | None = None) -> int:
