@@ -12,6 +12,7 @@ from accounts.models import AccountConnection, ConnectedAccount, User
 from accounts.refusals import Refusal
 from accounts.services.accounts import update_account
 from accounts.services.connections import request_connect, request_disconnect
+from accounts.services.keys import why_unusable
 
 UNFORESEEN = (
     "That failed for a reason that TradeGuard did not foresee; it is in the log. Try again."
@@ -36,8 +37,10 @@ def connect_account(*, account: ConnectedAccount, now: datetime) -> AccountConne
     account = ConnectedAccount.objects.select_for_update().get(pk=account.pk)
     if not account.is_active:
         raise Refusal("The account is inactive; activate it first.", code="inactive")
-    if account.api_key_id is None:
+    if account.api_key is None:
         raise Refusal("The account has no password; give it one first.", code="no_password")
+    if reason := why_unusable(account.api_key, now):
+        raise Refusal(f"{reason} Give the account another password.", code="key_unusable")
     return request_connect(account=account, now=now)
 
 

@@ -17,7 +17,7 @@ from accounts.services.accounts import (
     delete_account,
     update_account,
 )
-from accounts.services.connections import request_connect
+from accounts.services.connections import request_connect, request_disconnect
 from accounts.services.default_account import set_default
 from accounts.services.keys import LONGEST_SECRET, create_key, revoke_key, rotate_secret
 from accounts.services.watching import connect_account, connect_all, disconnect_all
@@ -330,6 +330,15 @@ def test_it_deletes_no_locked_account(alice: User, lock: StubLock) -> None:
     assert ConnectedAccount.objects.filter(pk=account.pk).exists()
     assert connection_of(account).is_wanted
     assert lock.forgotten == []
+
+
+def test_it_connects_no_account_whose_key_opens_nothing(alice: User) -> None:
+    account = create(alice)
+    request_disconnect(account=account, now=LATER)
+    account.user.api_keys.update(status=ApiKey.Status.INACTIVE)
+    with pytest.raises(Refusal, match="is switched off"):
+        connect_account(account=account, now=LATER)
+    assert not AccountConnection.objects.get(account=account).is_wanted
 
 
 def test_it_connects_no_inactive_account_and_none_without_a_password(alice: User) -> None:
