@@ -143,7 +143,11 @@ REDIS_URL = env.str("REDIS_URL", default=read_redis_url(HOME) if EMBEDDED else e
 _REDIS_CACHE = {
     "LOCATION": REDIS_URL,
     # A Redis that hangs must not hang the requests that it counts.
-    "OPTIONS": {"socket_timeout": 1.0, "socket_connect_timeout": 1.0},
+    "OPTIONS": {
+        "socket_timeout": 1.0,
+        "socket_connect_timeout": 1.0,
+        "serializer": "accounts.caches.JsonSerializer",
+    },
 }
 CACHES = {
     # What pages count and remember in passing: they go on without it.
