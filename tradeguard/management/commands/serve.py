@@ -56,6 +56,8 @@ class Command(BaseCommand):
         if speed is not None and not speed > 0:
             raise CommandError("--speed must be more than 0.")
         require_master_key()
+        # WhiteNoise warns when it is not there.
+        settings.STATIC_ROOT.mkdir(exist_ok=True)
         desk = Desk(
             DeskOptions(
                 home=settings.HOME,
