@@ -1,3 +1,3 @@
-from accounts.admin import accounts, credentials, hosts, users
+from accounts.admin import accounts, credentials, history, hosts, users
 
-__all__ = ["accounts", "credentials", "hosts", "users"]
+__all__ = ["accounts", "credentials", "history", "hosts", "users"]

@@ -11,11 +11,11 @@ from django.contrib.auth.forms import (
     AdminUserCreationForm,
     UserChangeForm,
 )
-from django.db.models import QuerySet
+from django.db.models import CASCADE, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from accounts.admin.bases import ServiceAdmin
+from accounts.admin.bases import LedgerAdmin, ServiceAdmin
 from accounts.models import ConnectedAccount, Tag, User
 from accounts.origin import Origin
 from accounts.services.accounts import delete_account
@@ -134,9 +134,33 @@ class UserAdmin(ServiceAdmin[User], DjangoUserAdmin):  # type: ignore[type-arg]
         obj.delete()
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        deleted, counts, missing, _ = super().get_deleted_objects(objs, request)
-        # A user's accounts protect the user's keys, but they are deleted first, by their service.
-        return deleted, counts, missing, []
+        """Count what goes with users: the history of their accounts may be a million rows.
+
+        Accounts protect their keys, but they are deleted first, by their service.
+        """
+        users = list(objs)
+        counts = {str(self.opts.verbose_name_plural): len(users), **_owned_counts(users)}
+        missing = {
+            str(model._meta.verbose_name)
+            for model, model_admin in self.admin_site._registry.items()
+            if str(model._meta.verbose_name_plural) in counts
+            and not isinstance(model_admin, LedgerAdmin)
+            and not model_admin.has_delete_permission(request)
+        }
+        return [str(user) for user in users], counts, missing, []
+
+
+def _owned_counts(users: list[User]) -> dict[str, int]:
+    """Count the rows that belong to these users and go with them, by what they are called."""
+    counts = {}
+    for relation in User._meta.related_objects:
+        model: Any = relation.related_model
+        if getattr(relation, "on_delete", None) is not CASCADE or model._meta.auto_created:
+            continue
+        owned = model._base_manager.filter(**{f"{relation.field.name}__in": users}).count()
+        if owned:
+            counts[str(model._meta.verbose_name_plural)] = owned
+    return counts
 
 
 def _is_above(user: User | None, request: HttpRequest) -> bool:

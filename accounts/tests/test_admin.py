@@ -5,10 +5,20 @@ from uuid import uuid4
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from redis import Redis
 
-from accounts.models import ApiKey, ApiKeyAuditLog, ConnectedAccount, Tag, TerminalHost, User
+from accounts.models import (
+    ApiKey,
+    ApiKeyAuditLog,
+    ConnectedAccount,
+    Deal,
+    Tag,
+    TerminalHost,
+    User,
+)
 from accounts.services.accounts import delete_account
 from accounts.tests.admin_pages import admin_url, errors_of, messages_of, submit
 from accounts.tests.factories import (
@@ -19,6 +29,7 @@ from accounts.tests.factories import (
     make_user,
     sign_in_staff,
 )
+from accounts.tests.history_rows import make_deal
 
 
 @pytest.fixture
@@ -348,3 +359,18 @@ def test_it_answers_a_row_that_is_not_there(staff: Client) -> None:
     answer = staff.get(admin_url(ConnectedAccount, "change", uuid4()))
 
     assert answer.status_code == 302
+
+
+def test_it_counts_what_goes_with_a_user_and_reads_none_of_it(staff: Client, alice: User) -> None:
+    account = make_account(alice, with_key=True)
+    for ticket in range(3):
+        make_deal(account, ticket=ticket)
+    page = admin_url(User, "delete", alice.pk)
+    staff.get(page)
+    with CaptureQueriesContext(connection) as queries:
+        text = staff.get(page).content.decode()
+    assert "1 accounts" in text or "accounts: 1" in text.lower()
+    assert not any("accounts_deal" in query["sql"] for query in queries)
+    assert staff.post(page, {"post": "yes"}).status_code == 302
+    assert not User.objects.filter(pk=alice.pk).exists()
+    assert not Deal.objects.exists()

@@ -15,6 +15,7 @@ from django.urls import reverse
 from accounts.admin.bases import LedgerAdmin
 from accounts.models import ApiKey, ApiKeyAuditLog, ConnectionLog, Tag, TerminalHost, User
 from accounts.tests.factories import NOW, PASSWORD, SECRET, make_account, make_user, sign_in_staff
+from accounts.tests.history_rows import make_deal, snapshot
 from groups.models import AccountGroup, Membership
 from notifications.tests.factories import make_notification
 from risk.models import RiskRule, RuleBreach, RuleState
@@ -76,6 +77,8 @@ def make_rows(number: int) -> None:
         created_at=NOW,
     )
     make_notification(owner)
+    make_deal(account, ticket=number)
+    snapshot(account, NOW).save()
     ApiKeyAuditLog.objects.create(
         key_id=uuid4(),
         key_name="A broker login",
@@ -114,7 +117,9 @@ def test_it_administers_every_app() -> None:
     assert {model.__name__ for model in LEDGERS} == {
         "ApiKeyAuditLog",
         "ConnectionLog",
+        "Deal",
         "Delivery",
+        "EquitySnapshot",
         "Notification",
         "RuleBreach",
         "RuleState",
