@@ -1,11 +1,15 @@
+from contextlib import suppress
 from typing import Any
+from uuid import UUID
 
 from django.utils import timezone
 from rest_framework import serializers
 
-from accounts.api.rows import TextField, UtcDateTimeField, UtcModelSerializer
+from accounts.api.rows import OwnRowField, TextField, UtcDateTimeField, UtcModelSerializer
 from accounts.credentials import TrailEntry
 from accounts.models import ApiKey, ApiKeyAuditLog, ConnectedAccount
+from accounts.origin import Origin
+from accounts.services.key_trail import note_stranger
 
 Action = ApiKeyAuditLog.Action
 Outcome = ApiKeyAuditLog.Outcome
@@ -23,6 +27,22 @@ class SecretField(TextField):
             "help_text": "The broker password: goes into the vault and never comes out.",
         }
         super().__init__(**{**options, **kwargs})
+
+
+class OwnKeyField(OwnRowField):
+    """The id of a key that the user has; naming somebody else's leaves a row in its trail."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        try:
+            return super().to_internal_value(data)
+        except serializers.ValidationError:
+            with suppress(ValueError):
+                self._note_stranger(UUID(str(data)))
+            raise
+
+    def _note_stranger(self, key_id: UUID) -> None:
+        origin = Origin.of_request(self.context["request"])
+        note_stranger(key_id=key_id, action=Action.ASSIGNED, origin=origin, now=timezone.now())
 
 
 class KeyAccountSerializer(UtcModelSerializer[ConnectedAccount]):

@@ -2,7 +2,8 @@ from typing import Any
 
 from rest_framework import serializers
 
-from accounts.api.rows import OwnRowField, TextField, UtcModelSerializer
+from accounts.api.key_serializers import OwnKeyField
+from accounts.api.rows import TextField, UtcModelSerializer
 from accounts.models import AccountConnection, ApiKey, ConnectedAccount, ConnectionLog, Tag
 from accounts.models.connection import ConnectionState
 from accounts.services.keys import LONGEST_SECRET
@@ -45,7 +46,7 @@ class AccountSerializer(UtcModelSerializer[ConnectedAccount]):
         style={"input_type": "password"},
         help_text="Goes into the vault and never comes out. On PATCH: the new password.",
     )
-    api_key = OwnRowField(
+    api_key = OwnKeyField(
         model=ApiKey, required=False, help_text="A key that you have, instead of a password."
     )
     terminal_host = serializers.SlugField(

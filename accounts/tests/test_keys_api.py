@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.utils import timezone
@@ -258,6 +259,18 @@ class TestOthers:
         assert {row.action for row in rows} == set(wanted)
         assert {(row.outcome, row.reason) for row in rows} == {("refused", "stranger")}
         assert client_of(charlie).ask("GET", "api-keys").json()["count"] == 0
+
+    def test_the_owner_hears_of_a_stranger_who_wants_the_key_for_an_account(
+        self, alice: User, charlie: User
+    ) -> None:
+        key, account = make_key(alice), make_account(charlie)
+        client = client_of(charlie)
+        for wanted in (str(key.pk), str(uuid4()), "no id", None, ["x"]):
+            answer = client.ask("PATCH", f"accounts/{account.pk}", {"api_key": wanted})
+            assert answer.status_code == 400
+        row = ApiKeyAuditLog.objects.get()
+        assert (row.key_id, row.actor_id) == (key.pk, charlie.pk)
+        assert (row.action, row.outcome, row.reason) == ("assigned", "refused", "stranger")
 
     def test_staff_have_no_way_in_through_the_api(self, alice: User) -> None:
         key = make_key(alice)
