@@ -100,6 +100,7 @@ def measure(home: Path, broker: "subprocess.Popen[str]", options: argparse.Names
         poll_seconds=options.poll_ms / 1000,
         broker_home=home / "broker",
     )
+    os.environ.setdefault("LOG_LEVEL", "WARNING")  # passed on: figures, not a line per child
     source = ChildProcesses(programs)
     try:
         pool = pool_of(source, options.children)

@@ -32,6 +32,8 @@ from accounts.terminals.child.pipe import HostGone, Inbox, Outbox, standard_stre
 PACKAGE_NAME = "MetaTrader5"
 DEFAULT_POLL_MS = 50
 POLL_MS = range(5, 201)  # a host hears of its child at least every 250 ms
+# As in the log of the worker, which these lines go into.
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 logger = logging.getLogger(__name__)
 
 
@@ -42,7 +44,9 @@ def main(arguments: list[str] | None = None) -> int:
     if options.poll_ms not in POLL_MS:
         parser.error(f"--poll-ms should be from {POLL_MS[0]} to {POLL_MS[-1]}")
     incoming, outgoing = standard_streams()
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(message)s")
+    logging.basicConfig(
+        level=os.environ.get("LOG_LEVEL", "INFO"), stream=sys.stderr, format=LOG_FORMAT
+    )
     # Ctrl-C reaches every process of a console; the host decides when its children go.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     outbox = Outbox(outgoing)
