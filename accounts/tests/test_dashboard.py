@@ -1,14 +1,11 @@
 """The dashboard's socket, end to end: channel layer, hot state and database are real."""
 
-import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from channels.db import database_sync_to_async
-from channels.routing import URLRouter
-from channels.testing import WebsocketCommunicator
 from django.contrib.auth.models import AnonymousUser
 from django.db import connections
 from django.test import Client
@@ -21,6 +18,7 @@ from accounts.models import AccountConnection, ConnectedAccount, User
 from accounts.publishing import publish_dashboards
 from accounts.services.accounts import create_account, delete_account, update_account
 from accounts.tests.factories import NOW, SECRET, make_account
+from accounts.tests.live_sockets import LiveSocket
 from accounts.tests.states import leave_states
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -28,42 +26,12 @@ pytestmark = pytest.mark.django_db(transaction=True)
 DASHBOARD: Any = DashboardConsumer.as_asgi()
 
 
-class Socket:
-    """A client of the dashboard, signed in as `user`."""
+class Socket(LiveSocket):
+    """A client of the dashboard."""
 
     def __init__(self, user: object, query: str = "", session: object = None) -> None:
-        communicator_of: Any = WebsocketCommunicator  # the package has no types
-        router = URLRouter([route("ws/dashboard", DASHBOARD)])
-        self._communicator = communicator_of(router, f"ws/dashboard{query}")
-        self._communicator.scope["user"] = user
-        if session is not None:
-            self._communicator.scope["session"] = session
-
-    async def open(self) -> "Socket":
-        accepted, _ = await self._communicator.connect(timeout=5)
-        assert accepted
-        return self
-
-    async def json(self) -> Any:
-        return json.loads(await self._communicator.receive_from(timeout=5))
-
-    async def until(self, is_it: Callable[[Any], bool]) -> Any:
-        while True:
-            message = await self.json()
-            if is_it(message):
-                return message
-
-    async def told(self, kind: str) -> Any:
-        return await self.until(lambda message: message["type"] == kind)
-
-    async def closing_code(self) -> int:
-        while True:
-            message = await self._communicator.receive_output(timeout=5)
-            if message["type"] == "websocket.close":
-                return int(message["code"])
-
-    async def close(self) -> None:
-        await self._communicator.disconnect(timeout=5)
+        routes = [route("ws/dashboard", DASHBOARD)]
+        super().__init__(routes, f"ws/dashboard{query}", user, session)
 
 
 @pytest.fixture(autouse=True)
@@ -188,10 +156,12 @@ async def test_it_sends_a_page_the_cells_that_differ(
     assert first[f"{prefix}-link"][2] == "connected"
     assert first[f"{prefix}-equity"][1] == "95,212.40"
     await lose(account)
-    changed = await socket.until(lambda patches: any(p[0] == f"{prefix}-link" for p in patches))
+    changed = await socket.until_json(
+        lambda patches: any(p[0] == f"{prefix}-link" for p in patches)
+    )
     assert [patch[2] for patch in changed if patch[0] == f"{prefix}-link"] == ["error"]
     assert f"{prefix}-equity" not in {patch[0] for patch in changed}
-    await socket.until(lambda patches: patches == [])  # the heartbeat
+    await socket.until_json(lambda patches: patches == [])  # the heartbeat
     await socket.close()
 
 

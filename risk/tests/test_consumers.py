@@ -2,15 +2,13 @@
 
 import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from channels.db import database_sync_to_async
 from channels.layers import get_channel_layer
-from channels.routing import URLRouter
-from channels.testing import WebsocketCommunicator
 from django.contrib.auth.models import AnonymousUser
 from django.db import connections
 from django.test import Client
@@ -22,6 +20,7 @@ from accounts import streaming
 from accounts.models import ConnectedAccount, User
 from accounts.redis import watched_key
 from accounts.tests.factories import make_account
+from accounts.tests.live_sockets import LiveSocket
 from groups.models import AccountGroup
 from groups.tests.factories import make_group
 from risk.consumers import AccountConsumer, GroupConsumer, GroupListConsumer
@@ -42,45 +41,9 @@ ROUTES: list[Any] = [route(path, consumer.as_asgi()) for path, consumer in CONSU
 Desk = tuple[AccountGroup, ConnectedAccount, RiskRule]
 
 
-class Socket:
-    """A client of one address, signed in as `user`."""
-
+class Socket(LiveSocket):
     def __init__(self, path: str, user: object, session: object = None) -> None:
-        communicator_of: Any = WebsocketCommunicator  # the package has no types
-        self._communicator = communicator_of(URLRouter(ROUTES), path)
-        self._communicator.scope["user"] = user
-        if session is not None:
-            self._communicator.scope["session"] = session
-
-    async def open(self) -> "Socket":
-        accepted, _ = await self._communicator.connect(timeout=5)
-        assert accepted
-        return self
-
-    async def text(self) -> str:
-        return str(await self._communicator.receive_from(timeout=5))
-
-    async def json(self) -> Any:
-        return json.loads(await self.text())
-
-    async def until(self, is_it: Callable[[str], bool]) -> str:
-        """Return the next message that fits; what comes before it is only heartbeats and ages."""
-        while True:
-            text = await self.text()
-            if is_it(text):
-                return text
-
-    async def say(self, text: str) -> None:
-        await self._communicator.send_to(text_data=text)
-
-    async def closing_code(self) -> int:
-        while True:
-            message = await self._communicator.receive_output(timeout=5)
-            if message["type"] == "websocket.close":
-                return int(message["code"])
-
-    async def close(self) -> None:
-        await self._communicator.disconnect(timeout=5)
+        super().__init__(ROUTES, path, user, session)
 
 
 @pytest.fixture(autouse=True)
