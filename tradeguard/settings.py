@@ -282,6 +282,14 @@ PUBLIC_URL = env.str(
     else environ.Env.NOTSET,
 )
 
+# How many requests the API takes, from an address without a user and from a user.
+THROTTLES = {
+    "anon": env.str("THROTTLE_ANON", default="60/min"),
+    "user": env.str("THROTTLE_USER", default="1200/min"),
+}
+for name, limit in THROTTLES.items():
+    if not re.fullmatch(r"[1-9]\d*/(second|sec|s|minute|min|m|hour|h|day|d)", limit):
+        raise ImproperlyConfigured(f"THROTTLE_{name.upper()} is {limit!r}; it can be like 60/min.")
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "accounts.api.authentication.ProgramAuthentication",
@@ -301,10 +309,7 @@ REST_FRAMEWORK = {
         "accounts.api.throttles.AddressThrottle",
         "accounts.api.throttles.PersonThrottle",
     ],
-    "DEFAULT_THROTTLE_RATES": {
-        "anon": env.str("THROTTLE_ANON", default="60/min"),
-        "user": env.str("THROTTLE_USER", default="1200/min"),
-    },
+    "DEFAULT_THROTTLE_RATES": THROTTLES,
     # How many proxies in front of us add to X-Forwarded-For. What a client itself writes there is
     # not believed: with a new address for each attempt it would never be throttled.
     "NUM_PROXIES": env.int("TRUSTED_PROXIES", default=0 if EMBEDDED else 1),

@@ -94,3 +94,11 @@ def test_it_refuses_limits_of_attempts_that_count_nothing(
 ) -> None:
     with pytest.raises(ImproperlyConfigured, match="ATTEMPTS_PER_NAME"):
         settings_in(monkeypatch, tmp_path, {**PRODUCTION, "ATTEMPTS_PER_NAME": limit})
+
+
+@pytest.mark.parametrize("limit", ["many", "60", "0/min", "60/fortnight", "60/min/user"])
+def test_it_refuses_a_throttle_that_cannot_be_read(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, limit: str
+) -> None:
+    with pytest.raises(ImproperlyConfigured, match="THROTTLE_USER"):
+        settings_in(monkeypatch, tmp_path, {**PRODUCTION, "THROTTLE_USER": limit})
