@@ -88,6 +88,29 @@ def test_it_connects_delivers_the_deals_once_and_disconnects(desk: TerminalDesk)
     assert reasons(account) == [("connected", "")]
 
 
+def test_no_secret_is_in_a_childs_arguments_environment_or_log(
+    desk: TerminalDesk, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("TRADEGUARD_MASTER_KEY", "SECRET_KEY", "DATABASE_URL"):
+        monkeypatch.setenv(name, SECRET)
+    monkeypatch.setenv("LOG_LEVEL", "DEBUG")
+    user = make_user()
+    account, refused = watched(desk, user=user), watched(desk, "Alpha 2", user=user)
+    desk.server.change_password(refused.login, "another")
+    worker = Worker(desk)
+    worker.until(lambda: is_in(account, "connected")() and is_in(refused, "error")())
+    pids = desk.source.processes().values()
+    assert pids
+    shown = [
+        Path(f"/proc/{pid}/{name}").read_bytes() for pid in pids for name in ("cmdline", "environ")
+    ]
+    assert any(b"LOG_LEVEL=DEBUG" in text for text in shown)
+    assert not any(SECRET.encode() in text for text in shown)
+    log = capfd.readouterr().err
+    assert f"Logged in to {account.login}" in log
+    assert SECRET not in log
+
+
 def test_a_number_is_never_shown_younger_than_it_is(desk: TerminalDesk) -> None:
     account, worker = watched(desk), Worker(desk)
     worker.until(is_in(account, "connected"))
