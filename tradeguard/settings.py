@@ -13,7 +13,9 @@ import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from tradeguard import openapi
 from tradeguard.embedded import load_secrets, read_redis_url
+from tradeguard.schedule import beat_schedule
 
 env = environ.Env()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -333,31 +335,7 @@ SIMPLE_JWT = {
     # A changed password ends every token that was issued before it.
     "CHECK_REVOKE_TOKEN": True,
 }
-SPECTACULAR_SETTINGS = {
-    "TITLE": "TradeGuard",
-    "DESCRIPTION": "Live risk of MetaTrader 5 accounts and groups of accounts.",
-    "VERSION": "1",
-    "OAS_VERSION": "3.1.1",
-    # What goes in and what comes out differ: passwords only go in, ids only come out.
-    "COMPONENT_SPLIT_REQUEST": True,
-    "POSTPROCESSING_HOOKS": [
-        "drf_spectacular.hooks.postprocess_schema_enums",
-        "accounts.api.schema.describe_errors",
-    ],
-    "SERVE_INCLUDE_SCHEMA": False,
-    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
-    "SCHEMA_PATH_PREFIX": "/api/v1",
-    "SWAGGER_UI_DIST": "SIDECAR",
-    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "REDOC_DIST": "SIDECAR",
-    "ENUM_NAME_OVERRIDES": {
-        "ConnectionState": "accounts.models.connection.ConnectionState",
-        "KeyAction": "accounts.models.key.ApiKeyAuditLog.Action",
-        "KeyStatus": "accounts.models.key.ApiKey.Status",
-        "RiskStatus": "risk.api.shapes.STATUSES",
-        "RuleAction": "risk.models.RiskRule.Action",
-    },
-}
+SPECTACULAR_SETTINGS = openapi.DESCRIPTION
 
 # The machines that hold terminals; each runs a worker on the queue `terminals.<name>`.
 TERMINAL_HOSTS = env.list("TERMINAL_HOSTS", default=["local"] if EMBEDDED else environ.Env.NOTSET)
@@ -396,32 +374,7 @@ EQUITY_HOURS_KEPT_DAYS = env.int("EQUITY_HOURS_KEPT_DAYS", default=400)
 
 CELERY_BEAT_SCHEDULE_FILENAME = str(HOME / "run" / "beat-schedule")
 CELERY_BEAT_MAX_LOOP_INTERVAL = 1
-CELERY_BEAT_SCHEDULE = {
-    **{
-        f"tick-{host}": {
-            "task": "tradeguard.tick",
-            "args": [host],
-            "schedule": TICK_INTERVAL_SECONDS,
-            "options": {"queue": f"terminals.{host}", "expires": 2.0},
-        }
-        for host in TERMINAL_HOSTS
-    },
-    # What still waits when its next turn comes is dropped.
-    **{
-        name: {
-            "task": task,
-            "schedule": seconds,
-            "options": {"queue": "default", "expires": seconds},
-        }
-        for name, task, seconds in (
-            ("deliver-notifications", "notifications.deliver_due", 10.0),
-            ("expire-keys", "accounts.expire_keys", 60.0),
-            ("close-verifications", "accounts.close_verifications", 15.0),
-            ("roll-up-equity", "accounts.roll_up_equity", 300.0),
-            ("forget-sessions", "accounts.forget_sessions", 3600.0),
-        )
-    },
-}
+CELERY_BEAT_SCHEDULE = beat_schedule(TERMINAL_HOSTS, TICK_INTERVAL_SECONDS)
 
 LOGGING = {
     "version": 1,

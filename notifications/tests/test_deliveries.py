@@ -225,7 +225,7 @@ def test_it_mails_through_the_tasks(alice: User) -> None:
 
 
 def test_it_runs_its_tasks_where_the_schedule_expects_them(settings: Any) -> None:
-    scheduled = settings.CELERY_BEAT_SCHEDULE["deliver-notifications"]
+    scheduled = settings.CELERY_BEAT_SCHEDULE["notifications.deliver_due"]
 
     assert scheduled["task"] == tasks.deliver_due.name
     assert scheduled["options"]["queue"] == "default"
