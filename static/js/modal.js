@@ -20,11 +20,11 @@
     focusWhatMatters(body);
   }
 
-  // The opener may have been drawn anew meanwhile: then its successor, or the page, takes the focus.
+  // The opener may have been drawn anew meanwhile: then its successor, or the page, takes the focus. It is kept:
+  // the browser tells late that the modal has closed, when somebody may have opened the next one already.
   function giveFocusBack() {
     const same = opener && opener.isConnected ? opener : opener && opener.id && document.getElementById(opener.id);
     (same || document.getElementById("main")).focus();
-    opener = null;
   }
 
   function isDirty() {
@@ -34,6 +34,7 @@
   }
 
   modal.addEventListener("close", () => {
+    if (modal.open) return;
     document.body.classList.remove("has-modal");
     body.replaceChildren();
     giveFocusBack();
@@ -57,7 +58,20 @@
     const form = event.target.closest && event.target.closest("form[data-keeps]");
     if (form) form.dataset.touched = "";
   });
-  document.body.addEventListener("modal-done", () => modal.open && modal.close());
+
+  // The second half of a double click on "Save" must not press what lay beneath the modal.
+  const DOUBLE_CLICK_MS = 600;
+  let doneAt = -DOUBLE_CLICK_MS;
+  document.body.addEventListener("modal-done", () => {
+    if (!modal.open) return;
+    doneAt = performance.now();
+    modal.close();
+  });
+  ["mousedown", "mouseup", "click", "dblclick"].forEach((kind) => document.addEventListener(kind, (event) => {
+    if (event.detail < 2 || performance.now() - doneAt > DOUBLE_CLICK_MS) return;
+    event.preventDefault();
+    event.stopPropagation();
+  }, true));
 
   document.addEventListener("htmx:beforeRequest", (event) => {
     const { target, elt } = event.detail;
