@@ -9,7 +9,8 @@ from django.db.models import Model, QuerySet
 
 from accounts.vault import keyring
 from accounts.vault.cipher import VaultError
-from accounts.vault.fields import Ciphertext, EncryptedTextField, associated_data, sealed_fields
+from accounts.vault.fields import Ciphertext, EncryptedTextField
+from accounts.vault.places import associated_data, sealed_fields
 from accounts.vault.sealed_text import is_current_text, open_text, reseal_text
 
 # The context that two-factor secrets are sealed for.

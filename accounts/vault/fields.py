@@ -1,10 +1,8 @@
 """A model field whose value is encrypted in `save()` and decrypted when the attribute is read."""
 
 from base64 import b64encode
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from django.apps import apps
 from django.core.exceptions import FieldError
 from django.db import models
 from django.db.models.query_utils import DeferredAttribute
@@ -12,6 +10,7 @@ from django.views.decorators.debug import sensitive_variables
 
 from accounts.vault import keyring
 from accounts.vault.cipher import VaultError
+from accounts.vault.places import SealedColumn, associated_data
 
 if TYPE_CHECKING:  # the package has no types; for a reader of the attribute this is text
     FernetTextField = models.TextField[str | None, str | None]
@@ -40,14 +39,7 @@ class EncryptedAttribute(DeferredAttribute):
         instance.__dict__[self.field.attname] = value
 
 
-def associated_data(instance: models.Model, field: Any) -> bytes:
-    """Name the place of a value: model, column and row."""
-    if instance.pk is None:
-        raise FieldError(f"{field.name} is bound to its row, which has no key yet.")
-    return f"{instance._meta.label_lower}:{field.column}:{instance.pk}".encode()
-
-
-class EncryptedTextField(FernetTextField):
+class EncryptedTextField(SealedColumn, FernetTextField):
     """Text that lies encrypted in the database, bound to its row.
 
     Only `save()` and `bulk_create()` write it: the key of a value depends on its row, which
@@ -110,14 +102,6 @@ class EncryptedTextField(FernetTextField):
 
     def _not_for_its_row(self) -> FieldError:
         return FieldError(f"{self.name} is encrypted for its row: write it with save().")
-
-
-def sealed_fields() -> Iterator[EncryptedTextField]:
-    """Give every encrypted column of every model, in the order of the models' names."""
-    for model in sorted(apps.get_models(), key=lambda model: model._meta.label_lower):
-        for field in model._meta.local_concrete_fields:
-            if isinstance(field, EncryptedTextField):
-                yield field
 
 
 def _resealed(value: Ciphertext, place: bytes) -> Ciphertext:

@@ -14,6 +14,7 @@ from django.db import connection, models, transaction
 from django.utils import timezone
 
 from accounts.vault.cipher import VaultError, VaultKey, decrypt, encrypt
+from accounts.vault.places import associated_data, sealed_fields
 
 if TYPE_CHECKING:
     from accounts.models import MasterKey
@@ -125,8 +126,6 @@ def _require_opening(readable: Iterable[VaultKey]) -> None:
 
 
 def _stored_values() -> Iterator[tuple[bytes, bytes]]:
-    from accounts.vault.fields import associated_data, sealed_fields  # they seal by this register
-
     for field in sealed_fields():
         rows = field.model._base_manager.filter(**{f"{field.name}__isnull": False}).only(
             "pk", field.name
