@@ -14,6 +14,7 @@ Choice = TypeVar("Choice", bound=StrEnum)
 # The largest figure that the database column of a limit holds with its decimals.
 _LARGEST_NUMBER = Decimal(10) ** 12
 _LONGEST_SYMBOL = 32
+_MAGIC_NUMBERS = 2**63
 
 
 class ParameterErrors(ValueError):  # noqa: N818 (one exception, several errors)
@@ -127,6 +128,29 @@ class FieldReader:
                 self.reject(name, f"{symbol!r} is not the name of a symbol.")
                 return ()
         return tuple(dict.fromkeys(symbol.strip() for symbol in value))
+
+    def currencies(self, name: str) -> tuple[str, ...]:
+        codes = self.symbols(name)
+        if not all(len(code) == 3 and code.isascii() and code.isupper() for code in codes):
+            self.reject(name, "Give currencies by their three capital letters, for example USD.")
+        return codes
+
+    def weekday(self, name: str) -> int | None:
+        """Read a day of the week; Monday is 0."""
+        number = self.number(name)
+        if number is None or number in range(7):
+            return None if number is None else int(number)
+        self.reject(name, "Give the day of the week as a number from 0 (Monday) to 6 (Sunday).")
+        return None
+
+    def magic(self, name: str) -> int | None:
+        number = self.number(name)
+        if number is None:
+            return None
+        if number != number.to_integral_value() or not 0 <= number < _MAGIC_NUMBERS:
+            self.reject(name, "Give the magic number of the strategy: a whole number from 0 on.")
+            return None
+        return int(number)
 
     def _take(self, name: str) -> object:
         self._known.add(name)

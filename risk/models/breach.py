@@ -32,6 +32,15 @@ class RuleBreach(models.Model):
     floor = models.FloatField(null=True)
     unit = models.CharField(max_length=16)
     message = models.CharField(max_length=255)
+    is_early = models.BooleanField(
+        default=False, help_text="Acted within the safety margin, before the limit was reached."
+    )
+    violated_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the limit itself was reached; null while it is not."
+    )
+    evidence = models.JSONField(
+        default=dict, help_text="Account and positions as they were read when it began."
+    )
     latched_at = models.DateTimeField(db_index=True)
     acknowledged_at = models.DateTimeField(null=True, blank=True)
     acknowledged_by_id = models.BigIntegerField(null=True, blank=True)

@@ -13,6 +13,7 @@ from accounts.models.text import validate_one_line
 from groups.models import AccountGroup
 from risk.core.parameters import ParameterErrors, parse_parameters
 from risk.core.rule_types import Action as CoreAction
+from risk.core.rule_types import ClosingOrder as CoreClosingOrder
 from risk.core.rule_types import RuleType as CoreRuleType
 
 
@@ -38,6 +39,17 @@ class RiskRule(models.Model):
         MAX_POSITION_SIZE = CoreRuleType.MAX_POSITION_SIZE.value, "Maximum position size"
         POSITION_LIMIT = CoreRuleType.POSITION_LIMIT.value, "Maximum number of positions"
         MAX_LEVERAGE = CoreRuleType.MAX_LEVERAGE.value, "Maximum leverage"
+        MAX_EXPOSURE = CoreRuleType.MAX_EXPOSURE.value, "Maximum exposure"
+        MAX_CORRELATION = CoreRuleType.MAX_CORRELATION.value, "Maximum correlation"
+        RISK_PER_TRADE = CoreRuleType.RISK_PER_TRADE.value, "Risk per trade"
+        STOP_LOSS_REQUIRED = CoreRuleType.STOP_LOSS_REQUIRED.value, "Stop loss required"
+        MAX_DAILY_TRADES = CoreRuleType.MAX_DAILY_TRADES.value, "Maximum trades per day"
+        TRADING_WINDOW = CoreRuleType.TRADING_WINDOW.value, "Trading window"
+        NO_CROSS_HEDGING = CoreRuleType.NO_CROSS_HEDGING.value, "No opposite positions"
+        INACTIVITY = CoreRuleType.INACTIVITY.value, "Inactivity"
+        PROFIT_TARGET = CoreRuleType.PROFIT_TARGET.value, "Profit target"
+        MIN_TRADING_DAYS = CoreRuleType.MIN_TRADING_DAYS.value, "Minimum trading days"
+        CONSISTENCY = CoreRuleType.CONSISTENCY.value, "Consistency"
 
     class Action(models.TextChoices):
         ALERT = CoreAction.ALERT.value, "Alert"
@@ -45,6 +57,11 @@ class RiskRule(models.Model):
         REDUCE_SIZE = CoreAction.REDUCE_SIZE.value, "Reduce the size"
         CLOSE_POSITION = CoreAction.CLOSE_POSITION.value, "Close the offending positions"
         CLOSE_ALL = CoreAction.CLOSE_ALL.value, "Close everything and lock"
+
+    class ClosingOrder(models.TextChoices):
+        LARGEST_LOSS_FIRST = CoreClosingOrder.LARGEST_LOSS_FIRST.value, "Largest loss first"
+        NEWEST_FIRST = CoreClosingOrder.NEWEST_FIRST.value, "Newest first"
+        OLDEST_FIRST = CoreClosingOrder.OLDEST_FIRST.value, "Oldest first"
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(
@@ -69,7 +86,47 @@ class RiskRule(models.Model):
         validators=[MinValueValidator(0), MaxValueValidator(1)],
         help_text="Critical when this fraction of the limit, or less, is left.",
     )
+    magic = models.BigIntegerField(
+        "strategy",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(0)],
+        help_text="Only positions and deals with this magic number count; empty: all of them.",
+    )
+    act_at_fraction = models.DecimalField(
+        max_digits=4,
+        decimal_places=3,
+        default=Decimal("1.000"),
+        validators=[MinValueValidator(Decimal("0.5")), MaxValueValidator(1)],
+        help_text="The action starts when this fraction of the limit is used: 0.97 is early.",
+    )
+    act_after_seconds = models.DecimalField(
+        max_digits=7,
+        decimal_places=1,
+        default=Decimal("0.0"),
+        validators=[MinValueValidator(0), MaxValueValidator(86_400)],
+        help_text="The condition must last so long before the action starts.",
+    )
+    closing_order = models.CharField(
+        max_length=24, choices=ClosingOrder, default=ClosingOrder.LARGEST_LOSS_FIRST
+    )
+    losers_only = models.BooleanField(
+        default=False, help_text="Close positions at a loss only, and leave those in profit."
+    )
+    close_fraction = models.DecimalField(
+        max_digits=4,
+        decimal_places=3,
+        default=Decimal("1.000"),
+        validators=[MinValueValidator(Decimal("0.01")), MaxValueValidator(1)],
+        help_text="Which part of each position is closed: 1 is all of it.",
+    )
     is_active = models.BooleanField(default=True)
+    is_cutoff = models.BooleanField(
+        "the margin cut-off",
+        default=False,
+        editable=False,
+        help_text="The rule that every user has: liquidates before the broker does.",
+    )
     is_firm_rule = models.BooleanField(
         "the firm's rule",
         default=False,
@@ -101,6 +158,24 @@ class RiskRule(models.Model):
                 condition=Q(limit__gt=0),
                 name="risk_riskrule_positive_limit",
                 violation_error_message="The limit must be more than 0.",
+            ),
+            models.CheckConstraint(
+                condition=Q(act_at_fraction__gte=Decimal("0.5")) & Q(act_at_fraction__lte=1),
+                name="risk_riskrule_known_act_at",
+                violation_error_message="The action starts at 0.5 to 1 of the limit.",
+            ),
+            models.CheckConstraint(
+                condition=Q(act_after_seconds__gte=0) & Q(act_after_seconds__lte=86_400),
+                name="risk_riskrule_known_act_after",
+                violation_error_message="Give seconds between 0 and 86,400 (one day).",
+            ),
+            models.CheckConstraint(
+                condition=Q(close_fraction__gt=0) & Q(close_fraction__lte=1),
+                name="risk_riskrule_known_close_fraction",
+                violation_error_message="The part of each position is more than 0 and at most 1.",
+            ),
+            models.UniqueConstraint(
+                fields=["user"], condition=Q(is_cutoff=True), name="risk_riskrule_one_cutoff"
             ),
             models.CheckConstraint(
                 condition=Q(critical__gte=0) & Q(critical__lte=F("caution")) & Q(caution__lt=1),

@@ -31,6 +31,20 @@ class RuleState(models.Model):
     peak = models.FloatField(null=True, blank=True)
     deposits = models.FloatField(default=0.0)
     withdrawals = models.FloatField(default=0.0)
+    realised = models.FloatField(
+        default=0.0, help_text="Closed result of the rule's strategy since the rule began."
+    )
+    day_trades = models.PositiveIntegerField(default=0)
+    day_profit = models.FloatField(default=0.0, help_text="Closed result of the day so far.")
+    trading_days = models.PositiveIntegerField(
+        default=0, help_text="Days before this one on which a position was opened."
+    )
+    best_day = models.FloatField(default=0.0, help_text="Highest closed result of a day.")
+    positive_days = models.FloatField(
+        default=0.0, help_text="Sum of the closed results of all days in profit."
+    )
+    total_profit = models.FloatField(default=0.0)
+    last_trade_at = models.DateTimeField(null=True, blank=True)
     last_deal = models.BigIntegerField(
         default=0, help_text="The newest deal that the amounts above contain."
     )
