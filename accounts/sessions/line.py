@@ -16,8 +16,8 @@ import numpy.typing as npt
 
 from accounts.sessions.merging import empty_batch
 from accounts.sessions.transitions import Moment
+from accounts.terminals.link import LinkError, LinkTimeout
 from accounts.terminals.readings import Outcome, ReadingBatch
-from accounts.terminals.simulated.link import LinkError, LinkTimeout
 from accounts.terminals.simulated.service.client import BrokerError
 
 Integers = npt.NDArray[np.int64]

@@ -14,9 +14,9 @@ from accounts.services.key_uses import KeyUse, record_uses
 from accounts.services.keys import why_unusable
 from accounts.sessions.poll import Attempt, AttemptResult
 from accounts.sessions.states import Reason, reason_of_code
+from accounts.terminals.link import LinkError
 from accounts.terminals.processes.seats import LoginAnswer
 from accounts.terminals.registry import Source
-from accounts.terminals.simulated.link import LinkError
 from accounts.vault.cipher import VaultError
 
 SUCCESS = 1

@@ -27,11 +27,14 @@ if TYPE_CHECKING:  # a host of real terminals needs none of the simulated broker
 CALL_FAILED: Final = -1
 INVALID_PARAMS: Final = -2
 NO_MEMORY: Final = -3
+NOT_FOUND: Final = -4
 INVALID_VERSION: Final = -5
 AUTHORIZATION_FAILED: Final = -6
 UNSUPPORTED: Final = -7
 ALGO_TRADING_DISABLED: Final = -8
 IPC_FAILED: Final = -10000
+IPC_SEND_FAILED: Final = -10001
+IPC_RECEIVE_FAILED: Final = -10002
 IPC_NOT_STARTED: Final = -10003
 IPC_NO_CONNECTION: Final = -10004
 IPC_TIMEOUT: Final = -10005
@@ -49,6 +52,16 @@ _REFUSED_BEFORE_SENDING: Final = frozenset(
         IPC_NO_CONNECTION,
     }
 )
+
+
+
+def may_have_executed(code: int) -> bool:
+    """Tell whether an order whose call failed with this code may still have reached the broker.
+
+    Only codes that arise before a request leaves say no; such an order must be reconciled.
+    """
+    return code not in _REFUSED_BEFORE_SENDING
+
 
 Date = datetime | int | float
 """A moment of the broker's wall clock as a UTC epoch, or an aware datetime that stands for it."""
@@ -84,11 +97,8 @@ class TerminalError(Exception):
 
     @property
     def may_have_executed(self) -> bool:
-        """Whether an order whose call failed so may still have reached the broker.
-
-        Only codes that arise before a request leaves say no; such an order must be reconciled.
-        """
-        return self.code not in _REFUSED_BEFORE_SENDING
+        """Whether an order whose call failed so may still have reached the broker."""
+        return may_have_executed(self.code)
 
     def is_worth_reconnecting(self, attempt_count: int) -> bool:
         """Tell whether to connect again after ``attempt_count`` attempts ended in this error.

@@ -9,10 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from accounts.terminals.base import IPC_NOT_STARTED
+from accounts.terminals.link import LinkError
 from accounts.terminals.processes.programs import TerminalPrograms
 from accounts.terminals.processes.source import ChildProcesses
 from accounts.terminals.readings import ReadingBatch
-from accounts.terminals.simulated.link import LinkError
 from accounts.terminals.simulated.service.client import RemoteBroker
 
 SIMULATED = "simulated"

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from accounts.terminals.link import LinkError
 from accounts.terminals.simulated import constants as mt5
-from accounts.terminals.simulated.link import LinkError
 from accounts.terminals.simulated.surface.module import SimulatedMetaTrader5
 from accounts.terminals.simulated.surface.tuples import (
     AccountInfo,

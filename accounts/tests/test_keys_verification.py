@@ -25,8 +25,8 @@ from accounts.sessions.verification import verify_on_host
 from accounts.task_messages import TaskMessage
 from accounts.tasks import close_verifications, expire_keys, verify_key
 from accounts.terminals.base import AUTHORIZATION_FAILED, IPC_TIMEOUT, LOGIN_UNDER_WAY
+from accounts.terminals.link import LinkError
 from accounts.terminals.registry import NO_TERMINALS, NoTerminals, register, unregister
-from accounts.terminals.simulated.link import LinkError
 from accounts.terminals.simulated.server import TradeServer
 from accounts.tests.factories import NOW, SECRET, make_account, make_host, make_key
 from accounts.tests.key_stage import account_at, trail

@@ -8,7 +8,7 @@ from accounts.market_history import (
     minute_bars,
     symbol_row,
 )
-from accounts.terminals.simulated.link import LinkError
+from accounts.terminals.link import LinkError
 from accounts.terminals.simulated.server import TradeServer
 
 

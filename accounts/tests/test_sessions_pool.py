@@ -9,8 +9,8 @@ import pytest
 
 from accounts.sessions.poll import AttemptResult, Poll
 from accounts.sessions.states import Reason, SessionState
+from accounts.terminals.link import LinkError, LinkTimeout
 from accounts.terminals.readings import PRICE_DTYPE, Outcome, ReadingBatch
-from accounts.terminals.simulated.link import LinkError, LinkTimeout
 from accounts.tests.hand_made_batches import (
     FIRST_LOGIN,
     SERVER,

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from accounts.terminals.link import LinkError, LinkTimeout
 from accounts.terminals.readings import Outcome, ReadingBatch
 from accounts.terminals.simulated import constants as mt5
 from accounts.terminals.simulated.faults.specs import FaultKind
-from accounts.terminals.simulated.link import LinkError, LinkTimeout
 from accounts.tests.batch_comparison import assert_equal_to_single_reads
 from accounts.tests.simulated_desk import PASSWORD, SERVER, Desk
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from accounts.terminals.link import LinkTimeout
 from accounts.terminals.simulated import constants as mt5
 from accounts.terminals.simulated.clock import (
     LARGEST_CORRECTION_SECONDS,
@@ -17,7 +18,6 @@ from accounts.terminals.simulated.clock import (
     SteadyClock,
 )
 from accounts.terminals.simulated.faults.specs import FaultKind
-from accounts.terminals.simulated.link import LinkTimeout
 from accounts.tests.books_audit import audit, books_of
 from accounts.tests.simulated_desk import START, Clock, Desk
 

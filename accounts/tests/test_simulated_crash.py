@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from accounts.terminals.link import LinkError
 from accounts.terminals.simulated import constants as mt5
-from accounts.terminals.simulated.link import LinkError
 from accounts.terminals.simulated.service.client import RemoteBroker
 from accounts.tests.books_audit import audit, books_of
 from accounts.tests.simulated_desk import PASSWORD, SERVER, Desk

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from accounts.terminals.link import LinkError
 from accounts.terminals.simulated import constants as mt5
 from accounts.terminals.simulated.faults.specs import FaultKind
-from accounts.terminals.simulated.link import LinkError
 from accounts.tests.simulated_desk import PASSWORD, POSITION_FIELDS, SERVER, Desk
 
 MARGIN_MODES = {

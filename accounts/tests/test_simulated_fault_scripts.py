@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from accounts.terminals.link import LinkError
 from accounts.terminals.readings import Outcome
 from accounts.terminals.simulated import constants as mt5
 from accounts.terminals.simulated.faults.specs import FaultKind, FaultSpec
-from accounts.terminals.simulated.link import LinkError
 from accounts.terminals.simulated.service.client import RemoteBroker
 from accounts.terminals.simulated.service.process import ADDRESS_FILE, BrokerService
 from accounts.tests.simulated_desk import PASSWORD, SERVER, Desk

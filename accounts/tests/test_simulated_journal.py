@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from accounts.terminals.link import LinkError
 from accounts.terminals.simulated import constants as mt5
 from accounts.terminals.simulated import engine
 from accounts.terminals.simulated.books.books import TICKETS_SKIPPED_AFTER_CRASH
 from accounts.terminals.simulated.books.journal import Journal, JournalError
 from accounts.terminals.simulated.faults.specs import FaultKind
-from accounts.terminals.simulated.link import LinkError
 from accounts.terminals.simulated.service.client import RemoteBroker
 from accounts.terminals.simulated.service.process import ADDRESS_FILE, BrokerService
 from accounts.tests.books_audit import audit, books_of

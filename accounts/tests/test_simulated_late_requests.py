@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from accounts.terminals.link import LinkTimeout
 from accounts.terminals.simulated import constants as mt5
 from accounts.terminals.simulated.faults.specs import FaultKind
-from accounts.terminals.simulated.link import LinkTimeout
 from accounts.tests.books_audit import audit, books_of
 from accounts.tests.simulated_desk import Desk
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from accounts.terminals.link import LinkError
 from accounts.terminals.simulated import constants as mt5
-from accounts.terminals.simulated.link import LinkError
 from accounts.terminals.simulated.symbols.catalogue import CONTRACT_INDEX, CONTRACTS
 from accounts.terminals.simulated.symbols.contracts import (
     ACCOUNT_CURRENCIES,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from accounts.terminals.simulated.link import LinkError, LinkTimeout
+from accounts.terminals.link import LinkError, LinkTimeout
 from accounts.terminals.simulated.surface.module import SimulatedMetaTrader5
 from accounts.tests.recording_link import (
     AUTHORIZATION_FAILED,

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from accounts.terminals.link import LinkError
 from accounts.terminals.simulated import constants as mt5
-from accounts.terminals.simulated.link import LinkError
 from accounts.terminals.simulated.surface.arguments import ArgumentError, trade_request
 from accounts.terminals.simulated.surface.module import SimulatedMetaTrader5
 from accounts.terminals.simulated.surface.tuples import TradeRequest

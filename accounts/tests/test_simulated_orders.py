@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from accounts.terminals.link import LinkError
 from accounts.terminals.simulated import constants as mt5
 from accounts.terminals.simulated.faults.specs import FaultKind
-from accounts.terminals.simulated.link import LinkError
 from accounts.terminals.simulated.trading.requests import (
     add_lots,
     floor_to_step,

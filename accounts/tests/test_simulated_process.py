@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from accounts.terminals.link import LinkError, LinkTimeout
 from accounts.terminals.readings import Outcome
 from accounts.terminals.simulated import constants as mt5
 from accounts.terminals.simulated.faults.specs import FaultKind
-from accounts.terminals.simulated.link import CODE_RECEIVE_FAILED, LinkError, LinkTimeout
+from accounts.terminals.simulated.link import CODE_RECEIVE_FAILED
 from accounts.terminals.simulated.prices.timeframes import RATES_DTYPE
 from accounts.terminals.simulated.service.client import RemoteBroker
 from accounts.terminals.simulated.service.process import (

@@ -18,11 +18,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from accounts.terminals.link import LinkError
 from accounts.terminals.readings import Outcome
 from accounts.terminals.simulated import constants as mt5
 from accounts.terminals.simulated.books.books import TICKETS_SKIPPED_AFTER_CRASH, Books
 from accounts.terminals.simulated.faults.specs import FaultKind
-from accounts.terminals.simulated.link import LinkError
 from accounts.terminals.simulated.symbols.catalogue import CONTRACTS
 from accounts.terminals.simulated.symbols.contracts import FILLING_FOK_FLAG, Contract
 from accounts.tests.books_audit import audit, books_of

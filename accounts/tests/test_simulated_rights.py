@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from accounts.terminals.link import LinkError
 from accounts.terminals.readings import Outcome
 from accounts.terminals.simulated import constants as mt5
-from accounts.terminals.simulated.link import CODE_CALL_FAILED, BrokerLink, LinkError, own_terminal
+from accounts.terminals.simulated.link import CODE_CALL_FAILED, BrokerLink, own_terminal
 from accounts.terminals.simulated.service.client import BrokerError, RemoteBroker
 from accounts.terminals.simulated.service.process import ADDRESS_FILE, BrokerService
 from accounts.terminals.simulated.surface.module import SimulatedMetaTrader5

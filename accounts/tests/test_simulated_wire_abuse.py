@@ -12,8 +12,8 @@ from typing import Any
 import msgpack
 import pytest
 
+from accounts.terminals.link import LinkError
 from accounts.terminals.simulated.books.journal import JournalError
-from accounts.terminals.simulated.link import LinkError
 from accounts.terminals.simulated.service import process
 from accounts.terminals.simulated.service.client import RemoteBroker
 from accounts.terminals.simulated.service.process import BrokerService

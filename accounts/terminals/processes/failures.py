@@ -1,7 +1,7 @@
 """How a call to a child process can fail, and whether an order may have gone out all the same."""
 
 from accounts.terminals.base import IPC_NO_CONNECTION, IPC_TIMEOUT
-from accounts.terminals.simulated.link import LinkError, LinkTimeout
+from accounts.terminals.link import LinkError, LinkTimeout
 
 
 class CallRefusedError(LinkError):
@@ -9,13 +9,15 @@ class CallRefusedError(LinkError):
 
     def __init__(self, code: int, text: str, *, may_have_executed: bool) -> None:
         super().__init__(code, text)
-        self.may_have_executed = may_have_executed
+        self._may_have_executed = may_have_executed
+
+    @property
+    def may_have_executed(self) -> bool:
+        return self._may_have_executed
 
 
 class AnswerLostError(LinkTimeout):
     """A call that left and whose answer will not come: whether it was carried out is unknown."""
-
-    may_have_executed = True
 
     def __init__(self, text: str) -> None:
         super().__init__(IPC_TIMEOUT, text)

@@ -8,6 +8,8 @@ Rows are tuples in MetaTrader 5's field order; times are the broker's wall clock
 from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
+from accounts.terminals.link import LinkError
+
 CODE_CALL_FAILED = -1
 CODE_INVALID_PARAMS = -2
 CODE_NOT_FOUND = -4
@@ -18,40 +20,6 @@ CODE_SEND_FAILED = -10001
 CODE_RECEIVE_FAILED = -10002
 CODE_NO_CONNECTION = -10004
 CODE_TIMEOUT = -10005
-_TEXTS = {
-    CODE_CALL_FAILED: "Terminal: Call failed",
-    CODE_INVALID_PARAMS: "Terminal: Invalid params",
-    CODE_NOT_FOUND: "Terminal: Not found",
-    CODE_INVALID_VERSION: (
-        "Terminal: Incompatible versions, please install the latest version of Terminal and "
-        "Python module"
-    ),
-    CODE_AUTHORIZATION_FAILED: "Terminal: Authorization failed",
-    CODE_ALGO_TRADING_OFF: "Auto-Trading using Python API disabled in Terminal",
-    CODE_SEND_FAILED: "IPC send failed",
-    CODE_RECEIVE_FAILED: "IPC recv failed",
-    CODE_NO_CONNECTION: "No IPC connection",
-    CODE_TIMEOUT: "IPC timeout",
-}
-
-
-class LinkError(Exception):
-    """A call that the terminal could not answer: MT5's last_error code and its description.
-
-    A code of this module has a description of its own, which the terminal gives.
-    """
-
-    def __init__(self, code: int, text: str = "") -> None:
-        self.code = code
-        self.text = text or _TEXTS.get(code, "")
-        super().__init__(code, self.text)
-
-
-class LinkTimeout(LinkError):  # noqa: N818 (named for what happened, as in the contract)
-    """No answer within the limit; what was asked may still be carried out."""
-
-    def __init__(self, code: int = CODE_TIMEOUT, text: str = "") -> None:
-        super().__init__(code, text)
 
 
 class BrokerCrash(LinkError):  # noqa: N818 (named for what happened)

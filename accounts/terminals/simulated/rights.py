@@ -7,8 +7,10 @@ trader's password, the other the investor's.
 import hashlib
 import hmac
 
+from accounts.terminals.link import LinkError
+
 from .books.books import CHANGED_ACCOUNT, Books
-from .link import CODE_AUTHORIZATION_FAILED, LinkError
+from .link import CODE_AUTHORIZATION_FAILED
 
 
 def password_digest(login: int, password: str) -> bytes:

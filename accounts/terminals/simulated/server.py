@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from accounts.core.zones import broker_zone
+from accounts.terminals.link import LinkError
 
 from .administration import Administration
 from .books.journal import Journal
@@ -16,7 +17,7 @@ from .faults.disturbances import CALM, Disturbance
 from .faults.interference import Interference
 from .faults.register import Faults
 from .faults.specs import ALL_CALLS, QUOTATION_CALLS, TERMINAL_CALLS
-from .link import CODE_INVALID_PARAMS, CODE_NO_CONNECTION, BrokerCrash, LinkError, TerminalLink
+from .link import CODE_INVALID_PARAMS, CODE_NO_CONNECTION, BrokerCrash, TerminalLink
 from .prices.exports import Export
 from .prices.market import Market
 from .rights import Rights

@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from accounts.models import TerminalHost, User
 from accounts.services.users import register_user
-from accounts.terminals.simulated.link import LinkError
+from accounts.terminals.link import LinkError
 from accounts.terminals.simulated.service.client import RemoteBroker
 from accounts.terminals.simulated.service.process import ADDRESS_FILE
 from tradeguard.demo.creation import create_desk

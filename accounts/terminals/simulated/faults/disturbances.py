@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
+from accounts.terminals.link import LinkTimeout
+
 from .. import constants as mt5
-from ..link import LinkTimeout
 from ..state import AccountState
 from ..trading.execution import UNDISTURBED, Execution
 from .specs import FIXED, REPLACE, TRUNCATE, UNIFORM, FaultKind, FaultSpec

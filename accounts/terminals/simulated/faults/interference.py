@@ -2,12 +2,9 @@
 
 from collections.abc import Callable
 
-from ..link import (
-    CODE_RECEIVE_FAILED,
-    CODE_SEND_FAILED,
-    LinkError,
-    LinkTimeout,
-)
+from accounts.terminals.link import LinkError, LinkTimeout
+
+from ..link import CODE_RECEIVE_FAILED, CODE_SEND_FAILED
 from ..rights import Rights
 from .disturbances import Disturbance, Fault
 from .specs import AFTER, BEFORE, FaultKind

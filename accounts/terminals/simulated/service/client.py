@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from accounts.terminals.link import LinkError, LinkTimeout
+
 from ..calls import BrokerCalls
 from ..link import (
     CODE_CALL_FAILED,
@@ -16,8 +18,6 @@ from ..link import (
     CODE_NO_CONNECTION,
     CODE_RECEIVE_FAILED,
     CODE_TIMEOUT,
-    LinkError,
-    LinkTimeout,
     TerminalLink,
 )
 from .wire import LAYOUT, introduce, receive, send

@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from accounts.terminals.link import LinkError
+
 from ..books.journal import JournalError
-from ..link import LinkError
 from ..server import TradeServer
 from .wire import LAYOUT, admit, receive, send
 

@@ -5,12 +5,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..link import (
-    CODE_CALL_FAILED,
-    CODE_INVALID_PARAMS,
-    CODE_NOT_FOUND,
-    LinkError,
-)
+from accounts.terminals.link import LinkError
+
+from ..link import CODE_CALL_FAILED, CODE_INVALID_PARAMS, CODE_NOT_FOUND
 from ..prices.timeframes import RATES_DTYPE, TICKS_DTYPE, TIMEFRAMES
 from .arguments import (
     GROUP,

@@ -10,13 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
+from accounts.terminals.link import LinkError
+
 from .. import constants
 from ..link import (
     CODE_AUTHORIZATION_FAILED,
     CODE_CALL_FAILED,
     CODE_NO_CONNECTION,
     BrokerLink,
-    LinkError,
     own_terminal,
 )
 from .arguments import (

@@ -4,7 +4,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from ..link import CODE_CALL_FAILED, LinkError
+from accounts.terminals.link import LinkError
+
+from ..link import CODE_CALL_FAILED
 from .arguments import (
     GROUP,
     ArgumentError,

@@ -11,6 +11,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from accounts.terminals.link import LinkError, LinkTimeout
+
 from ...readings import Outcome, ReadingBatch
 from ..engine import Engine
 from ..faults.disturbances import Disturbance
@@ -23,8 +25,6 @@ from ..link import (
     CODE_NO_CONNECTION,
     CODE_NOT_FOUND,
     CODE_TIMEOUT,
-    LinkError,
-    LinkTimeout,
 )
 from ..rights import Rights
 from ..state import AccountState

@@ -5,9 +5,11 @@ from collections.abc import Callable
 
 import numpy as np
 
+from accounts.terminals.link import LinkError
+
 from .. import constants as mt5
 from ..engine import Engine
-from ..link import CODE_INVALID_PARAMS, LinkError
+from ..link import CODE_INVALID_PARAMS
 from ..prices.timeframes import Bars, select_rates, select_ticks
 from ..prices.trading_day import known_tick, trading_day
 from ..state import AccountState

@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from accounts.terminals.link import LinkError, LinkTimeout
+
 from .. import constants as mt5
 from ..engine import Engine
 from ..faults.disturbances import CALM, Disturbance
 from ..faults.specs import FaultKind
-from ..link import CODE_ALGO_TRADING_OFF, LinkError, LinkTimeout
+from ..link import CODE_ALGO_TRADING_OFF
 from ..rights import Rights, refused
 from ..state import AccountState, emptied, present_state, torn
 from . import rows
