@@ -20,7 +20,8 @@ from groups.models import AccountGroup, Membership
 from risk.core.arrays import Integers
 from risk.core.pairs import AccountTerms, Clock, PairTable, build_pairs
 from risk.core.parameters import ParameterErrors, RuleParameters, parse_parameters
-from risk.core.rule_types import RuleType
+from risk.core.responses import Response
+from risk.core.rule_types import Action, ClosingOrder, RuleType
 from risk.models import RiskRule
 
 logger = logging.getLogger(__name__)
@@ -48,8 +49,10 @@ class RuleFacts:
     name: str
     action: str
     is_firm_rule: bool
+    is_cutoff: bool
     applies_to_all_accounts: bool
     parameters: RuleParameters
+    response: Response
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +140,16 @@ def load_desk(account_ids: Sequence[UUID], fingerprint: Fingerprint) -> Desk:
 
 
 def parameters_of(
-    rule_type: str, limit: Decimal, caution: Decimal, critical: Decimal, raw: Mapping[str, object]
+    rule_type: str,
+    limit: Decimal,
+    caution: Decimal,
+    critical: Decimal,
+    raw: Mapping[str, object],
+    magic: int | None = None,
 ) -> RuleParameters:
     """Read a stored rule the way the core wants it; ParameterErrors if it was stored wrong."""
-    return parse_parameters(
-        RuleType(rule_type), limit, {**raw, "caution": caution, "critical": critical}
-    )
+    own: dict[str, object] = {"caution": caution, "critical": critical, "magic": magic}
+    return parse_parameters(RuleType(rule_type), limit, {**raw, **own})
 
 
 def _load_accounts(account_ids: Sequence[UUID]) -> dict[UUID, AccountFacts]:
@@ -179,7 +186,7 @@ def _load_rules(users: Iterable[int]) -> tuple[RuleFacts, ...]:
 def _facts_of_rule(row: RiskRule) -> RuleFacts | None:
     try:
         parameters = parameters_of(
-            row.rule_type, row.limit, row.caution, row.critical, row.parameters
+            row.rule_type, row.limit, row.caution, row.critical, row.parameters, row.magic
         )
     except (ParameterErrors, ValueError) as error:
         # One rule that came past the forms must not end the watch over everybody's accounts.
@@ -191,8 +198,21 @@ def _facts_of_rule(row: RiskRule) -> RuleFacts | None:
         name=row.name,
         action=row.action,
         is_firm_rule=row.is_firm_rule,
+        is_cutoff=row.is_cutoff,
         applies_to_all_accounts=row.applies_to_all_accounts,
         parameters=parameters,
+        response=_response(row, row.action),
+    )
+
+
+def _response(row: RiskRule, action: str) -> Response:
+    return Response(
+        action=Action(action),
+        act_at_fraction=float(row.act_at_fraction),
+        act_after_seconds=float(row.act_after_seconds),
+        closing_order=ClosingOrder(row.closing_order),
+        losers_only=row.losers_only,
+        close_fraction=float(row.close_fraction),
     )
 
 

@@ -1,8 +1,10 @@
 """The risk of one host's accounts from tick to tick: baselines, evaluation and latches."""
 
+from collections.abc import Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from uuid import UUID
 
 import numpy as np
 
@@ -14,11 +16,12 @@ from risk.core.account_columns import AccountColumns, account_columns
 from risk.core.arrays import Flags, Floats, Integers
 from risk.core.baselines import DayStarts, advance_peaks, day_starts, roll_days
 from risk.core.evaluation import Evaluation, evaluate, with_latches
-from risk.core.exposures import exposures_of
+from risk.core.exposures import Exposures, exposures_of
 from risk.core.latches import LatchChanges, decide_latches
 from risk.core.states import PairState
 from risk.core.transfers import add_transfers
 from risk.desk import Desk, Fingerprint, desk_fingerprint, load_desk
+from risk.due import Due
 from risk.latch_store import latch_fingerprint, load_latches
 from risk.missed_days import MissedDays
 from risk.missed_resets import MissedResets
@@ -29,14 +32,20 @@ FINGERPRINT_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """What one tick found: the columns of the accounts and the evaluation of every pair."""
+    """What one tick found: the columns of the accounts and the evaluation of every pair.
+
+    `breach_ids` names the breach of each latched pair, `due` the actions that should be at work.
+    """
 
     moment: float
     desk: Desk
     accounts: AccountColumns
+    exposures: Exposures
     evaluation: Evaluation
     latches: LatchChanges
     reset_at: Floats  # per pair, UTC epoch seconds, NaN for a rule without a trading day
+    breach_ids: Mapping[int, UUID] = field(default_factory=dict)
+    due: tuple[Due, ...] = ()
 
 
 class RiskTracker:
@@ -141,7 +150,8 @@ class RiskTracker:
         roll = roll_days(table, state, accounts, deals, self._days, poll.read_at, last_read_at)
         state = self._missed.fill_in(poll, accounts, roll, self._days)
         state = advance_peaks(table, state, accounts, deals)
-        evaluation = evaluate(table, state, accounts, exposures_of(poll.batch))
+        exposures = exposures_of(poll.batch)
+        evaluation = evaluate(table, state, accounts, exposures)
         latches = decide_latches(table, state, evaluation, self._days, moment)
         # From here on nothing fails: the deals are counted with everything that follows from them.
         self._note_deals(deals)
@@ -151,6 +161,7 @@ class RiskTracker:
             moment=moment,
             desk=desk,
             accounts=accounts,
+            exposures=exposures,
             evaluation=with_latches(evaluation, latches.state.latched),
             latches=latches,
             reset_at=self._resets_ahead(),

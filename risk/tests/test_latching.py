@@ -51,12 +51,14 @@ def note(
     table, pair = desk.pairs, np.array([0])
     state = new_state(len(table), NOW.timestamp())
     accounts = columns(READING)
-    evaluation: Evaluation = evaluate(table, state, accounts, exposures_of(READING))
+    exposures = exposures_of(READING)
+    evaluation: Evaluation = evaluate(table, state, accounts, exposures)
     changes = LatchChanges(pair[: int(opened)], pair[: int(cleared)], state)
     assessment = Assessment(
         moment=NOW.timestamp() + at,
         desk=desk,
         accounts=accounts,
+        exposures=exposures,
         evaluation=evaluation,
         latches=changes,
         reset_at=np.array([np.nan]),
