@@ -10,6 +10,9 @@ class NotificationType(models.TextChoices):
     RISK_BREACH = "risk_breach", "Rule violated"
     CONNECTION_LOST = "connection_lost", "Connection lost"
     CONNECTION_RESTORED = "connection_restored", "Connection restored"
+    ENFORCEMENT = "enforcement", "TradeGuard stepped in"
+    MARGIN_WARNING = "margin_warning", "Margin is running out"
+    LIQUIDATION = "liquidation", "Liquidated"
 
 
 class Priority(models.TextChoices):

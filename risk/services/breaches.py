@@ -22,7 +22,7 @@ def reset_rule(
     itself. Another rule of the user's own is cleared at once, and violated anew if the next
     reading says so. Raises Refusal when there is nothing to acknowledge.
     """
-    reason = _checked(reason)
+    reason = checked_reason(reason)
     latches = RuleBreach.objects.latched().select_for_update()
     breach = latches.filter(rule_id=rule.pk, account_id=account.pk).first()
     if breach is None:
@@ -42,7 +42,8 @@ def reset_rule(
     return breach
 
 
-def _checked(reason: str) -> str:
+def checked_reason(reason: str) -> str:
+    """Return the reason without the spaces around it; ValidationError if it is none."""
     reason = reason.strip()
     if not reason:
         raise ValidationError({"reason": "Give the reason; it goes into the ledger."})

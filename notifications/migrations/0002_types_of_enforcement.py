@@ -1,0 +1,23 @@
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("notifications", "0001_initial")]
+
+    operations = [
+        migrations.AlterField(
+            model_name="notification",
+            name="type",
+            field=models.CharField(
+                choices=[
+                    ("risk_breach", "Rule violated"),
+                    ("connection_lost", "Connection lost"),
+                    ("connection_restored", "Connection restored"),
+                    ("enforcement", "TradeGuard stepped in"),
+                    ("margin_warning", "Margin is running out"),
+                    ("liquidation", "Liquidated"),
+                ],
+                max_length=32,
+            ),
+        )
+    ]

@@ -1,0 +1,63 @@
+"""Unlocking an account: who, why, what it changes and what it does not."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import transaction
+
+from accounts.models import ConnectedAccount, User
+from accounts.refusals import Refusal
+from risk.models import AccountLock, Enforcement
+from risk.selectors import holding_breaches
+from risk.services.breaches import checked_reason
+
+# Whoever is refused because of these may not open either, with or without a lock.
+_REFUSING_TYPES_NOTE = "it refuses new orders until that is acknowledged"
+
+
+@dataclass(frozen=True, slots=True)
+class UnlockingSentences:
+    """What unlocking an account changes and what it does not, one sentence each."""
+
+    changes: tuple[str, ...]
+    stays: tuple[str, ...]
+
+
+@transaction.atomic
+def unlock_account(
+    *, account: ConnectedAccount, actor: User, reason: str, now: datetime
+) -> list[AccountLock]:
+    """Lift every lock of an account, with a reason for the ledger; returns what was lifted.
+
+    No violation is acknowledged by it and no limit moves. Raises Refusal when nothing is locked
+    or something is still being closed there, ValidationError without a reason.
+    """
+    reason = checked_reason(reason)
+    locks = list(AccountLock.objects.standing().select_for_update().filter(account_id=account.pk))
+    if not locks:
+        raise Refusal(f"{account.name} is not locked.", code="not_locked")
+    if Enforcement.objects.running().filter(account_id=account.pk).exists():
+        raise Refusal(
+            f"TradeGuard is still closing on {account.name}: unlock it once that is over.",
+            code="enforcing",
+        )
+    for lock in locks:
+        lock.unlocked_at, lock.unlocked_by_id, lock.unlocked_reason = now, actor.pk, reason
+    AccountLock.objects.bulk_update(locks, ["unlocked_at", "unlocked_by_id", "unlocked_reason"])
+    return locks
+
+
+def unlocking_sentences(account: ConnectedAccount) -> UnlockingSentences:
+    """Say what unlocking this account would change, and what it would not."""
+    locks = AccountLock.objects.standing().filter(account_id=account.pk)
+    changes = [
+        f"The lock of {lock.locked_at:%d %B %Y, %H:%M} UTC ends ({lock.reason})."
+        for lock in locks.order_by("locked_at", "id")
+    ]
+    changes.append("Positions that you open in the terminal are no longer closed again.")
+    stays = [
+        f"“{breach.rule_name}” stays violated: {_REFUSING_TYPES_NOTE}."
+        for breach in holding_breaches().filter(account_id=account.pk).order_by("latched_at", "id")
+    ]
+    stays += ["No limit moves and no loss is forgotten.", "What was closed is not opened again."]
+    return UnlockingSentences(tuple(changes), tuple(stays))
