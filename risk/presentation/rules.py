@@ -61,7 +61,7 @@ def preview_sentence(form: RuleForm) -> str:
     cleaned = form.cleaned_data
     if "limit" not in cleaned or "action" not in cleaned:
         return ""
-    limit = cleaned["limit"] / 100 if form.is_share else cleaned["limit"]
+    limit = form.stored_limit()
     try:
         parameters = parse_parameters(RuleType(form.type_name), limit, form.parameters())
     except ParameterErrors:
