@@ -1,0 +1,168 @@
+"""How many lots a risk in money allows."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from accounts.symbol_terms import SymbolTerms
+
+
+class LimitedBy(StrEnum):
+    """What made the size smaller than the risk alone would."""
+
+    NOTHING = ""
+    STEP = "step"
+    MAXIMUM = "maximum"
+    VOLUME_LIMIT = "volume_limit"
+    FREE_MARGIN = "free_margin"
+    MINIMUM = "minimum"  # refused: not even the smallest lot fits
+    UNKNOWN = "unknown"  # refused: a number is missing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PositionSize:
+    """A size in lots, 0 when it is refused; money in the account's currency.
+
+    `risk_money` is what was allowed to be lost, `loss_at_stop` what these lots lose at the stop,
+    commission for both ways included; None where it is not known.
+    """
+
+    lots: Decimal
+    risk_money: float | None
+    loss_per_lot: float | None
+    loss_at_stop: float | None
+    margin: float | None
+    entry_price: float | None
+    limited_by: LimitedBy
+    sentence: str
+
+    @property
+    def is_refused(self) -> bool:
+        return self.lots <= 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SizeQuestion:
+    """What a size is worked out from; None for what is not known.
+
+    `stop_distance` is in price, `commission_per_lot` each way, `held_lots` what the direction holds
+    with its pending orders, for the symbol's limit on them.
+    """
+
+    terms: SymbolTerms
+    is_buy: bool
+    entry_price: float
+    stop_loss: float
+    risk_money: float
+    commission_per_lot: float | None
+    margin_per_lot: float | None
+    margin_free: float | None
+    held_lots: float = 0.0
+    currency: str = ""
+
+
+def size_position(question: SizeQuestion) -> PositionSize:
+    """Work out the lots that lose `risk_money` at the stop, rounded down to the symbol's step.
+
+    Source: DOMAIN.md, part 2. What does not reach the smallest lot is refused, never rounded up.
+    """
+    terms = question.terms
+    distance = (
+        question.entry_price - question.stop_loss
+        if question.is_buy
+        else question.stop_loss - question.entry_price
+    )
+    per_price = terms.loss_per_price
+    if distance <= 0:
+        side = "below" if question.is_buy else "above"
+        return _refused(
+            question, LimitedBy.UNKNOWN, f"The stop loss of this order must lie {side} its entry."
+        )
+    if per_price is None:
+        text = f"The terminal does not say what a move of {terms.name} is worth."
+        return _refused(question, LimitedBy.UNKNOWN, text)
+    commission = question.commission_per_lot or 0.0
+    loss_per_lot = distance * per_price + 2.0 * commission
+    return _sized(question, loss_per_lot)
+
+
+def _sized(question: SizeQuestion, loss_per_lot: float) -> PositionSize:
+    terms = question.terms
+    by_risk = Decimal(repr(question.risk_money)) / Decimal(repr(round(loss_per_lot, 12)))
+    bounds = [(by_risk, LimitedBy.STEP), (Decimal(repr(terms.volume_max)), LimitedBy.MAXIMUM)]
+    if terms.volume_limit > 0:
+        room = Decimal(repr(terms.volume_limit)) - Decimal(repr(round(question.held_lots, 9)))
+        bounds.append((max(room, Decimal(0)), LimitedBy.VOLUME_LIMIT))
+    if question.margin_per_lot and question.margin_free is not None:
+        free = Decimal(repr(max(question.margin_free, 0.0)))
+        per_lot = Decimal(repr(question.margin_per_lot))
+        bounds.append((free / per_lot, LimitedBy.FREE_MARGIN))
+    bound, limited_by = min(bounds, key=lambda each: each[0])
+    lots = terms.floored(bound)
+    if lots <= 0:
+        return _too_small(question, bound, limited_by, loss_per_lot)
+    if limited_by is LimitedBy.STEP and lots == bound:
+        limited_by = LimitedBy.NOTHING
+    loss = float(lots) * loss_per_lot
+    return PositionSize(
+        lots=lots,
+        risk_money=question.risk_money,
+        loss_per_lot=loss_per_lot,
+        loss_at_stop=loss,
+        margin=_margin(question, lots),
+        entry_price=question.entry_price,
+        limited_by=limited_by,
+        sentence=_sentence(question, lots, loss, limited_by),
+    )
+
+
+_REDUCED = {
+    LimitedBy.MAXIMUM: "the largest volume of one order",
+    LimitedBy.VOLUME_LIMIT: "the symbol's limit on one direction",
+    LimitedBy.FREE_MARGIN: "the free margin",
+}
+
+
+def _sentence(question: SizeQuestion, lots: Decimal, loss: float, limited_by: LimitedBy) -> str:
+    unit = question.currency
+    text = f"{lots.normalize():f} lots lose {loss:,.2f} {unit} at the stop".rstrip()
+    if limited_by in _REDUCED:
+        text += f": less than the {question.risk_money:,.2f} {unit} asked for, because of "
+        text += _REDUCED[limited_by]
+    if question.commission_per_lot is None:
+        text += "; the commission is not known and was left out"
+    return f"{text}."
+
+
+def _too_small(
+    question: SizeQuestion, bound: Decimal, limited_by: LimitedBy, loss_per_lot: float
+) -> PositionSize:
+    smallest = Decimal(repr(question.terms.volume_min))
+    needed = float(smallest) * loss_per_lot
+    if limited_by is LimitedBy.STEP:
+        text = (
+            f"The smallest lot, {smallest.normalize():f}, loses {needed:,.2f} {question.currency}"
+            f" at this stop, more than the {question.risk_money:,.2f} that may be lost."
+        )
+        return _refused(question, LimitedBy.MINIMUM, text, loss_per_lot)
+    text = f"Not even the smallest lot, {smallest.normalize():f}, fits into {_REDUCED[limited_by]}."
+    return _refused(question, limited_by, text, loss_per_lot)
+
+
+def _margin(question: SizeQuestion, lots: Decimal) -> float | None:
+    return None if question.margin_per_lot is None else float(lots) * question.margin_per_lot
+
+
+def _refused(
+    question: SizeQuestion, limited_by: LimitedBy, text: str, loss_per_lot: float | None = None
+) -> PositionSize:
+    return PositionSize(
+        lots=Decimal(0),
+        risk_money=question.risk_money,
+        loss_per_lot=loss_per_lot,
+        loss_at_stop=None,
+        margin=None,
+        entry_price=question.entry_price,
+        limited_by=limited_by,
+        sentence=text,
+    )

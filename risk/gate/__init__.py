@@ -1,0 +1,15 @@
+"""The gate with its inputs: from the host's newest view, or from the hot state on the web."""
+
+from risk.core.gate.verdicts import Check, GateDecision, Verdict
+from risk.gate.deciding import View, check_rows, decide_orders
+from risk.gate.previewing import preview_order
+
+__all__ = [
+    "Check",
+    "GateDecision",
+    "Verdict",
+    "View",
+    "check_rows",
+    "decide_orders",
+    "preview_order",
+]
