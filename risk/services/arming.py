@@ -60,9 +60,13 @@ def disarm_rule(
 def disarm_edited(rule: RiskRule) -> int:
     """Disarm a rule that was changed: people look at what it would do before it acts again.
 
-    Returns on how many accounts it was armed.
+    Where a violation or a lock holds it, it stays armed: to edit it is no way around that. Returns
+    on how many accounts it was disarmed.
     """
-    count, _ = RuleArming.objects.filter(rule=rule).delete()
+    violated = holding_breaches().filter(rule_id=rule.pk).values("account_id")
+    locked = AccountLock.objects.standing().filter(rule_id=rule.pk).values("account_id")
+    armings = RuleArming.objects.filter(rule=rule)
+    count, _ = armings.exclude(account__in=violated).exclude(account__in=locked).delete()
     return count
 
 

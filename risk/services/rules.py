@@ -1,7 +1,7 @@
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, TypedDict, Unpack
+from typing import Any, Final, TypedDict, Unpack
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -9,13 +9,26 @@ from django.utils import timezone
 
 from accounts.models import ConnectedAccount, User
 from groups.models import AccountGroup
-from risk.core.parameters import ParameterErrors, parse_parameters
-from risk.core.rule_types import RuleType
 from risk.models import RiskRule, RuleBreach
+from risk.services.arming import disarm_edited
+from risk.services.cutoff import refuse_changing_cutoff
 from risk.services.locks import refuse_loosening
+from risk.services.overrides import check_overrides
+from risk.services.rule_checks import check_rule, check_targets
 
-# Names that belong to the rule itself; a client names every other one "parameters.<name>".
-OWN_FIELDS = frozenset({"limit", "caution", "critical"})
+# Whoever armed the rule saw what it would do with these as they were.
+_ARMED_FIELDS: Final = (
+    "limit",
+    "parameters",
+    "magic",
+    "action",
+    "act_at_fraction",
+    "act_after_seconds",
+    "closing_order",
+    "losers_only",
+    "close_fraction",
+    "applies_to_all_accounts",
+)
 
 
 class RuleChanges(TypedDict, total=False):
@@ -26,6 +39,12 @@ class RuleChanges(TypedDict, total=False):
     action: str
     caution: Decimal
     critical: Decimal
+    magic: int | None
+    act_at_fraction: Decimal
+    act_after_seconds: Decimal
+    closing_order: str
+    losers_only: bool
+    close_fraction: Decimal
     is_active: bool
     is_firm_rule: bool
     applies_to_all_accounts: bool
@@ -35,14 +54,15 @@ class RuleChanges(TypedDict, total=False):
 
 @transaction.atomic
 def create_rule(*, user: User, **fields: Unpack[RuleChanges]) -> RiskRule:
-    """Create a rule of this user; raises ValidationError with the fields named.
+    """Create a rule of this user; what it would do to an account stays disarmed.
 
-    What is wrong in the parameters is named as in "parameters.reset_zone".
+    Raises ValidationError with the fields named; what is wrong in the parameters is named as in
+    "parameters.reset_zone".
     """
     accounts, groups = list(fields.pop("accounts", ())), list(fields.pop("groups", ()))
     rule = RiskRule(user=user, **fields)
-    _check(rule)
-    _check_targets(rule, accounts, groups)
+    check_rule(rule)
+    check_targets(rule, accounts, groups)
     rule.save(force_insert=True)
     rule.accounts.set(accounts)
     rule.groups.set(groups)
@@ -53,8 +73,10 @@ def create_rule(*, user: User, **fields: Unpack[RuleChanges]) -> RiskRule:
 def update_rule(*, rule: RiskRule, **changes: Unpack[RuleChanges]) -> RiskRule:
     """Change a rule and return it as it is now; its type stays what it was.
 
-    Raises Refusal when a violation that nobody acknowledged holds the rule and the change would
-    loosen it, ValidationError with the fields named.
+    What changes its limit, its action or whom it reaches disarms it, until somebody has seen what
+    it would do now. Raises Refusal when a violation that nobody acknowledged holds the rule and the
+    change would loosen it, or when the margin cut-off would become something else;
+    ValidationError with the fields named.
     """
     rule = RiskRule.objects.select_for_update().get(pk=rule.pk)
     if changes.get("rule_type", rule.rule_type) != rule.rule_type:
@@ -62,17 +84,26 @@ def update_rule(*, rule: RiskRule, **changes: Unpack[RuleChanges]) -> RiskRule:
             {"rule_type": "A rule keeps its type; create another rule for another type."}
         )
     accounts, groups = _listed(changes.pop("accounts", None)), _listed(changes.pop("groups", None))
+    has_other_targets = _differ(rule.accounts, accounts) or _differ(rule.groups, groups)
+    refuse_changing_cutoff(rule=rule, changes=changes, targets=has_other_targets)
     before = RiskRule.objects.get(pk=rule.pk)
     for name, value in changes.items():
         setattr(rule, name, value)
-    _check(rule)
-    _check_targets(rule, accounts or (), groups or ())
+    check_rule(rule)
+    check_targets(rule, accounts, groups)
+    check_overrides(rule)
     refuse_loosening(before=before, after=rule, accounts=accounts, groups=groups)
     rule.save(update_fields=[*changes, "updated_at"])
     if accounts is not None:
         rule.accounts.set(accounts)
     if groups is not None:
         rule.groups.set(groups)
+    _drop_overrides_beyond_reach(rule)
+    rule.refresh_from_db()
+    if has_other_targets or any(
+        getattr(before, name) != getattr(rule, name) for name in _ARMED_FIELDS
+    ):
+        disarm_edited(rule)
     return rule
 
 
@@ -80,9 +111,11 @@ def update_rule(*, rule: RiskRule, **changes: Unpack[RuleChanges]) -> RiskRule:
 def delete_rule(*, rule: RiskRule, now: datetime | None = None) -> None:
     """Delete a rule; its breaches stay in the ledger, an open one ends with it.
 
-    Raises Refusal while a violation that nobody acknowledged holds the rule.
+    Raises Refusal while a violation that nobody acknowledged holds the rule, and for the margin
+    cut-off.
     """
     rule = RiskRule.objects.select_for_update().get(pk=rule.pk)
+    refuse_changing_cutoff(rule=rule, changes=None)
     refuse_loosening(before=rule, after=None, accounts=None, groups=None)
     RuleBreach.objects.latched().filter(rule_id=rule.pk).update(
         cleared_at=now or timezone.now(), cleared_reason="The rule was deleted."
@@ -94,47 +127,15 @@ def _listed(rows: Iterable[Any] | None) -> list[Any] | None:
     return None if rows is None else list(rows)
 
 
-def _check(rule: RiskRule) -> None:
-    errors = _parameter_errors(rule)
-    try:
-        # RiskRule.clean reads the parameters too, for forms, with its own names for the fields.
-        rule.clean_fields(exclude=["user"])
-    except ValidationError as error:
-        errors = {**errors, **error.error_dict}
-    if errors:
-        raise ValidationError(errors)
+def _differ(stored: Any, wanted: Sequence[Any] | None) -> bool:
+    if wanted is None:
+        return False
+    return set(stored.values_list("pk", flat=True)) != {row.pk for row in wanted}
 
 
-def _parameter_errors(rule: RiskRule) -> dict[str, Any]:
-    if rule.rule_type not in RiskRule.Type.values:
-        return {}
-    if not isinstance(rule.parameters, dict):
-        return {"parameters": "Give an object of names and values."}
-    symbols = rule.parameters.get("symbols")
-    if isinstance(symbols, list) and not all(str(symbol).isprintable() for symbol in symbols):
-        # PostgreSQL refuses a NUL in JSON, and no broker has such a symbol.
-        return {"parameters.symbols": "Symbols are made of printable characters."}
-    own = sorted(OWN_FIELDS & rule.parameters.keys())
-    if own:
-        return {f"parameters.{name}": "This belongs to the rule itself." for name in own}
-    thresholds = {"caution": rule.caution, "critical": rule.critical}
-    try:
-        parse_parameters(RuleType(rule.rule_type), rule.limit, {**rule.parameters, **thresholds})
-    except ParameterErrors as errors:
-        return {
-            name if name in OWN_FIELDS else f"parameters.{name}": text
-            for name, text in errors.fields.items()
-        }
-    return {}
-
-
-def _check_targets(
-    rule: RiskRule, accounts: Iterable[ConnectedAccount], groups: Iterable[AccountGroup]
-) -> None:
-    errors = {}
-    if any(account.user_id != rule.user_id for account in accounts):
-        errors["accounts"] = "not found"
-    if any(group.user_id != rule.user_id for group in groups):
-        errors["groups"] = "not found"
-    if errors:
-        raise ValidationError(errors)
+def _drop_overrides_beyond_reach(rule: RiskRule) -> None:
+    """Drop how the rule differs on accounts that it does not reach any more."""
+    if not rule.applies_to_all_accounts:
+        rule.overrides.exclude(account__risk_rules=rule).exclude(
+            account__groups__risk_rules=rule
+        ).delete()
