@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from accounts.terminals.readings import ReadingBatch
-from risk.core.arrays import Floats, Integers
+from accounts.terminals.readings import ReadingBatch, Rows
+from risk.core.arrays import Flags, Floats, Integers
 
-_POSITION_TYPE_SELL = 1
+POSITION_TYPE_SELL = 1
 _ORDER_TYPE_CLOSE_BY = 8
 
 
@@ -16,7 +16,9 @@ class Exposures:
     """Sums over positions and orders, one element per account.
 
     `sized_*` are the sums of lots per symbol and direction (0 buy, 1 sell), pendings included,
-    sorted by account. NaN in a sum means that a reading lacked one of its numbers.
+    `net_*` those of the notional of the positions per symbol (positive is bought), both sorted by
+    account. NaN in a sum means that a reading lacked one of its numbers. `held` and `pending` are
+    the rows themselves, close-by orders left out, for they add nothing.
     """
 
     positions: Floats
@@ -27,28 +29,56 @@ class Exposures:
     sized_symbol: Integers = field(repr=False)
     sized_direction: Integers = field(repr=False)
     sized_lots: Floats = field(repr=False)
+    net_account: Integers = field(repr=False)
+    net_symbol: Integers = field(repr=False)
+    net_value: Floats = field(repr=False)
+    held: Rows = field(repr=False)
+    pending: Rows = field(repr=False)
+    account_server: Integers = field(repr=False)  # index into `servers`, -1 not known
+    servers: tuple[str, ...] = field(repr=False)
     symbols: tuple[str, ...] = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    def of_strategy(self, magic: int | None) -> "Exposures":
+        """Return the sums over the positions and orders of one magic number; None: of all."""
+        if magic is None:
+            return self
+        held = self.held[self.held["magic"] == magic]
+        pending = self.pending[self.pending["magic"] == magic]
+        return _added_up(held, pending, self.account_server, self.servers, self.symbols)
 
 
 def exposures_of(batch: ReadingBatch) -> Exposures:
     """Add up the positions and pending orders of a batch per account, symbol and direction."""
-    accounts, symbols = len(batch.accounts), len(batch.symbols)
-    held = batch.positions
+    pending = batch.orders[batch.orders["type"] < _ORDER_TYPE_CLOSE_BY]
+    servers = batch.accounts["server"].astype(np.int64)
+    return _added_up(batch.positions, pending, servers, batch.servers, batch.symbols)
+
+
+def _added_up(
+    held: Rows,
+    pending: Rows,
+    account_server: Integers,
+    servers: tuple[str, ...],
+    names: tuple[str, ...],
+) -> Exposures:
+    accounts, symbols = len(account_server), len(names)
     held_account = held["account"].astype(np.int64)
     held_symbol = held["symbol"].astype(np.int64)
-    selling = held["type"] == _POSITION_TYPE_SELL
+    selling = held["type"] == POSITION_TYPE_SELL
     notional = np.ascontiguousarray(held["notional"])
-    pending = np.flatnonzero(batch.orders["type"] < _ORDER_TYPE_CLOSE_BY)  # it adds no size
-    pending_account = batch.orders["account"][pending].astype(np.int64)
-    pending_symbol = batch.orders["symbol"][pending].astype(np.int64)
-    pending_selling = batch.orders["type"][pending] & 1  # MetaTrader's selling types are odd
-    sized_account, cells, lots = _sums(
+    pending_account = pending["account"].astype(np.int64)
+    pending_symbol = pending["symbol"].astype(np.int64)
+    pending_selling = pending["type"] & 1  # MetaTrader's selling types are odd
+    sized_account, cells, lots = sums_by(
         np.concatenate([held_account, pending_account]),
         np.concatenate([held_symbol * 2 + selling, pending_symbol * 2 + pending_selling]),
-        np.concatenate([held["volume"], batch.orders["volume"][pending]]),
+        np.concatenate([held["volume"], pending["volume"]]),
         symbols * 2,
     )
-    net_account, _, net = _sums(
+    net_account, net_symbol, net = sums_by(
         held_account, held_symbol, np.where(selling, -notional, notional), symbols
     )
     return Exposures(
@@ -60,11 +90,23 @@ def exposures_of(batch: ReadingBatch) -> Exposures:
         sized_symbol=cells >> 1,
         sized_direction=cells & 1,
         sized_lots=lots,
-        symbols=batch.symbols,
+        net_account=net_account,
+        net_symbol=net_symbol,
+        net_value=net,
+        held=held,
+        pending=pending,
+        account_server=account_server,
+        servers=servers,
+        symbols=names,
     )
 
 
-def largest_sizes(exposures: Exposures, accounts: int, symbols: frozenset[str]) -> Integers:
+def named_symbols(exposures: Exposures, symbols: frozenset[str]) -> Flags:
+    """Tell for each symbol of the batch whether it is among those named; all, if none is named."""
+    return np.array([not symbols or name in symbols for name in exposures.symbols], dtype=np.bool_)
+
+
+def largest_sizes(exposures: Exposures, symbols: frozenset[str]) -> Integers:
     """Find each account's largest sum of lots: its row in `sized_*`, -1 where there is none.
 
     Only the named symbols count, all of them when none is named. Of equal sums the first in
@@ -72,22 +114,45 @@ def largest_sizes(exposures: Exposures, accounts: int, symbols: frozenset[str]) 
     """
     rows = np.arange(len(exposures.sized_account))
     if symbols:
-        wanted = np.array([name in symbols for name in exposures.symbols], dtype=np.bool_)
-        rows = rows[wanted[exposures.sized_symbol]]
-    found = np.full(accounts, -1, dtype=np.int64)
-    if not len(rows):
-        return found
+        rows = rows[named_symbols(exposures, symbols)[exposures.sized_symbol]]
     account, lots = exposures.sized_account[rows], exposures.sized_lots[rows]
-    lots = np.where(np.isnan(lots), np.inf, lots)
+    return taken_whole(rows, largest_rows(account, lots, len(exposures)))
+
+
+def largest_rows(account: Integers, values: Floats, accounts: int) -> Integers:
+    """Find each account's row of the largest value, -1 where it has none.
+
+    The rows are sorted by account. Of equals the first is taken; NaN comes before all others.
+    """
+    found = np.full(accounts, -1, dtype=np.int64)
+    if not len(account):
+        return found
+    values = np.where(np.isnan(values), np.inf, values)
     starts = np.flatnonzero(np.r_[True, account[1:] != account[:-1]])
-    largest = np.maximum.reduceat(lots, starts)
-    counts = np.diff(np.r_[starts, len(rows)])
-    candidates = np.where(lots == np.repeat(largest, counts), np.arange(len(rows)), len(rows))
-    found[account[starts]] = rows[np.minimum.reduceat(candidates, starts)]
+    largest = np.maximum.reduceat(values, starts)
+    counts = np.diff(np.r_[starts, len(account)])
+    rows = np.where(values == np.repeat(largest, counts), np.arange(len(account)), len(account))
+    found[account[starts]] = np.minimum.reduceat(rows, starts)
     return found
 
 
-def _sums(
+def taken(values: Floats, rows: Integers, default: float = 0.0) -> Floats:
+    """Return the values at those rows; `default` where a row is -1."""
+    result = np.full(len(rows), default)
+    some = rows >= 0
+    result[some] = values[rows[some]]
+    return result
+
+
+def taken_whole(values: Integers, rows: Integers, default: int = -1) -> Integers:
+    """Return the whole numbers at those rows; `default` where a row is -1."""
+    result = np.full(len(rows), default, dtype=np.int64)
+    some = rows >= 0
+    result[some] = values[rows[some]]
+    return result
+
+
+def sums_by(
     account: Integers, column: Integers, weights: Floats, columns: int
 ) -> tuple[Integers, Integers, Floats]:
     """Sum `weights` per (account, column); return the sums sorted by both."""

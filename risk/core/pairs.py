@@ -10,22 +10,42 @@ import numpy as np
 from accounts.core.zones import broker_zone
 from risk.core.arrays import Codes, Flags, Floats, Integers
 from risk.core.parameters import (
+    DayParameters,
+    Inactivity,
     LossParameters,
     MarginLevel,
     MaxDailyLoss,
     MaxDrawdown,
-    MaxLeverage,
+    MaxExposure,
     MaxPositionSize,
-    PositionLimit,
+    NoCrossHedging,
+    ProfitTarget,
+    RiskPerTrade,
     RuleParameters,
+    TradingWindow,
 )
-from risk.core.rule_types import AmountKind, Comparison, DrawdownKind, Lock, Reference, RuleType
+from risk.core.rule_types import (
+    ACTIVITY_RULES,
+    AmountKind,
+    Comparison,
+    DrawdownKind,
+    ExposureOf,
+    Lock,
+    Reference,
+    RuleType,
+)
+from risk.core.windows import Window, window_of
 
 RULE_TYPES = tuple(RuleType)
 NO_CLOCK = -1
+NO_MAGIC = -1
 
 # A buffer is a quotient of doubles: a threshold is reached when it is missed by noise alone.
 _BUFFER_NOISE = 1e-9
+
+# Pairs of one rule type: all of them, or those of one strategy.
+Part = slice | Integers
+Strategies = Mapping[RuleType, tuple[tuple[int | None, Part], ...]]
 
 Item = TypeVar("Item")
 
@@ -53,7 +73,9 @@ class PairTable:
 
     Every array has one element per pair. `source` holds each pair's place in the sequences that
     the table was built from, so `mine[table.source]` brings a column of the caller into the
-    order of the table. `account_index` is the account's row in AccountColumns.
+    order of the table. `account_index` is the account's row in AccountColumns. `magic` is that of
+    the strategy that a pair is narrowed to (NO_MAGIC: none). What a `counted` pair remembers is
+    counted from deals: of activity rules, and of loss rules narrowed to a strategy.
     """
 
     rules: tuple[RuleParameters, ...]
@@ -62,6 +84,9 @@ class PairTable:
     account_index: Integers
     source: Integers
     slices: Mapping[RuleType, slice]
+    strategies: Strategies
+    magic: Integers
+    counted: Flags
     caution: Floats
     critical: Floats
     below: Flags
@@ -76,6 +101,9 @@ class PairTable:
     lock_level: Floats
     include_pending: Flags
     gross: Flags
+    by_currency: Flags
+    windows: tuple[Window, ...]
+    window_index: Integers  # of the trading windows alone, in their order
     symbol_filters: tuple[frozenset[str], ...]
     symbol_filter: Integers
     clocks: tuple[Clock, ...]
@@ -118,6 +146,10 @@ def build_pairs(
     source = np.argsort(type_codes[rule_index], kind="stable")
     rule_index, account_index = rule_index[source], account_index[source]
     bounds = np.searchsorted(type_codes[rule_index], np.arange(len(RULE_TYPES) + 1))
+    slices = {
+        rule_type: slice(int(bounds[code]), int(bounds[code + 1]))
+        for code, rule_type in enumerate(RULE_TYPES)
+    }
 
     def per_rule(take: Callable[[RuleParameters], float]) -> Floats:
         return np.array([take(rule) for rule in rules], dtype=np.float64)[rule_index]
@@ -131,6 +163,8 @@ def build_pairs(
     filters, filter_by_rule = _distinct([_symbols(rule) for rule in rules])
     clocks, clock_index = _clocks(rules, accounts, rule_index, account_index)
     zones, zone_by_account = _distinct([terms.broker_zone for terms in accounts])
+    trading = slices[RuleType.TRADING_WINDOW]
+    windows, window_index = _windows(rules, accounts, rule_index[trading], account_index[trading])
     pairs_by_account = np.argsort(account_index, kind="stable")
     account_starts = np.searchsorted(
         account_index[pairs_by_account], np.arange(len(accounts) + 1)
@@ -141,10 +175,10 @@ def build_pairs(
         rule_index=rule_index,
         account_index=account_index,
         source=source,
-        slices={
-            rule_type: slice(int(bounds[code]), int(bounds[code + 1]))
-            for code, rule_type in enumerate(RULE_TYPES)
-        },
+        slices=slices,
+        strategies=_strategies(rules, rule_index, slices),
+        magic=np.array([_magic(rule) for rule in rules], dtype=np.int64)[rule_index],
+        counted=per_rule(_is_counted) > 0,
         caution=per_rule(lambda rule: rule.thresholds.caution) + _BUFFER_NOISE,
         critical=per_rule(lambda rule: rule.thresholds.critical) + _BUFFER_NOISE,
         below=per_rule(_is_below) > 0,
@@ -159,6 +193,9 @@ def build_pairs(
         lock_level=np.where(np.isinf(lock_offset), np.inf, initial + lock_offset),
         include_pending=per_rule(lambda rule: getattr(rule, "include_pending", False)) > 0,
         gross=per_rule(lambda rule: getattr(rule, "gross", False)) > 0,
+        by_currency=per_rule(_is_by_currency) > 0,
+        windows=windows,
+        window_index=window_index,
         symbol_filters=tuple(filters),
         symbol_filter=filter_by_rule[rule_index],
         clocks=clocks,
@@ -170,15 +207,48 @@ def build_pairs(
     )
 
 
+def _strategies(
+    rules: Sequence[RuleParameters], rule_index: Integers, slices: Mapping[RuleType, slice]
+) -> Strategies:
+    magics, magic_by_rule = _distinct([rule.magic for rule in rules])
+    found: dict[RuleType, tuple[tuple[int | None, Part], ...]] = {}
+    for rule_type, part in slices.items():
+        if part.start == part.stop:
+            continue
+        numbers = magic_by_rule[rule_index[part]]
+        present = np.unique(numbers)
+        if len(present) == 1:
+            found[rule_type] = ((magics[int(present[0])], part),)
+            continue
+        found[rule_type] = tuple(
+            (magics[number], part.start + np.flatnonzero(numbers == number))
+            for number in present.tolist()
+        )
+    return found
+
+
 def _amount_is(rule: RuleParameters, kind: AmountKind) -> bool:
-    return isinstance(rule, LossParameters) and rule.amount_kind is kind
+    return isinstance(rule, LossParameters | ProfitTarget) and rule.amount_kind is kind
+
+
+def _magic(rule: RuleParameters) -> int:
+    return NO_MAGIC if rule.magic is None else rule.magic
+
+
+def _is_counted(rule: RuleParameters) -> bool:
+    of_strategy = isinstance(rule, LossParameters) and rule.magic is not None
+    return of_strategy or rule.rule_type in ACTIVITY_RULES
 
 
 def _is_below(rule: RuleParameters) -> bool:
-    """Tell whether the limit itself is allowed; it always is for sizes and counts."""
+    """Tell whether the limit itself is allowed; it is for whatever is counted or measured.
+
+    One symbol held against each other is the limit of a rule that allows none, and an account
+    that has not traded for all of its days has become inactive.
+    """
     if isinstance(rule, LossParameters | MarginLevel):
         return rule.comparison is Comparison.BELOW
-    return isinstance(rule, MaxPositionSize | PositionLimit | MaxLeverage)
+    return not isinstance(rule, NoCrossHedging | Inactivity)
 
 
 def _withdrawals_move(rule: RuleParameters) -> bool:
@@ -200,19 +270,50 @@ def _lock_offset(rule: RuleParameters) -> float:
 
 
 def _symbols(rule: RuleParameters) -> frozenset[str]:
-    return frozenset(rule.symbols) if isinstance(rule, MaxPositionSize) else frozenset()
+    if isinstance(rule, MaxPositionSize | MaxExposure | RiskPerTrade):
+        return frozenset(rule.symbols)
+    return frozenset()
+
+
+def _is_by_currency(rule: RuleParameters) -> bool:
+    return isinstance(rule, MaxExposure) and rule.exposure_of is ExposureOf.CURRENCY
+
+
+def _windows(
+    rules: Sequence[RuleParameters],
+    accounts: Sequence[AccountTerms],
+    rule_index: Integers,
+    account_index: Integers,
+) -> tuple[tuple[Window, ...], Integers]:
+    """Find the distinct windows of the trading windows, and each pair's window."""
+    places: dict[Window, int] = {}
+    index = [
+        places.setdefault(window_of(rule, accounts[row].broker_zone), len(places))
+        for number, row in zip(rule_index.tolist(), account_index.tolist(), strict=True)
+        if isinstance(rule := rules[number], TradingWindow)
+    ]
+    return tuple(places), np.array(index, dtype=np.int64)
 
 
 def _has_day(rule: RuleParameters) -> bool:
-    if isinstance(rule, MaxDrawdown):
+    if isinstance(rule, MaxDrawdown) and rule.magic is None:
         return rule.kind is DrawdownKind.TRAILING_END_OF_DAY
-    return isinstance(rule, MaxDailyLoss)
+    return isinstance(rule, DayParameters | Inactivity)
 
 
 def _distinct(items: Sequence[Item]) -> tuple[list[Item], Integers]:
     places: dict[Item, int] = {}
     indices = [places.setdefault(item, len(places)) for item in items]
     return list(places), np.array(indices, dtype=np.int64)
+
+
+def _clock(rule: RuleParameters, day: Clock) -> Clock:
+    if not isinstance(rule, DayParameters):
+        return day
+    return Clock(
+        day.reset_time if rule.reset_time is None else rule.reset_time,
+        rule.reset_zone or day.zone,
+    )
 
 
 def _clocks(
@@ -226,18 +327,9 @@ def _clocks(
     days, day_by_account = _distinct([terms.trading_day for terms in accounts])
     index = np.full(len(rule_index), NO_CLOCK, dtype=np.int64)
     for number, rule in enumerate(rules):
-        if not isinstance(rule, LossParameters) or not _has_day(rule):
+        if not _has_day(rule):
             continue
         pairs = np.flatnonzero(rule_index == number)
-        clock_by_day = [
-            places.setdefault(
-                Clock(
-                    day.reset_time if rule.reset_time is None else rule.reset_time,
-                    rule.reset_zone or day.zone,
-                ),
-                len(places),
-            )
-            for day in days
-        ]
+        clock_by_day = [places.setdefault(_clock(rule, day), len(places)) for day in days]
         index[pairs] = np.array(clock_by_day, dtype=np.int64)[day_by_account[account_index[pairs]]]
     return tuple(places), index

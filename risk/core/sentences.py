@@ -30,6 +30,17 @@ RULE_NAMES = {
     RuleType.MAX_POSITION_SIZE: "position size limit",
     RuleType.POSITION_LIMIT: "limit of open positions",
     RuleType.MAX_LEVERAGE: "leverage limit",
+    RuleType.MAX_EXPOSURE: "exposure limit",
+    RuleType.MAX_CORRELATION: "correlation limit",
+    RuleType.RISK_PER_TRADE: "risk per trade",
+    RuleType.STOP_LOSS_REQUIRED: "stop loss rule",
+    RuleType.MAX_DAILY_TRADES: "limit of trades a day",
+    RuleType.TRADING_WINDOW: "trading window",
+    RuleType.NO_CROSS_HEDGING: "rule against opposite positions",
+    RuleType.INACTIVITY: "inactivity limit",
+    RuleType.PROFIT_TARGET: "profit target",
+    RuleType.MIN_TRADING_DAYS: "minimum of trading days",
+    RuleType.CONSISTENCY: "consistency target",
 }
 
 _UNITS = {
@@ -37,6 +48,15 @@ _UNITS = {
     RuleType.MAX_POSITION_SIZE: "lots",
     RuleType.POSITION_LIMIT: "positions",
     RuleType.MAX_LEVERAGE: "x",
+    RuleType.MAX_EXPOSURE: "x",
+    RuleType.MAX_CORRELATION: "coefficient",
+    RuleType.STOP_LOSS_REQUIRED: "minutes",
+    RuleType.MAX_DAILY_TRADES: "trades",
+    RuleType.TRADING_WINDOW: "minutes",
+    RuleType.NO_CROSS_HEDGING: "symbols",
+    RuleType.INACTIVITY: "days",
+    RuleType.MIN_TRADING_DAYS: "days",
+    RuleType.CONSISTENCY: "share",
 }
 
 _REASONS = {
@@ -50,6 +70,14 @@ _REASONS = {
     Reason.NO_VALUE: "the reading lacks a number that this rule needs",
     Reason.NO_LIMIT: "the amount that may be lost works out at nothing",
     Reason.NO_MARGIN: "there is no margin in use",
+    Reason.NO_HISTORY: "the trades that this rule counts are not known yet",
+    Reason.NO_CORRELATION: "a held symbol has fewer than 30 daily returns to compare",
+    Reason.NO_CURRENCIES: "the currencies of a held symbol are not known",
+    Reason.NO_CALENDAR: "no imported news calendar reaches over the present",
+    Reason.NO_MOMENT: "the time of the evaluation is missing",
+    Reason.NO_OWNER: "whose news calendar counts is not known",
+    Reason.NO_REMOTE: "what the rule's accounts on other hosts hold is not known",
+    Reason.NOTHING_OPEN: "nothing is open",
     Reason.NONE: "a number is missing",
 }
 

@@ -30,6 +30,14 @@ class Reason(IntEnum):
     NO_VALUE = 6  # the reading lacks a number that this rule needs
     NO_LIMIT = 7  # the amount works out at zero or less
     NO_MARGIN = 8  # not unknown: nothing is open, so there is no margin level
+    NO_HISTORY = 9  # the deals that this rule counts are not known (yet)
+    NO_CORRELATION = 10  # too few daily returns of a held symbol
+    NO_CURRENCIES = 11  # the currencies of a held symbol are not known
+    NO_CALENDAR = 12  # no news calendar reaches over the present
+    NO_MOMENT = 13  # the evaluation was not told what time it is
+    NO_OWNER = 14  # whose account it is, and so whose calendar counts, is not known
+    NO_REMOTE = 15  # accounts on another host are part of it, and what they hold is not known
+    NOTHING_OPEN = 16  # not unknown: nothing is open that could be in the way
 
 
 def status_from_text(text: str) -> Status:

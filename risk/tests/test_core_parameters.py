@@ -70,21 +70,29 @@ def test_it_reads_the_symbols_once_each_and_as_they_are_written() -> None:
     assert read.symbols == ("EURUSD", "EURUSD.a")
 
 
+# What a type cannot do without.
+NEEDED = {
+    DAILY: {"amount_kind": "money"},
+    DRAWDOWN: {"amount_kind": "money"},
+    RuleType.PROFIT_TARGET: {"amount_kind": "money"},
+    RuleType.TRADING_WINDOW: {"from_time": "21:45", "until_time": "23:00"},
+}
+
+
 @pytest.mark.parametrize("rule_type", list(RuleType))
 @pytest.mark.parametrize("raw", [{}, {"caution": None, "critical": ""}])
 def test_it_has_defaults_for_everything_but_the_limit(
     rule_type: RuleType, raw: dict[str, object]
 ) -> None:
-    read = parse_parameters(rule_type, Decimal(1), raw)
+    read = parse_parameters(rule_type, Decimal(1), {**NEEDED.get(rule_type, {}), **raw})
     assert (read.rule_type, read.thresholds) == (rule_type, Thresholds(0.3, 0.1))
 
 
 @pytest.mark.parametrize("rule_type", list(RuleType))
 @pytest.mark.parametrize("limit", ["-0.01", "0", "NaN", "Infinity", "1e13"])
 def test_it_refuses_a_limit_that_limits_nothing(rule_type: RuleType, limit: str) -> None:
-    raw = {"amount_kind": "money"} if rule_type in (DAILY, DRAWDOWN) else {}
     with pytest.raises(ParameterErrors) as refusal:
-        parse_parameters(rule_type, Decimal(limit), raw)
+        parse_parameters(rule_type, Decimal(limit), NEEDED.get(rule_type, {}))
     assert list(refusal.value.fields) == ["limit"]
 
 

@@ -40,10 +40,19 @@ amounts = st.one_of(
     st.tuples(st.just("money"), st.integers(1, 20_000).map(str)),
 )
 
+RULE_TYPES = [
+    RuleType.MAX_DAILY_LOSS,
+    RuleType.MAX_DRAWDOWN,
+    RuleType.MARGIN_LEVEL,
+    RuleType.MAX_POSITION_SIZE,
+    RuleType.POSITION_LIMIT,
+    RuleType.MAX_LEVERAGE,
+]
+
 
 @st.composite
 def rules(draw: st.DrawFn) -> RuleParameters:
-    rule_type = draw(st.sampled_from(list(RuleType)))
+    rule_type = draw(st.sampled_from(RULE_TYPES))
     raw: dict[str, object] = {"caution": 0.3, "critical": draw(st.sampled_from([0.0, 0.1, 0.3]))}
     limit = str(draw(st.integers(1, 12)))
     if rule_type in (RuleType.MAX_DAILY_LOSS, RuleType.MAX_DRAWDOWN):
@@ -64,7 +73,7 @@ def rules(draw: st.DrawFn) -> RuleParameters:
         raw["symbols"] = draw(st.lists(st.sampled_from([*SYMBOLS, "XAUUSD"]), max_size=2))
     elif rule_type is RuleType.POSITION_LIMIT:
         raw["include_pending"] = draw(st.booleans())
-    else:
+    elif rule_type is RuleType.MAX_LEVERAGE:
         raw["gross"] = draw(st.booleans())
     return rule(rule_type, limit, **raw)
 

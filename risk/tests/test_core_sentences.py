@@ -253,6 +253,17 @@ def test_it_has_a_unit_for_every_rule() -> None:
         "lots",
         "positions",
         "x",
+        "x",
+        "coefficient",
+        "EUR",
+        "minutes",
+        "trades",
+        "minutes",
+        "symbols",
+        "days",
+        "EUR",
+        "days",
+        "share",
     ]
     assert known(float("nan")) is None
     assert known(float("inf")) is None
