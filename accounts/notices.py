@@ -14,8 +14,8 @@ from accounts.figures import amount
 from accounts.hot_state import AccountState
 from accounts.terminals.readings import STALE_AFTER_SECONDS
 
-# An own cut-off at this margin level (DOMAIN: liquidation) comes too late where the broker's stop
-# out lies above it.
+# Where everybody's margin cut-off begins (DOMAIN: liquidation). One below the broker's own stop out
+# comes too late.
 CUT_OFF_PERCENT = 10.0
 # Ticks come late and clocks of machines drift; a zone that is wrong is wrong by half an hour.
 CLOCK_TOLERANCE_SECONDS = 60.0
@@ -68,8 +68,16 @@ _MARGIN_MODES = {
 }
 
 
-def notices_of(account: Account, state: AccountState | None, now: datetime) -> tuple[Notice, ...]:
+def notices_of(
+    account: Account,
+    state: AccountState | None,
+    now: datetime,
+    *,
+    cut_off_percent: float = CUT_OFF_PERCENT,
+) -> tuple[Notice, ...]:
     """Return what matters about a connected account, the most general first.
+
+    `cut_off_percent` is the margin level at which its user wants it to be liquidated.
 
     Empty as long as no reading was ever accepted. What a reading said of the account stays said
     when it is stale, but the clock is compared with a live one only.
@@ -81,7 +89,7 @@ def notices_of(account: Account, state: AccountState | None, now: datetime) -> t
         *_trade_mode(account, state),
         *_rights(state),
         *_margin_mode(state),
-        _stop_out(account, state),
+        _stop_out(account, state, cut_off_percent),
         _clock(account, float(state.account["clock_offset"])) if is_live else None,
     )
     return tuple(notice for notice in found if notice is not None)
@@ -126,7 +134,7 @@ def _margin_mode(state: AccountState) -> list[Notice]:
     return [Notice(NoticeKind.MARGIN_MODE, Level.INFO, _MARGIN_MODES[MarginMode(mode)])]
 
 
-def _stop_out(account: Account, state: AccountState) -> Notice | None:
+def _stop_out(account: Account, state: AccountState, cut_off_percent: float) -> Notice | None:
     mode = int(state.account["stop_out_mode"])
     level, call = float(state.account["stop_out_level"]), float(state.account["stop_out_call"])
     if not math.isfinite(level) or level <= 0:
@@ -144,9 +152,9 @@ def _stop_out(account: Account, state: AccountState) -> Notice | None:
         f"The broker closes positions by itself at a margin level of {_percent(level)}"
         f" (margin call at {_percent(call)})."
     )
-    if level <= CUT_OFF_PERCENT:
+    if level <= cut_off_percent:
         return Notice(NoticeKind.STOP_OUT, Level.INFO, sentence)
-    above = f" That is above {_percent(CUT_OFF_PERCENT)}: a cut-off there would come too late."
+    above = f" That is above {_percent(cut_off_percent)}: a cut-off there would come too late."
     return Notice(NoticeKind.STOP_OUT, Level.WARNING, sentence + above)
 
 

@@ -1,4 +1,4 @@
-from django.urls import path
+from django.urls import include, path
 
 from risk.views import live, rules
 
@@ -19,4 +19,5 @@ urlpatterns = [
         rules.rule_acknowledge,
         name="rule-acknowledge",
     ),
+    path("", include("risk.trading_urls")),
 ]

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from accounts.models import ConnectedAccount
 from accounts.models.connection import ConnectionState
-from accounts.notices import Level, Notice, notices_of
+from accounts.notices import CUT_OFF_PERCENT, Level, Notice, notices_of
 from accounts.selectors import last_states
 
 MOST_TOLD = 3
@@ -20,13 +20,15 @@ class Greeting:
     account: ConnectedAccount | None = None
 
 
-def account_notices(account: ConnectedAccount, *, now: datetime) -> list[Notice]:
+def account_notices(
+    account: ConnectedAccount, *, now: datetime, cut_off_percent: float = CUT_OFF_PERCENT
+) -> list[Notice]:
     """Return the notices of a connected account, the weightiest first; of another one, none."""
     connection = getattr(account, "connection", None)
     if connection is None or connection.state != ConnectionState.CONNECTED:
         return []
     state = last_states([account]).get(account.pk)
-    return by_weight(notices_of(account, state, now))
+    return by_weight(notices_of(account, state, now, cut_off_percent=cut_off_percent))
 
 
 def by_weight(notices: Sequence[Notice]) -> list[Notice]:
