@@ -56,7 +56,7 @@ class MissedDays:
     ) -> Integers:
         """Find the pairs whose day has begun, but too late to have seen the equity it needs."""
         table = self._desk.pairs
-        daily = np.flatnonzero(table.uses_equity)
+        daily = np.flatnonzero(table.uses_equity & ~table.counted)
         begun = state.day_started_at[daily] >= days.starts[table.clock_index[daily]]
         lacking = begun & np.isnan(state.day_equity[daily]) & ~self._given_up[daily]
         return daily[lacking & accounts.known[table.account_index[daily]]]

@@ -12,6 +12,7 @@ from risk.core.arrays import Codes, Flags, Floats, Integers
 from risk.core.pairs import DRAWDOWN_CODE, NO_CLOCK, Clock, PairTable
 from risk.core.rule_types import DrawdownKind, RuleType
 from risk.core.states import PairState
+from risk.core.strategies import own_balance, own_equity
 from risk.core.transfers import are_transfers, broker_msc, deal_amounts, moves_since
 
 # A reading this soon after a reset is taken as the reading of the reset: it is not stale yet.
@@ -167,13 +168,14 @@ def advance_peaks(
     known. Readings that were not accepted move nothing.
     """
     part = table.slice_of(RuleType.MAX_DRAWDOWN)
-    kind, index = table.drawdown_kind[part], table.account_index[part]
+    kind = table.drawdown_kind[part]
     peak = state.peak[part]
     transfers = state.deposits[part] + state.withdrawals[part]
-    balance = accounts.balance[index] - transfers
+    balance = own_balance(table, state, accounts, part) - transfers
     balance = balance + _risen_between(table, state, part, deals, kind)
-    present = np.where(kind == _INTRADAY, accounts.own_equity[index] - transfers, balance)
-    first = np.isnan(peak) & accounts.known[index]
+    equity = own_equity(table, state, accounts, part) - transfers
+    present = np.where(kind == _INTRADAY, equity, balance)
+    first = np.isnan(peak) & ~np.isnan(balance)
     beginning = np.fmax(table.initial_balance[part], present)
     moving = (kind == _CLOSED) | (kind == _INTRADAY)
     risen = np.where(moving, np.fmax(peak, present), peak)
@@ -188,7 +190,7 @@ def advance_peaks(
 def _due_pairs(
     table: PairTable, state: PairState, accounts: AccountColumns, days: DayStarts
 ) -> Integers:
-    dated = np.flatnonzero(table.clock_index != NO_CLOCK)
+    dated = np.flatnonzero((table.clock_index != NO_CLOCK) & ~table.counted)
     reset = days.starts[table.clock_index[dated]]
     begun = state.day_started_at[dated] >= reset
     return dated[~begun & accounts.known[table.account_index[dated]]]
@@ -264,7 +266,7 @@ def _risen_between(
     oldest = np.full(table.accounts, np.inf)
     oldest[account[starts]] = np.minimum.reduceat(deals["time_msc"], starts)
     index = table.account_index[part]
-    rows = np.flatnonzero((kind == _CLOSED) & (high[index] > 0))
+    rows = np.flatnonzero((kind == _CLOSED) & (high[index] > 0) & ~table.counted[part])
     pairs = rows + part.start
     # Deals of before the rule began tell nothing about its peak.
     inside = oldest[index[rows]] >= broker_msc(table, pairs, state.started_at[pairs])

@@ -12,7 +12,8 @@ class PairState:
     """What must survive a restart, one element per pair in the order of the PairTable.
 
     Money leaves credit out. `withdrawals` are sums of negative amounts. Instants are UTC epoch
-    seconds, NaN when there is none.
+    seconds, NaN when there is none. What counted pairs count begins with `day_started_at`: as long
+    as that is NaN, nothing of it is known. Days are finished ones, but for the `day_*` columns.
     """
 
     started_at: Floats  # since when `deposits`, `withdrawals` and `peak` count
@@ -25,10 +26,22 @@ class PairState:
     day_deposits: Floats
     day_withdrawals: Floats
     day_reconstructed: Flags
+    realised: Floats  # closed result since `started_at`
+    floating: Floats  # of the pair's strategy at present; not stored
+    day_trades: Floats  # positions opened
+    day_profit: Floats  # closed result
+    trading_days: Floats  # days on which a position was opened
+    best_day: Floats  # highest closed result of a day, at least 0
+    positive_days: Floats  # sum of the closed results of the days in profit
+    total_profit: Floats  # closed result of all deals, the present day included
+    last_trade_at: Floats
     latched: Flags
     latched_at: Floats
     acknowledged: Flags
-    inside_since: Floats  # since when a latched pair has been inside its limit again
+    is_early: Flags  # latched within the safety margin: the limit itself was not reached
+    violated_at: Floats  # when the limit itself was reached
+    inside_since: Floats  # since when a latched pair has been inside its limit again; not stored
+    triggered_since: Floats  # since when the action's condition holds without a gap; not stored
 
     def __len__(self) -> int:
         return len(self.started_at)
@@ -57,8 +70,20 @@ def new_state(count: int, started_at: float) -> PairState:
         day_deposits=zero(),
         day_withdrawals=zero(),
         day_reconstructed=no(),
+        realised=zero(),
+        floating=zero(),
+        day_trades=zero(),
+        day_profit=zero(),
+        trading_days=zero(),
+        best_day=zero(),
+        positive_days=zero(),
+        total_profit=zero(),
+        last_trade_at=unknown(),
         latched=no(),
         latched_at=unknown(),
         acknowledged=no(),
+        is_early=no(),
+        violated_at=unknown(),
         inside_since=unknown(),
+        triggered_since=unknown(),
     )

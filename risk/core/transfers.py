@@ -58,7 +58,7 @@ def moves_since(table: PairTable, pairs: Integers, instants: Floats, deals: Rows
     count = len(pairs)
     if not len(deals) or not count:
         return MoneyMoves(np.zeros(count), np.zeros(count), np.zeros(count))
-    owner, row = _joined(table.account_index[pairs], deals)
+    owner, row = joined(table.account_index[pairs], deals)
     since = broker_msc(table, pairs, instants)
     inside = deals["time_msc"][row] >= since[owner]
     owner, row = owner[inside], row[inside]
@@ -88,6 +88,8 @@ def add_transfers(table: PairTable, state: PairState, deals: Rows) -> PairState:
     pairs = np.concatenate(
         [table.pairs_by_account[start:end] for start, end in zip(starts, ends, strict=True)]
     )
+    # A deposit is no money of a strategy, and no result of anything.
+    pairs = pairs[~table.counted[pairs]]
     whole = moves_since(table, pairs, state.started_at[pairs], deals)
     day = moves_since(table, pairs, state.day_started_at[pairs], deals)
     return replace(
@@ -105,7 +107,7 @@ def _added(column: Floats, pairs: Integers, amounts: Floats) -> Floats:
     return column
 
 
-def _joined(account: Integers, deals: Rows) -> tuple[Integers, Integers]:
+def joined(account: Integers, deals: Rows) -> tuple[Integers, Integers]:
     """Join accounts with their rows in `deals` (sorted by account): places and row numbers."""
     first = np.searchsorted(deals["account"], account, side="left")
     counts = np.searchsorted(deals["account"], account, side="right") - first

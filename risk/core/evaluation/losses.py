@@ -8,6 +8,7 @@ from risk.core.pairs import DRAWDOWN_CODE, PairTable
 from risk.core.results import Evaluation, mark_breaches, without_noise
 from risk.core.rule_types import DrawdownKind, RuleType
 from risk.core.states import PairState
+from risk.core.strategies import own_equity
 
 
 def judge_daily_loss(
@@ -22,7 +23,8 @@ def judge_daily_loss(
     # An account that was empty at the reset, as on its first day, is measured by its funding.
     base = np.where(reference > 0, reference, reference + state.day_deposits[part])
     amount = table.fixed_amount[part] + table.reference_fraction[part] * base
-    _against_floor(result, table, part, accounts, amount, reference + moved - amount)
+    equity = own_equity(table, state, accounts, part)
+    _against_floor(result, table, part, equity, amount, reference + moved - amount)
 
 
 def judge_drawdown(
@@ -34,18 +36,18 @@ def judge_drawdown(
     moved = state.deposits[part] + table.withdrawals_move[part] * state.withdrawals[part]
     amount = table.fixed_amount[part] + table.reference_fraction[part] * reference
     floor = np.minimum(reference - amount, table.lock_level[part]) + moved
-    _against_floor(result, table, part, accounts, amount, floor)
+    equity = own_equity(table, state, accounts, part)
+    _against_floor(result, table, part, equity, amount, floor)
 
 
 def _against_floor(
     result: Evaluation,
     table: PairTable,
     part: slice,
-    accounts: AccountColumns,
+    equity: Floats,
     amount: Floats,
     floor: Floats,
 ) -> None:
-    equity = accounts.own_equity[table.account_index[part]]
     amount = np.where(amount > 0, amount, np.nan)
     floor = np.where(np.isnan(amount), np.nan, floor)
     left = np.minimum(without_noise(equity - floor), amount)

@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 
 from risk.core.account_columns import AccountColumns
+from risk.core.activity import judge_activity
 from risk.core.arrays import Codes, Flags, Integers
 from risk.core.evaluation.losses import judge_daily_loss, judge_drawdown
 from risk.core.evaluation.sizes import (
@@ -48,6 +49,7 @@ def evaluate(
     result = nothing_known(len(table))
     judge_daily_loss(result, table, state, accounts)
     judge_drawdown(result, table, state, accounts)
+    judge_activity(result, table, state, accounts, surroundings.moment)
     by_strategy: dict[int | None, Holdings] = {}
     for rule_type, judge in _JUDGES.items():
         for magic, part in table.strategies.get(rule_type, ()):
