@@ -66,10 +66,18 @@ def with_latches(evaluation: Evaluation, latched: Flags) -> Evaluation:
 
 
 def against_limit(
-    result: Evaluation, table: PairTable, part: Part, accounts: AccountColumns, value: Floats
+    result: Evaluation,
+    table: PairTable,
+    part: Part,
+    accounts: AccountColumns,
+    value: Floats,
+    limit: Floats | None = None,
 ) -> None:
-    """Hold values that grow towards `fixed_amount` against it, for accounts that were read."""
-    limit = table.fixed_amount[part]
+    """Hold values that grow towards a limit against it, for accounts that were read.
+
+    The limit is `fixed_amount` unless one is given.
+    """
+    limit = table.fixed_amount[part] if limit is None else limit
     value = np.where(accounts.known[table.account_index[part]], value, np.nan)
     left = without_noise(limit - value)
     result.value[part] = value
@@ -91,6 +99,11 @@ def mark_breaches(result: Evaluation, table: PairTable, part: Part, left: Floats
     result.present[part] = np.where(breached, np.int8(Status.VIOLATED), np.int8(Status.SAFE))
 
 
+def mark_reached(result: Evaluation, part: Part, left: Floats) -> None:
+    """Mark what has nothing left, whatever its rule says of the limit itself."""
+    result.present[part] = np.where(left <= 0, np.int8(Status.VIOLATED), np.int8(Status.SAFE))
+
+
 def give_reason(result: Evaluation, part: Part, reason: Reason, where: Flags) -> None:
     """Note why those of the pairs are not known, unless a reason was given before."""
     known = result.reason[part]
@@ -98,7 +111,7 @@ def give_reason(result: Evaluation, part: Part, reason: Reason, where: Flags) ->
     result.reason[part] = np.where(told, np.int8(reason), known)
 
 
-def point_at(result: Evaluation, part: Part, symbol: Integers, selling: Codes | Integers) -> None:
+def point_at(result: Evaluation, part: Part, symbol: Integers, selling: Integers | Flags) -> None:
     """Note where each pair is nearest to its limit; -1 for a symbol that there is none of."""
     result.symbol[part] = symbol
     result.direction[part] = np.where(symbol >= 0, selling, 0)

@@ -76,7 +76,7 @@ _REASONS = {
     Reason.NO_CALENDAR: "no imported news calendar reaches over the present",
     Reason.NO_MOMENT: "the time of the evaluation is missing",
     Reason.NO_OWNER: "whose news calendar counts is not known",
-    Reason.NO_REMOTE: "what the rule's accounts on other hosts hold is not known",
+    Reason.NO_MEMBER: "what another account of this rule holds is not known",
     Reason.NO_PROFIT: "there is no profit yet, so no day has a share of it",
     Reason.NOTHING_OPEN: "nothing is open",
     Reason.NONE: "a number is missing",

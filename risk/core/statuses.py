@@ -36,9 +36,9 @@ class Reason(IntEnum):
     NO_CALENDAR = 12  # no news calendar reaches over the present
     NO_MOMENT = 13  # the evaluation was not told what time it is
     NO_OWNER = 14  # whose account it is, and so whose calendar counts, is not known
-    NO_REMOTE = 15  # accounts on another host are part of it, and what they hold is not known
-    NO_PROFIT = 17  # nothing was won yet, so there is nothing to share out
+    NO_MEMBER = 15  # another account is part of it, and what that one holds is not known
     NOTHING_OPEN = 16  # not unknown: nothing is open that could be in the way
+    NO_PROFIT = 17  # nothing was won yet, so there is nothing to share out
 
 
 def status_from_text(text: str) -> Status:

@@ -11,7 +11,8 @@ from risk.core.rule_types import Importance
 # Symbol by its name at one server: (base currency, profit currency).
 SymbolCurrencies = Mapping[str, tuple[str, str]]
 
-# Symbol: lots bought and lots sold by the accounts of a rule that other hosts watch.
+# Instrument (see `instrument_of`): lots bought and lots sold by the accounts of a rule that other
+# hosts watch.
 Sides = Mapping[str, tuple[float, float]]
 
 

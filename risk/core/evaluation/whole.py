@@ -8,13 +8,17 @@ import numpy as np
 from risk.core.account_columns import AccountColumns
 from risk.core.activity import judge_activity
 from risk.core.arrays import Codes, Flags, Integers
+from risk.core.evaluation.exposure import judge_correlation, judge_exposure
 from risk.core.evaluation.losses import judge_daily_loss, judge_drawdown
+from risk.core.evaluation.opposites import judge_opposites
 from risk.core.evaluation.sizes import (
     judge_leverage,
     judge_margin_level,
     judge_position_count,
     judge_position_size,
 )
+from risk.core.evaluation.stop_losses import judge_risk_per_trade, judge_stop_loss
+from risk.core.evaluation.trading_windows import judge_trading_window
 from risk.core.exposures import Exposures
 from risk.core.holdings import Holdings
 from risk.core.pairs import DRAWDOWN_CODE, PairTable, Part
@@ -24,11 +28,19 @@ from risk.core.states import PairState
 from risk.core.statuses import Reason, Status
 from risk.core.surroundings import EMPTY, Surroundings
 
-_JUDGES: Final[Mapping[RuleType, Callable[[Evaluation, PairTable, Part, Holdings], None]]] = {
+Judge = Callable[[Evaluation, PairTable, Part, Holdings], None]
+
+_JUDGES: Final[Mapping[RuleType, Judge]] = {
     RuleType.MARGIN_LEVEL: judge_margin_level,
     RuleType.MAX_POSITION_SIZE: judge_position_size,
     RuleType.POSITION_LIMIT: judge_position_count,
     RuleType.MAX_LEVERAGE: judge_leverage,
+    RuleType.MAX_EXPOSURE: judge_exposure,
+    RuleType.MAX_CORRELATION: judge_correlation,
+    RuleType.RISK_PER_TRADE: judge_risk_per_trade,
+    RuleType.STOP_LOSS_REQUIRED: judge_stop_loss,
+    RuleType.TRADING_WINDOW: judge_trading_window,
+    RuleType.NO_CROSS_HEDGING: judge_opposites,
 }
 
 
@@ -99,7 +111,7 @@ def _reasons(
         [
             ~accounts.known[table.account_index[pairs]],
             given != Reason.NONE,
-            (daily | drawdown) & needs_initial,
+            (daily | drawdown | activity) & needs_initial,
             drawdown & ~trails & np.isnan(table.initial_balance[pairs]),
             daily & (lacks_balance | lacks_equity) & np.isnan(state.day_started_at[pairs]),
             daily & (lacks_balance | lacks_equity),

@@ -1,0 +1,80 @@
+"""The rules on the stops of open positions."""
+
+import numpy as np
+
+from risk.core.arrays import Floats, Integers
+from risk.core.exposures import (
+    Exposures,
+    largest_rows,
+    named_symbols,
+    sums_by,
+    taken,
+    taken_whole,
+)
+from risk.core.holdings import Holdings
+from risk.core.pairs import PairTable, Part
+from risk.core.results import Evaluation, against_limit, give_reason, point_at
+from risk.core.statuses import Reason
+from risk.core.stops import losses_at_stops, minutes_open
+
+_NO_ZONE = -1
+_SMALLEST_MONEY = 0.01
+
+
+def judge_risk_per_trade(
+    result: Evaluation, table: PairTable, part: Part, holdings: Holdings
+) -> None:
+    """Compare, in money, the loss at the stops of one symbol with a fraction of the balance."""
+    exposures, index = holdings.exposures, table.account_index[part]
+    account, symbol, losses = sums_by(
+        exposures.held["account"].astype(np.int64),
+        exposures.held["symbol"].astype(np.int64),
+        losses_at_stops(exposures.held),
+        max(len(exposures.symbols), 1),
+    )
+    filters = table.symbol_filter[part]
+    rows = np.full(len(index), -1, dtype=np.int64)
+    for number in np.unique(filters).tolist():
+        wanted = named_symbols(exposures, table.symbol_filters[number])[symbol]
+        kept = np.flatnonzero(wanted)
+        largest = largest_rows(account[kept], losses[kept], len(exposures))
+        rows = np.where(filters == number, taken_whole(kept, largest)[index], rows)
+    worst = taken_whole(symbol, rows)
+    point_at(result, part, worst, _selling_most(exposures, worst, index))
+    balance = np.maximum(holdings.accounts.balance[index], _SMALLEST_MONEY)
+    limit = table.fixed_amount[part] * balance
+    against_limit(result, table, part, holdings.accounts, taken(losses, rows), limit)
+
+
+def judge_stop_loss(result: Evaluation, table: PairTable, part: Part, holdings: Holdings) -> None:
+    """Compare how long the oldest position without a stop has been open."""
+    index, exposures = table.account_index[part], holdings.exposures
+    zone_of_account = np.full(len(exposures), _NO_ZONE, dtype=np.int64)
+    zone_of_account[index] = table.broker_zone_index[part]
+    held = exposures.held
+    zones = zone_of_account[held["account"]]
+    bare = np.flatnonzero(~(held["sl"] > 0) & (zones != _NO_ZONE))
+    moment = holdings.surroundings.moment
+    minutes = minutes_open(held[bare], table.broker_zones, zones[bare], moment)
+    account = held["account"][bare].astype(np.int64)
+    rows = largest_rows(account, minutes, len(exposures))[index]
+    point_at(
+        result,
+        part,
+        taken_whole(held["symbol"][bare].astype(np.int64), rows),
+        taken_whole(held["type"][bare].astype(np.int64), rows),
+    )
+    value = taken(minutes, rows)
+    give_reason(result, part, Reason.NO_MOMENT, np.isnan(value))
+    against_limit(result, table, part, holdings.accounts, value)
+
+
+def _selling_most(exposures: Exposures, symbol: Integers, index: Integers) -> Floats:
+    """Tell the direction of the symbols: that of their net notional."""
+    count = max(len(exposures.symbols), 1)
+    keys = exposures.net_account * count + exposures.net_symbol
+    places = np.searchsorted(keys, index * count + np.maximum(symbol, 0))
+    places = np.minimum(places, max(len(keys) - 1, 0))
+    if not len(keys):
+        return np.zeros(len(symbol))
+    return np.where(symbol >= 0, exposures.net_value[places] < 0, 0.0)
