@@ -8,6 +8,7 @@ from risk.core.account_columns import AccountColumns
 from risk.core.arrays import Codes, Flags, Floats, Integers
 from risk.core.evaluation import Evaluation
 from risk.core.pairs import PairTable
+from risk.core.rule_types import OBJECTIVES
 from risk.core.statuses import Status
 
 # Beyond any buffer, yet before everything of a milder status.
@@ -27,6 +28,7 @@ class GroupRows:
     _pairs: Integers = field(repr=False)
     _segment_starts: Integers = field(repr=False)
     _member_starts: Integers = field(repr=False)
+    _decisive: Integers = field(repr=False)  # the pairs that decide their account's status
     _account_starts: Integers = field(repr=False)
     _filled_groups: Integers = field(repr=False)
 
@@ -84,6 +86,7 @@ def build_group_rows(
     pairs, group, rule = pairs[order], group[order], rule[order]
     starts = _starts(group * (len(table.rules) + 1) + rule)
     member_starts = _starts(member_group)
+    decisive = _decisive_pairs(table)
     return GroupRows(
         groups=groups,
         table=table,
@@ -94,7 +97,8 @@ def build_group_rows(
         _pairs=pairs,
         _segment_starts=starts,
         _member_starts=member_starts,
-        _account_starts=_starts(table.account_index[table.pairs_by_account]),
+        _decisive=decisive,
+        _account_starts=_starts(table.account_index[decisive]),
         _filled_groups=member_group[member_starts],
     )
 
@@ -102,15 +106,16 @@ def build_group_rows(
 def group_risk(rows: GroupRows, evaluation: Evaluation, accounts: AccountColumns) -> GroupRisk:
     """Find the weakest: the worst status, then the lower buffer, then the first account.
 
-    Within a status a buffer that is not known comes last. An account without rules is safe as
-    long as it is read; a group without members is safe.
+    Within a status a buffer that is not known comes last. Objectives show their own progress in
+    `rule_*` and decide nothing else. An account without rules is safe as long as it is read; a
+    group without members is safe.
     """
     table = rows.table
     status, buffer = evaluation.status, evaluation.buffer
     account_status = np.where(accounts.known, np.int8(Status.SAFE), np.int8(Status.UNKNOWN))
     account_buffer = np.full(table.accounts, np.nan)
     account_pair = np.full(table.accounts, -1, dtype=np.int64)
-    pairs = table.pairs_by_account
+    pairs = rows._decisive
     weakest = pairs[_weakest(status[pairs], buffer[pairs], rows._account_starts)]
     owners = table.account_index[weakest]
     account_status[owners] = status[weakest]
@@ -142,6 +147,14 @@ def group_risk(rows: GroupRows, evaluation: Evaluation, accounts: AccountColumns
         rule_buffer=buffer[rule_pair],
         rule_pair=rule_pair,
     )
+
+
+def _decisive_pairs(table: PairTable) -> Integers:
+    """Return the pairs by account, those of objectives left out."""
+    decides = np.ones(len(table), dtype=np.bool_)
+    for rule_type in OBJECTIVES:
+        decides[table.slice_of(rule_type)] = False
+    return table.pairs_by_account[decides[table.pairs_by_account]]
 
 
 def _starts(keys: Integers) -> Integers:

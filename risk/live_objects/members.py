@@ -13,6 +13,7 @@ from accounts.terminals.readings import STALE_AFTER_SECONDS
 from risk.core.figures import Currency
 from risk.core.pair_numbers import PairNumbers
 from risk.core.parameters import RuleParameters
+from risk.core.rule_types import OBJECTIVES
 from risk.core.sentences import risk_sentence, unit_of
 from risk.core.statuses import Reason, Status
 from risk.live_objects.values import Json, known, moment
@@ -48,7 +49,16 @@ _NOTHING_KNOWN = PairNumbers(
 class RuleView:
     """A rule as the objects show it; `order` is the order in which rules are listed."""
 
-    __slots__ = ("action", "id", "is_firm_rule", "key", "name", "order", "parameters")
+    __slots__ = (
+        "action",
+        "id",
+        "is_firm_rule",
+        "is_objective",
+        "key",
+        "name",
+        "order",
+        "parameters",
+    )
 
     def __init__(
         self, rule_id: UUID, name: str, action: str, is_firm_rule: bool, parameters: RuleParameters
@@ -56,6 +66,7 @@ class RuleView:
         self.id, self.key = rule_id, str(rule_id)
         self.name, self.action, self.is_firm_rule = name, action, is_firm_rule
         self.parameters = parameters
+        self.is_objective = parameters.rule_type in OBJECTIVES
         self.order = (parameters.rule_type.value, name, self.key)
 
 
@@ -106,8 +117,9 @@ class Member:
         self.rows = [Row(self, rule, raw) for rule, raw in zip(rules, raws, strict=True)]
         self.status = Status.SAFE if self.is_fresh else Status.UNKNOWN
         self.buffer: float | None = None
-        if self.rows:
-            weakest = min(self.rows, key=by_weakness)
+        decisive = [row for row in self.rows if not row.rule.is_objective]
+        if decisive:
+            weakest = min(decisive, key=by_weakness)
             self.status, self.buffer = weakest.status, weakest.buffer
         self.weakness = _weakness(self.status, self.buffer)
 

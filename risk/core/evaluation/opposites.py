@@ -98,8 +98,8 @@ def _totals(
     keys = families[sides.pair] * max(len(names), 1) + sides.instrument
     distinct, inverse = np.unique(keys, return_inverse=True)
     inverse = inverse.reshape(-1)
-    bought = np.bincount(inverse, sides.bought, minlength=len(distinct))
-    sold = np.bincount(inverse, sides.sold, minlength=len(distinct))
+    bought = np.bincount(inverse, sides.bought, minlength=len(distinct)).astype(np.float64)
+    sold = np.bincount(inverse, sides.sold, minlength=len(distinct)).astype(np.float64)
     places = {name: place for place, name in enumerate(names)}
     unseen = []
     for family, elsewhere in surroundings.sides_elsewhere.items():

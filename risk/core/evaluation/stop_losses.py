@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from risk.core.arrays import Floats, Integers
+from risk.core.arrays import Flags, Integers
 from risk.core.exposures import (
     Exposures,
     largest_rows,
@@ -69,12 +69,12 @@ def judge_stop_loss(result: Evaluation, table: PairTable, part: Part, holdings: 
     against_limit(result, table, part, holdings.accounts, value)
 
 
-def _selling_most(exposures: Exposures, symbol: Integers, index: Integers) -> Floats:
-    """Tell the direction of the symbols: that of their net notional."""
-    count = max(len(exposures.symbols), 1)
+def _selling_most(exposures: Exposures, symbol: Integers, index: Integers) -> Flags:
+    """Tell where the net notional of a symbol on an account is sold."""
+    if not len(exposures.net_account):
+        return np.zeros(len(symbol), dtype=np.bool_)
+    count = len(exposures.symbols)
     keys = exposures.net_account * count + exposures.net_symbol
     places = np.searchsorted(keys, index * count + np.maximum(symbol, 0))
-    places = np.minimum(places, max(len(keys) - 1, 0))
-    if not len(keys):
-        return np.zeros(len(symbol))
-    return np.where(symbol >= 0, exposures.net_value[places] < 0, 0.0)
+    found = exposures.net_value[np.minimum(places, len(keys) - 1)]
+    return np.asarray((symbol >= 0) & (found < 0), dtype=np.bool_)

@@ -136,4 +136,5 @@ def _reasons(
 
 def _among(pairs: Integers, table: PairTable, rule_type: RuleType) -> Flags:
     part = table.slice_of(rule_type)
-    return (pairs >= part.start) & (pairs < part.stop)
+    among: Flags = (pairs >= part.start) & (pairs < part.stop)
+    return among
