@@ -4,11 +4,9 @@ Loaded when something changed, which a cheap fingerprint tells; no signal has to
 edits a rule, in whichever way.
 """
 
-import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import time
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -17,14 +15,22 @@ from django.db.models import Count, Max
 
 from accounts.models import ConnectedAccount
 from groups.models import AccountGroup, Membership
-from risk.core.arrays import Integers
+from risk.core.arrays import Floats, Integers
 from risk.core.pairs import AccountTerms, Clock, PairTable, build_pairs
-from risk.core.parameters import ParameterErrors, RuleParameters, parse_parameters
-from risk.core.responses import Response
-from risk.core.rule_types import Action, ClosingOrder, RuleType
-from risk.models import RiskRule
+from risk.core.triggers import Triggers, build_triggers
+from risk.models import NewsCalendar, RiskRule, RuleArming, RuleOverride
+from risk.rule_facts import RuleBook, RuleFacts, load_rules, parameters_of
 
-logger = logging.getLogger(__name__)
+__all__ = [
+    "AccountFacts",
+    "Desk",
+    "Fingerprint",
+    "GroupFacts",
+    "RuleFacts",
+    "desk_fingerprint",
+    "load_desk",
+    "parameters_of",
+]
 
 Fingerprint = tuple[Any, ...]
 _NO_TERMS = AccountTerms(float("nan"), "UTC", Clock(time(0, 0), "UTC"))
@@ -43,19 +49,6 @@ class AccountFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class RuleFacts:
-    id: UUID
-    user_id: int
-    name: str
-    action: str
-    is_firm_rule: bool
-    is_cutoff: bool
-    applies_to_all_accounts: bool
-    parameters: RuleParameters
-    response: Response
-
-
-@dataclass(frozen=True, slots=True)
 class GroupFacts:
     """A group with all its members, also those on other hosts (`remote`)."""
 
@@ -70,9 +63,11 @@ class GroupFacts:
 class Desk:
     """Accounts in the order of the sessions; a row number is an account's index everywhere.
 
-    A session whose account was deleted a moment ago has None for facts and no rules. `pairs` is the
-    table of (rule, account); `group_of` and `account_of` list the memberships of this host's
-    accounts as (index into groups, index into accounts).
+    A session whose account was deleted a moment ago has None for facts and no rules. `rules` may
+    hold a rule several times, as it is on different accounts. `pairs` is the table of (rule,
+    account), and `armed_at` since when the action of a pair may act (UTC epoch seconds, NaN: it may
+    not). `group_of` and `account_of` list the memberships of this host's accounts as (index into
+    groups, index into accounts).
     """
 
     fingerprint: Fingerprint
@@ -80,6 +75,8 @@ class Desk:
     rules: tuple[RuleFacts, ...]
     groups: tuple[GroupFacts, ...]
     pairs: PairTable
+    triggers: Triggers
+    armed_at: Floats
     group_of: Integers
     account_of: Integers
     account_index: Mapping[UUID, int]
@@ -108,6 +105,9 @@ def desk_fingerprint() -> Fingerprint:
         *Membership.objects.aggregate(n=Count("pk"), m=Max("pk")).values(),
         *RiskRule.accounts.through._default_manager.aggregate(n=Count("pk"), m=Max("pk")).values(),
         *RiskRule.groups.through._default_manager.aggregate(n=Count("pk"), m=Max("pk")).values(),
+        *RuleOverride.objects.aggregate(n=Count("pk"), m=Max("pk"), t=Max("updated_at")).values(),
+        *RuleArming.objects.aggregate(n=Count("pk"), m=Max("pk"), t=Max("armed_at")).values(),
+        *NewsCalendar.objects.aggregate(n=Count("pk"), t=Max("imported_at")).values(),
     )
 
 
@@ -118,38 +118,28 @@ def load_desk(account_ids: Sequence[UUID], fingerprint: Fingerprint) -> Desk:
     index = {account.id: number for number, account in enumerate(accounts) if account}
     users = {account.user_id for account in known.values()}
     members = _load_members(users)
-    rules = _load_rules(users)
-    rule_index, account_index = _targets(rules, accounts, index, members)
+    book = load_rules(users)
+    rule_index, account_index = _targets(book, accounts, index, members)
     groups, group_of, account_of = _load_groups(members, index)
+    pairs = build_pairs(
+        [rule.parameters for rule in book.rules],
+        [account.terms if account else _NO_TERMS for account in accounts],
+        rule_index,
+        account_index,
+    )
     return Desk(
         fingerprint=fingerprint,
         accounts=accounts,
-        rules=rules,
+        rules=book.rules,
         groups=groups,
-        pairs=build_pairs(
-            [rule.parameters for rule in rules],
-            [account.terms if account else _NO_TERMS for account in accounts],
-            rule_index,
-            account_index,
-        ),
+        pairs=pairs,
+        triggers=build_triggers(pairs, [rule.response for rule in book.rules]),
+        armed_at=_armed_at(pairs, book.rules, account_ids, users),
         group_of=group_of,
         account_of=account_of,
         account_index=index,
         group_index={group.id: number for number, group in enumerate(groups)},
     )
-
-
-def parameters_of(
-    rule_type: str,
-    limit: Decimal,
-    caution: Decimal,
-    critical: Decimal,
-    raw: Mapping[str, object],
-    magic: int | None = None,
-) -> RuleParameters:
-    """Read a stored rule the way the core wants it; ParameterErrors if it was stored wrong."""
-    own: dict[str, object] = {"caution": caution, "critical": critical, "magic": magic}
-    return parse_parameters(RuleType(rule_type), limit, {**raw, **own})
 
 
 def _load_accounts(account_ids: Sequence[UUID]) -> dict[UUID, AccountFacts]:
@@ -178,42 +168,20 @@ def _batches(ids: Sequence[UUID], size: int = 1000) -> Iterator[Sequence[UUID]]:
     return (ids[start : start + size] for start in range(0, len(ids), size))
 
 
-def _load_rules(users: Iterable[int]) -> tuple[RuleFacts, ...]:
-    rows = RiskRule.objects.active().filter(user__in=users).order_by("rule_type", "name", "id")
-    return tuple(facts for row in rows if (facts := _facts_of_rule(row)) is not None)
-
-
-def _facts_of_rule(row: RiskRule) -> RuleFacts | None:
-    try:
-        parameters = parameters_of(
-            row.rule_type, row.limit, row.caution, row.critical, row.parameters, row.magic
-        )
-    except (ParameterErrors, ValueError) as error:
-        # One rule that came past the forms must not end the watch over everybody's accounts.
-        logger.error("Rule %s is not watched, for it makes no sense: %s", row.id, error)
-        return None
-    return RuleFacts(
-        id=row.id,
-        user_id=row.user_id,
-        name=row.name,
-        action=row.action,
-        is_firm_rule=row.is_firm_rule,
-        is_cutoff=row.is_cutoff,
-        applies_to_all_accounts=row.applies_to_all_accounts,
-        parameters=parameters,
-        response=_response(row, row.action),
+def _armed_at(
+    pairs: PairTable, rules: Sequence[RuleFacts], account_ids: Sequence[UUID], users: Iterable[int]
+) -> Floats:
+    rows = RuleArming.objects.filter(rule__user__in=users).values_list(
+        "rule_id", "account_id", "armed_at"
     )
-
-
-def _response(row: RiskRule, action: str) -> Response:
-    return Response(
-        action=Action(action),
-        act_at_fraction=float(row.act_at_fraction),
-        act_after_seconds=float(row.act_after_seconds),
-        closing_order=ClosingOrder(row.closing_order),
-        losers_only=row.losers_only,
-        close_fraction=float(row.close_fraction),
-    )
+    armed = {(rule_id, account_id): at.timestamp() for rule_id, account_id, at in rows}
+    armed_at: Floats = np.full(len(pairs), np.nan)
+    if not armed:
+        return armed_at
+    numbers = zip(pairs.rule_index.tolist(), pairs.account_index.tolist(), strict=True)
+    for pair, (rule, row) in enumerate(numbers):
+        armed_at[pair] = armed.get((rules[rule].id, account_ids[row]), np.nan)
+    return armed_at
 
 
 MemberRow = tuple[UUID, str, int, UUID, str]
@@ -231,35 +199,41 @@ def _load_members(users: Iterable[int]) -> list[MemberRow]:
 
 
 def _targets(
-    rules: Sequence[RuleFacts],
+    book: RuleBook,
     accounts: Sequence[AccountFacts | None],
     index: Mapping[UUID, int],
     members: Sequence[MemberRow],
 ) -> tuple[Integers, Integers]:
     """List the pairs of rules and accounts, each once, whatever way a rule reaches an account."""
-    number = {rule.id: place for place, rule in enumerate(rules)}
+    number = book.places
     owners = [account.user_id if account else None for account in accounts]
     reached = {
         (place, row)
         for place, row in (
-            *_everywhere(rules, owners),
+            *_everywhere(book, owners),
             *((number.get(rule_id), index.get(account_id)) for rule_id, account_id in _named()),
             *((number.get(rule_id), row) for rule_id, row in _through_groups(members, index)),
         )
         # A rule reaches its user's own accounts only, whatever the link tables say.
-        if place is not None and row is not None and owners[row] == rules[place].user_id
+        if place is not None and row is not None and owners[row] == book.rules[place].user_id
     }
+    if book.excluded or book.variants:
+        ids = {row: account_id for account_id, row in index.items()}
+        reached = {
+            (own, row)
+            for place, row in reached
+            if (own := book.place_for(place, ids[row])) is not None
+        }
     listed = np.array(sorted(reached), dtype=np.int64).reshape(-1, 2)
     return listed[:, 0], listed[:, 1]
 
 
-def _everywhere(
-    rules: Sequence[RuleFacts], owners: Sequence[int | None]
-) -> Iterator[tuple[int, int]]:
+def _everywhere(book: RuleBook, owners: Sequence[int | None]) -> Iterator[tuple[int, int]]:
     rows_of: dict[int | None, list[int]] = {}
     for row, owner in enumerate(owners):
         rows_of.setdefault(owner, []).append(row)
-    for place, rule in enumerate(rules):
+    for place in book.places.values():
+        rule = book.rules[place]
         if rule.applies_to_all_accounts:
             yield from ((place, row) for row in rows_of.get(rule.user_id, ()))
 
