@@ -1,10 +1,20 @@
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from accounts.models import ConnectedAccount, User
-from risk.models import RiskRule, RuleBreach
+from risk.models import (
+    Enforcement,
+    GateCheck,
+    GroupTemplate,
+    NewsEvent,
+    Order,
+    RiskRule,
+    RuleBreach,
+    RuleOverride,
+    RulePreset,
+)
 
 
 def rules_of(user: User) -> QuerySet[RiskRule]:
@@ -13,8 +23,55 @@ def rules_of(user: User) -> QuerySet[RiskRule]:
     return (
         RiskRule.objects.owned_by(user)
         .annotate(is_locked=Exists(held))
-        .prefetch_related("accounts", "groups")
+        .prefetch_related("accounts", "groups", "overrides", "armings")
     )
+
+
+def overrides_of(rule: RiskRule) -> QuerySet[RuleOverride]:
+    """Return how a rule differs on accounts, by their names."""
+    return rule.overrides.select_related("account").order_by("account__name", "account")
+
+
+def reached_accounts(rule: RiskRule) -> QuerySet[ConnectedAccount]:
+    """Return the accounts of its user that a rule applies to, by name."""
+    own = ConnectedAccount.objects.owned_by(rule.user_id)
+    if not rule.applies_to_all_accounts:
+        named = Q(risk_rules=rule) | Q(groups__risk_rules=rule)
+        own = own.filter(pk__in=ConnectedAccount.objects.filter(named).values("pk"))
+    return own.order_by("name", "pk")
+
+
+def presets_of(user: User) -> QuerySet[RulePreset]:
+    """Return the presets that the user saved, by name."""
+    return RulePreset.objects.owned_by(user)
+
+
+def templates_of(user: User) -> QuerySet[GroupTemplate]:
+    """Return the user's group templates, by name."""
+    return GroupTemplate.objects.owned_by(user)
+
+
+def news_of(user: User) -> QuerySet[NewsEvent]:
+    """Return the events of the user's news calendar, in the order of time."""
+    return NewsEvent.objects.filter(user=user)
+
+
+def orders_of(account: ConnectedAccount) -> QuerySet[Order]:
+    """Return the orders that went through TradeGuard to an account, newest first."""
+    return Order.objects.filter(account_id=account.pk, user_id=account.user_id)
+
+
+def checks_of(orders: Iterable[Order]) -> dict[UUID, list[GateCheck]]:
+    """Return what the gate said of each order, in one query."""
+    checks: dict[UUID, list[GateCheck]] = {}
+    for check in GateCheck.objects.filter(order_id__in=[order.pk for order in orders]):
+        checks.setdefault(check.order_id, []).append(check)
+    return checks
+
+
+def enforcements_of(user: User) -> QuerySet[Enforcement]:
+    """Return when TradeGuard stepped in on the user's accounts, newest first."""
+    return Enforcement.objects.owned_by(user)
 
 
 def holding_breaches() -> QuerySet[RuleBreach]:

@@ -284,10 +284,12 @@ PUBLIC_URL = env.str(
     else environ.Env.NOTSET,
 )
 
-# How many requests the API takes, from an address without a user and from a user.
+# How many requests the API takes: from an address without a user, from a user, and of those that
+# move money.
 THROTTLES = {
     "anon": env.str("THROTTLE_ANON", default="60/min"),
     "user": env.str("THROTTLE_USER", default="1200/min"),
+    "orders": env.str("THROTTLE_ORDERS", default="300/min"),
 }
 for name, limit in THROTTLES.items():
     if not re.fullmatch(r"[1-9]\d*/(second|sec|s|minute|min|m|hour|h|day|d)", limit):

@@ -12,9 +12,10 @@ from drf_spectacular.views import (
 )
 
 api_patterns = [
+    # Before the accounts, whose ids would match the words of accounts/close-all.
+    path("", include("risk.api.urls")),
     path("", include("accounts.api.urls")),
     path("", include("groups.api.urls")),
-    path("", include("risk.api.urls")),
     path("", include("notifications.api.urls")),
 ]
 

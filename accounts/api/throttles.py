@@ -18,3 +18,9 @@ class AddressThrottle(_ByNetwork, AnonRateThrottle):
 
 class PersonThrottle(_ByNetwork, UserRateThrottle):
     cache = caches["attempts"]
+
+
+class OrderThrottle(PersonThrottle):
+    """Counts what moves money apart from everything else that a user asks."""
+
+    scope = "orders"

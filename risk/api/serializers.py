@@ -1,12 +1,38 @@
 from typing import Any
+from uuid import UUID
 
 from rest_framework import serializers
 
 from accounts.api.rows import OwnRowField, OwnRowsField, TextField, UtcModelSerializer
 from accounts.models import ConnectedAccount
 from groups.models import AccountGroup
-from risk.models import RiskRule, RuleBreach
+from risk.models import RiskRule, RuleBreach, RuleOverride
+from risk.presentation.rules import stored_sentence
 from risk.services.breaches import LONGEST_REASON
+
+_ACCOUNT_HELP = "The account on which the rule differs."
+
+
+class OverrideSerializer(UtcModelSerializer[RuleOverride]):
+    """How a rule differs on one account; what is null or empty is as in the rule."""
+
+    account_id = serializers.UUIDField(read_only=True, help_text=_ACCOUNT_HELP)
+    parameters = serializers.DictField(
+        required=False, allow_null=True, help_text="Those that differ, by their names."
+    )
+
+    class Meta:
+        model = RuleOverride
+        fields = [
+            "account_id",
+            "is_excluded",
+            "limit",
+            "parameters",
+            "caution",
+            "critical",
+            "action",
+            "updated_at",
+        ]
 
 
 class RuleSerializer(UtcModelSerializer[RiskRule]):
@@ -22,6 +48,13 @@ class RuleSerializer(UtcModelSerializer[RiskRule]):
     is_locked = serializers.BooleanField(
         read_only=True, help_text="A violation that nobody acknowledged holds the rule as it is."
     )
+    sentence = serializers.SerializerMethodField(help_text="What the rule does, in words.")
+    armed_accounts = serializers.SerializerMethodField(
+        help_text="Where the rule may reduce and close by itself; elsewhere it alerts and blocks."
+    )
+    overrides = OverrideSerializer(
+        many=True, read_only=True, help_text="The accounts on which the rule differs."
+    )
 
     class Meta:
         model = RiskRule
@@ -34,18 +67,34 @@ class RuleSerializer(UtcModelSerializer[RiskRule]):
             "action",
             "caution",
             "critical",
+            "magic",
+            "act_at_fraction",
+            "act_after_seconds",
+            "closing_order",
+            "losers_only",
+            "close_fraction",
             "is_active",
             "is_firm_rule",
+            "is_cutoff",
             "applies_to_all_accounts",
             "accounts",
             "groups",
+            "sentence",
+            "overrides",
+            "armed_accounts",
             "breach_count",
             "last_breach_at",
             "is_locked",
             "created_at",
             "updated_at",
         ]
-        read_only_fields = ["breach_count", "last_breach_at"]
+        read_only_fields = ["breach_count", "last_breach_at", "is_cutoff"]
+
+    def get_sentence(self, rule: RiskRule) -> str:
+        return stored_sentence(rule)
+
+    def get_armed_accounts(self, rule: RiskRule) -> list[UUID]:
+        return [arming.account_id for arming in rule.armings.all()]
 
 
 class BreachSerializer(UtcModelSerializer[RuleBreach]):
@@ -63,6 +112,9 @@ class BreachSerializer(UtcModelSerializer[RuleBreach]):
             "floor",
             "unit",
             "message",
+            "is_early",
+            "violated_at",
+            "evidence",
             "latched_at",
             "acknowledged_at",
             "acknowledged_reason",

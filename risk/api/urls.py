@@ -1,20 +1,49 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from risk.api import live
+from risk.api import enforcement, live
+from risk.api.enforcement import EnforcementViewSet
+from risk.api.news import NewsViewSet
+from risk.api.presets import GroupTemplateViewSet, PresetViewSet
 from risk.api.views import BreachViewSet, RuleViewSet
 
 router = SimpleRouter(trailing_slash=False)
 # Before the rules, whose ids would match the word.
 router.register("risk-rules/breaches", BreachViewSet, basename="breach")
+router.register("risk-rules/enforcements", EnforcementViewSet, basename="enforcement")
+router.register("risk-rules/presets", PresetViewSet, basename="preset")
 router.register("risk-rules", RuleViewSet, basename="risk-rule")
+router.register("group-templates", GroupTemplateViewSet, basename="group-template")
 
+# The addresses that the router cannot make: no row of their own, or one of another app.
 urlpatterns = [
+    path("accounts/close-all", enforcement.CloseAllView.as_view(), name="accounts-close-all"),
+    path(
+        "news-events",
+        NewsViewSet.as_view({"get": "list", "post": "create", "delete": "destroy_all"}),
+        name="news-event-list",
+    ),
+    path(
+        "news-events/coverage",
+        NewsViewSet.as_view({"get": "coverage"}, filter_backends=[], pagination_class=None),
+        name="news-event-coverage",
+    ),
     *router.urls,
     path("accounts/<str:pk>/status", live.AccountStatusView.as_view(), name="account-status"),
     path(
         "accounts/<str:pk>/positions", live.AccountPositionsView.as_view(), name="account-positions"
     ),
     path("accounts/<str:pk>/risk", live.AccountRiskView.as_view(), name="account-risk"),
+    path(
+        "accounts/<str:pk>/close-all",
+        enforcement.AccountCloseAllView.as_view(),
+        name="account-close-all",
+    ),
+    path("accounts/<str:pk>/unlock", enforcement.UnlockView.as_view(), name="account-unlock"),
+    path(
+        "groups/<str:pk>/close-all",
+        enforcement.GroupCloseAllView.as_view(),
+        name="group-close-all",
+    ),
     path("groups/<str:pk>/risk", live.GroupRiskView.as_view(), name="group-risk"),
 ]

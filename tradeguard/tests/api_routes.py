@@ -22,8 +22,17 @@ from accounts.tests.factories import NOW, make_account
 from groups.models import AccountGroup
 from groups.tests.factories import make_group
 from notifications.models import Notification, NotificationType
-from risk.models import RiskRule
-from risk.tests.factories import make_breach, make_rule
+from risk.models import NewsEvent, RiskRule, RuleOverride
+from risk.tests.factories import (
+    make_breach,
+    make_check,
+    make_lock,
+    make_order,
+    make_preset,
+    make_rule,
+    make_run,
+    make_template,
+)
 
 
 @dataclass(frozen=True)
@@ -37,8 +46,10 @@ class Route:
         return re.findall(r"{(\w+)}", self.template)
 
     def address(self, desk: "Desk") -> str:
-        kind = self.template.removeprefix(f"{API}/").split("/")[0]
-        return self.template.format(pk=desk.ids.get(kind, ""), account_id=desk.ids["accounts"])
+        kind = self.template.removeprefix(f"{API}/").split("/{")[0]
+        return self.template.format(
+            pk=desk.ids.get(kind, ""), account_id=desk.ids["accounts"], ticket=desk.ticket
+        )
 
     def address_with(self, value: str) -> str:
         return self.template.format(**dict.fromkeys(self.parameters, value))
@@ -46,12 +57,13 @@ class Route:
 
 @dataclass
 class Desk:
-    """One row of everything, by the first word of its address."""
+    """One row of everything, by the words of its address before the id."""
 
     account: ConnectedAccount
     group: AccountGroup
     rule: RiskRule
     ids: dict[str, object]
+    ticket: int = 7
     bodies: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
@@ -72,6 +84,14 @@ def make_desk(user: User) -> Desk:
         dedupe_key=str(breach.pk),
         created_at=breach.latched_at,
     )
+    NewsEvent.objects.create(
+        user=user, at=NOW, currency="USD", importance="high", title="Payrolls"
+    )
+    RuleOverride.objects.create(rule=rule, account=account, limit="0.04")
+    preset, template = make_preset(user), make_template(user)
+    run, order = make_run(account), make_order(account)
+    make_check(order)
+    make_lock(account)
     desk = Desk(
         account,
         group,
@@ -79,8 +99,12 @@ def make_desk(user: User) -> Desk:
         {
             "accounts": account.pk,
             "api-keys": account.api_key_id,
+            "group-templates": template.pk,
             "groups": group.pk,
             "risk-rules": rule.pk,
+            "risk-rules/breaches": breach.pk,
+            "risk-rules/enforcements": run.pk,
+            "risk-rules/presets": preset.pk,
             "notifications": notification.pk,
         },
     )
@@ -95,7 +119,16 @@ def make_desk(user: User) -> Desk:
             "initial_balance": "1000.00",
         },
         "groups": {"name": "Other", "accounts": [str(account.pk)]},
+        "group-templates": {
+            "name": "Desks",
+            "tags": ["eval"],
+            "rules": [{"name": "Size", "rule_type": "MAX_POSITION_SIZE", "limit": "2"}],
+        },
         "risk-rules": {"name": "Leverage", "rule_type": "MAX_DAILY_LOSS", "limit": "0.03"},
+        "risk-rules/presets": {
+            "name": "Mine",
+            "rules": [{"name": "Size", "rule_type": "MAX_POSITION_SIZE", "limit": "2"}],
+        },
     }
     return desk
 

@@ -92,7 +92,7 @@ PUBLIC = {route.template for route in api_routes() if route.name in PUBLIC_NAMES
 
 @pytest.fixture(autouse=True)
 def _unthrottled(monkeypatch: pytest.MonkeyPatch) -> None:
-    rates = dict.fromkeys(("anon", "user"))
+    rates = dict.fromkeys(("anon", "user", "orders"))
     monkeypatch.setattr("rest_framework.throttling.SimpleRateThrottle.THROTTLE_RATES", rates)
     monkeypatch.setattr(
         conf.settings, "ATTEMPTS", dict.fromkeys(conf.settings.ATTEMPTS, "1000000/60")

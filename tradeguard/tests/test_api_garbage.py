@@ -66,7 +66,7 @@ QUERIES = [
 
 @pytest.fixture(autouse=True)
 def _unthrottled(monkeypatch: pytest.MonkeyPatch) -> None:
-    rates = dict.fromkeys(("anon", "user", "credentials"))
+    rates = dict.fromkeys(("anon", "user", "orders"))
     monkeypatch.setattr("rest_framework.throttling.SimpleRateThrottle.THROTTLE_RATES", rates)
 
 

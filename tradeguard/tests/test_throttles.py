@@ -14,7 +14,7 @@ LIMIT = 3
 
 @pytest.fixture(autouse=True)
 def _low_rates(monkeypatch: pytest.MonkeyPatch) -> None:
-    rates = dict.fromkeys(("anon", "user"), f"{LIMIT}/min")
+    rates = dict.fromkeys(("anon", "user", "orders"), f"{LIMIT}/min")
     monkeypatch.setattr("rest_framework.throttling.SimpleRateThrottle.THROTTLE_RATES", rates)
     attempts = dict.fromkeys(conf.settings.ATTEMPTS, f"{LIMIT}/60")
     monkeypatch.setattr(conf.settings, "ATTEMPTS", attempts)
