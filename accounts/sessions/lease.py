@@ -10,9 +10,12 @@ import socket
 import sys
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import Enum
 from pathlib import Path
 from secrets import token_hex
+from typing import Protocol
 
+from django.db import DatabaseError, InterfaceError, close_old_connections
 from django.db.models import F, Q, QuerySet
 
 from accounts.models import TerminalHost
@@ -95,3 +98,47 @@ def _is_dead(owner: str) -> bool:
     except PermissionError:
         return False
     return False
+
+
+class Standing(Enum):
+    """What is known of a lease at this moment."""
+
+    HELD = "held"
+    LOST = "lost"  # another worker has it
+    UNKNOWN = "unknown"  # the database does not say, or it lapsed and nobody has taken it yet
+
+
+class Fence(Protocol):
+    """Asked right before each order: may this worker still act for its host?"""
+
+    def standing(self, now: datetime) -> Standing: ...
+
+
+class LeaseFence:
+    """The fence of a worker that holds a lease; looks into the database each time."""
+
+    def __init__(self, lease: Lease) -> None:
+        self._lease = lease
+
+    def standing(self, now: datetime) -> Standing:
+        lease = self._lease
+        try:
+            row = (
+                TerminalHost.objects.filter(name=lease.host)
+                .values_list("lease_owner", "lease_token", "lease_expires_at")
+                .first()
+            )
+        except (DatabaseError, InterfaceError):
+            close_old_connections()
+            return Standing.UNKNOWN
+        if row is None or row[:2] != (lease.owner, lease.token):
+            return Standing.LOST
+        return Standing.HELD if row[2] is not None and row[2] > now else Standing.UNKNOWN
+
+
+class OpenFence:
+    """The fence of whoever is alone with a host, as in a test or a demonstration."""
+
+    def standing(self, now: datetime) -> Standing:
+        del now
+        return Standing.HELD

@@ -89,6 +89,4 @@ def _text(value: Any) -> Any:
 def _parsed(model: type[Model], values: Mapping[str, Any]) -> dict[str, Any]:
     fields = {field.attname: field for field in _fields(model)}
     fields |= {field.name: field for field in _fields(model)}
-    return {
-        name: fields[name].to_python(value) for name, value in values.items() if name in fields
-    }
+    return {name: fields[name].to_python(value) for name, value in values.items() if name in fields}

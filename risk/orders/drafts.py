@@ -41,9 +41,10 @@ def is_our_tag(magic: int) -> bool:
     return magic >> _TAG_BITS == _TAG_PREFIX >> _TAG_BITS
 
 
-def draft(account: Located, kind: str, *, host: str = "", origin: str, now: datetime, **fields: Any
-          ) -> Order:  # fmt: skip
-    """Return an unsaved order of an account, pending, with an id, a tag and a comment of its own."""
+def draft(
+    account: Located, kind: str, *, host: str = "", origin: str, now: datetime, **fields: Any
+) -> Order:
+    """Return an unsaved order of an account, pending, with its own id, tag and comment."""
     order_id = uuid.uuid4()
     return Order(
         id=order_id,

@@ -114,13 +114,9 @@ def not_sent(sentence: str, now: datetime) -> Outcome:
 
 def waiting(sentence: str, again_at: datetime) -> Outcome:
     """The order never left, and waits for another attempt."""
-    return Outcome(
-        Order.State.PENDING, sentence, {"sent_at": None, "next_attempt_at": again_at}
-    )
+    return Outcome(Order.State.PENDING, sentence, {"sent_at": None, "next_attempt_at": again_at})
 
 
 def expired(now: datetime, why: str = "") -> Outcome:
     sentence = f"The order came too late to be sent. {why}".strip()
-    return Outcome(
-        Order.State.EXPIRED, sentence, {"answered_at": now, "next_attempt_at": None}
-    )
+    return Outcome(Order.State.EXPIRED, sentence, {"answered_at": now, "next_attempt_at": None})

@@ -1,7 +1,6 @@
 """An order as a trade request, in the terms that MetaTrader 5 and the symbol ask for."""
 
 import math
-from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 

@@ -1,4 +1,4 @@
-"""Sending one order: with a fresh price, once more when the price moved, and never twice in doubt."""
+"""Sending one order: with a fresh price, again when the price moved, and never twice in doubt."""
 
 import logging
 from collections.abc import Callable
@@ -124,5 +124,3 @@ def _moved_too_far(order: Order, first: SymbolTerms, now: SymbolTerms) -> bool:
         return False
     moved = abs(market_price(order, now) - market_price(order, first))
     return moved > deviation_points(order) * now.point + now.point / 2
-
-

@@ -1,0 +1,38 @@
+"""The gate as a lane asks it: with the terms that this host's terminals tell."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from accounts.market_terms import TermsBook
+from risk.core.gate.verdicts import GateDecision
+from risk.gate import check_rows, decide_orders
+from risk.models import AccountLock, GateCheck, Order
+from risk.orders.view import HostView
+
+
+class HostGate:
+    """Decides about the orders of one host's accounts; any lane may ask."""
+
+    def __init__(self, book: TermsBook) -> None:
+        self._book = book
+
+    def decide(
+        self,
+        view: HostView,
+        orders: Sequence[Order],
+        *,
+        in_flight: Sequence[Order],
+        locks: Sequence[AccountLock],
+        now: datetime,
+    ) -> Sequence[GateDecision]:
+        return decide_orders(
+            view,
+            orders,
+            terms=self._book.terms,
+            in_flight=in_flight,
+            locks={lock.account_id: lock for lock in locks},
+            now=now,
+        )
+
+    def check_rows(self, decision: GateDecision, now: datetime) -> Sequence[GateCheck]:
+        return check_rows(decision, now)

@@ -1,0 +1,356 @@
+"""One account's lane: everything that is sent to it goes through here, one thing after another."""
+
+import logging
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+from django.db import DatabaseError, InterfaceError, close_old_connections, connection, transaction
+
+from accounts.sessions.lease import Fence, Standing
+from accounts.terminals.link import LinkError
+from risk.core.gate.verdicts import GateDecision, Verdict
+from risk.desk import AccountFacts
+from risk.ledger.entries import Change, Insert
+from risk.ledger.host_ledger import HostLedger
+from risk.models import AccountLock, GateCheck, Order
+from risk.orders.completion import complete
+from risk.orders.outcomes import Outcome, expired, not_sent, refused, waiting
+from risk.orders.reconciling import Evidence, StillUnderWay, found
+from risk.orders.sending import RETRY, Sender
+from risk.orders.terminal import HEDGING, AccountTerminal, Calls
+from risk.orders.view import HostView
+
+logger = logging.getLogger(__name__)
+
+State = Order.State
+# Two answers without the order, this far apart, say that it was never carried out.
+ABSENCE = timedelta(seconds=5)
+ABSENCES_NEEDED = 2
+LOOK_AGAIN = timedelta(seconds=1)
+
+
+class Gate(Protocol):
+    """Decides about opens; see `risk.gate`."""
+
+    def decide(
+        self,
+        view: HostView,
+        orders: Sequence[Order],
+        *,
+        in_flight: Sequence[Order],
+        locks: Sequence[AccountLock],
+        now: datetime,
+    ) -> Sequence[GateDecision]: ...
+
+    def check_rows(self, decision: GateDecision, now: datetime) -> Sequence[GateCheck]: ...
+
+
+def no_checkpoint(name: str) -> None:
+    """Pass a point at which a test might end the process."""
+    del name
+
+
+class Lane:
+    """Sends and reconciles one account's orders; used by one thread at a time.
+
+    `view` gives the newest view and `clock` the present moment; `checkpoint` is told at which step
+    of an order's life the lane is.
+    """
+
+    def __init__(
+        self,
+        account: AccountFacts,
+        *,
+        host: str,
+        source: Calls,
+        ledger: HostLedger,
+        fence: Fence,
+        view: Callable[[], HostView],
+        clock: Callable[[], datetime],
+        gate: Gate,
+        checkpoint: Callable[[str], None] = no_checkpoint,
+    ) -> None:
+        self.account = account
+        self.host = host
+        self.ledger = ledger
+        self.clock = clock
+        self.terminal = AccountTerminal(source, account.login, account.server)
+        self._fence = fence
+        self._view = view
+        self._gate = gate
+        self._checkpoint = checkpoint
+        self._zone = account.terms.broker_zone
+        self._sender = Sender(self.terminal, self._zone, clock, checkpoint)
+
+    def carry_out(self, orders: Sequence[Order]) -> list[Order]:
+        """Send orders of this account, one after another, and return them as they ended.
+
+        All are written as sent before the first one goes, and their outcomes together after the
+        last: closes into the journal where the database is away, opens not at all then.
+        """
+        ready = self._write_sent(orders)
+        self._checkpoint("written")
+        changes = []
+        for order in ready:
+            outcome = self._why_not_now(order) or self._sender.send(order)
+            values = outcome.put_on(order)
+            changes.append(Change(Order, order.pk, values, (State.SENT, State.UNKNOWN)))
+            self._checkpoint("answered")
+        self.ledger.write(*changes)
+        self._checkpoint("outcome written")
+        return list(orders)
+
+    def serve(self) -> None:
+        """Settle what is unknown, then send what waits; what cannot be done now is done later.
+
+        Raises a database error when the orders cannot be read.
+        """
+        if self.ledger.is_behind and not self.ledger.catch_up():
+            return
+        self.reconcile(self.clock())
+        now = self.clock()
+        # A list, for each one is written in a transaction of its own.
+        for order in list(self._orders(State.PENDING)):
+            if order.next_attempt_at is None or order.next_attempt_at <= now:
+                self._serve_one(order)
+
+    def reconcile(self, now: datetime) -> None:
+        """Find out about the orders whose outcome is not known, as far as that is possible now.
+
+        Those that a worker left in the middle of being sent are among them.
+        """
+        self._orders(State.SENT).update(
+            state=State.UNKNOWN,
+            message="The worker ended while it was being sent.",
+            next_attempt_at=now,
+        )
+        doubtful = [
+            order
+            for order in self._orders(State.UNKNOWN)
+            if order.next_attempt_at is None or order.next_attempt_at <= now
+        ]
+        if not doubtful:
+            return
+        self._checkpoint("reconciling")
+        since = min(order.sent_at or order.created_at for order in doubtful)
+        evidence = Evidence(self.terminal, self._zone, since, now)
+        try:
+            evidence.read()
+        except LinkError as error:
+            logger.info("%s cannot be looked at: %s", self.account.name, error.text)
+            self._put_off(doubtful, now)
+            return
+        changes = [self._settled(order, evidence, now) for order in doubtful]
+        self.ledger.write(*changes)
+        self._checkpoint("reconciled")
+
+    def _settled(self, order: Order, evidence: Evidence, now: datetime) -> Change:
+        try:
+            outcome = found(order, evidence)
+        except StillUnderWay:
+            values: dict[str, Any] = {"next_attempt_at": now + LOOK_AGAIN}
+        else:
+            if outcome is None:
+                values = _absent(order, now)
+            else:
+                settled = {"reconciled_at": now, "next_attempt_at": None}
+                values = {**outcome.values(), **settled}
+        return Change(Order, order.pk, values, (State.UNKNOWN,))
+
+    def _put_off(self, orders: Sequence[Order], now: datetime) -> None:
+        again_at = now + LOOK_AGAIN
+        self.ledger.write(
+            *(Change(Order, one.pk, {"next_attempt_at": again_at}, (State.UNKNOWN,))
+              for one in orders)
+        )  # fmt: skip
+
+    def _serve_one(self, order: Order) -> None:
+        now = self.clock()
+        if order.send_by_at is not None and order.send_by_at <= now:
+            doubt = self._view().doubt_about(self.account.id, now)
+            return self._end_unsent(order, expired(now, doubt or ""))
+        if (order.login, order.server) != (self.account.login, self.account.server):
+            sentence = "The account has another login by now."
+            return self._end_unsent(order, refused(sentence, Order.RefusedBy.GATE, now))
+        if self._must_wait(order):
+            return None
+        if order.opens:
+            return self._serve_open(order, now)
+        try:
+            ending = complete(order, self.terminal, self._zone, now)
+        except LinkError as error:
+            sentence = f"The terminal does not answer: {error.text}."
+            return self._end_unsent(order, waiting(sentence, now + RETRY))
+        if ending is not None:
+            return self._end_unsent(order, ending)
+        self.carry_out([order])
+        return None
+
+    def _serve_open(self, order: Order, now: datetime) -> None:
+        """Ask the gate and send what it allows; in doubt the order waits until its deadline."""
+        view = self._view()
+        if view.doubt_about(self.account.id, now) is not None:
+            return
+        if self._fence.standing(now) is not Standing.HELD:
+            return
+        in_flight = self._in_flight(view)
+        (decision,) = self._gate.decide(
+            view, [order], in_flight=in_flight, locks=self._locks(), now=now
+        )
+        self._checkpoint("gated")
+        order.gated_at = now
+        if decision.verdict is Verdict.BLOCK:
+            outcome = refused(decision.sentence, Order.RefusedBy.GATE, now)
+            self._write_gated(order, decision, outcome.put_on(order), now)
+            return
+        if decision.volume is not None:
+            order.volume = decision.volume
+        values = {"volume": order.volume, "message": decision.sentence[:255]}
+        if self._write_gated(order, decision, values, now):
+            self.carry_out([order])
+
+    def _in_flight(self, view: HostView) -> list[Order]:
+        """Return the orders that may be filled, or were so since the view's reading was taken."""
+        row = view.row_of(self.account.id)
+        read_at = float(view.poll.read_at[row]) if row is not None else 0.0
+        since = datetime.fromtimestamp(read_at, UTC)
+        ended = self._orders(State.FILLED, State.PARTIAL, State.PLACED)
+        recent = ended.filter(kind__in=Order.OPENING_KINDS, answered_at__gte=since)
+        return [*self._orders(State.SENT, State.UNKNOWN), *recent]
+
+    def _write_gated(
+        self, order: Order, decision: GateDecision, values: dict[str, Any], now: datetime
+    ) -> bool:
+        """Write what the gate said, the checks with it; False when the order is no longer ours.
+
+        An order that comes to the gate again has its newest checks alone.
+        """
+        with transaction.atomic():
+            mine = Order.objects.filter(pk=order.pk, state=State.PENDING)
+            if not mine.update(**values, gated_at=now):
+                return False
+            GateCheck.objects.filter(order_id=order.pk).delete()
+            GateCheck.objects.bulk_create(self._gate.check_rows(decision, now))
+        return True
+
+    def _end_unsent(self, order: Order, outcome: Outcome) -> None:
+        self.ledger.write(Change(Order, order.pk, outcome.put_on(order), (State.PENDING,)))
+
+    def _must_wait(self, order: Order) -> bool:
+        """Tell whether something unknown about the same position, or symbol, comes first."""
+        for doubtful in self._orders(State.UNKNOWN):
+            tickets = {doubtful.position_ticket, doubtful.opposite_ticket} - {None}
+            if order.position_ticket in tickets:
+                return True
+            if doubtful.order_ticket is not None and doubtful.order_ticket == order.order_ticket:
+                return True
+            if order.symbol and order.symbol == doubtful.symbol and not self._is_hedging():
+                return True
+        return False
+
+    def _is_hedging(self) -> bool:
+        view = self._view()
+        row = view.row_of(self.account.id)
+        return row is not None and int(view.poll.batch.accounts[row]["margin_mode"]) == HEDGING
+
+    def _write_sent(self, orders: Sequence[Order]) -> list[Order]:
+        """Write these orders as sent; return those that may go now."""
+        now = self.clock()
+        new = [order for order in orders if order._state.adding]
+        known = [order for order in orders if not order._state.adding]
+        for order in new:
+            order.host, order.state, order.sent_at = self.host, State.SENT, now
+            order.attempts += 1
+        if any(order.opens for order in new):
+            with transaction.atomic():
+                Order.objects.bulk_create(new)
+        elif new:
+            self.ledger.write(*(Insert(order) for order in new))
+            for order in new:
+                order._state.adding = False
+        return [*new, *(order for order in known if self._claim(order, now))]
+
+    def _claim(self, order: Order, now: datetime) -> bool:
+        """Move a waiting order to `sent`; False when somebody else has decided about it."""
+        values = {
+            "state": State.SENT,
+            "sent_at": now,
+            "attempts": order.attempts + 1,
+            **{name: getattr(order, name) for name in _COMPLETED},
+        }
+        if not Order.objects.filter(pk=order.pk, state=State.PENDING).update(**values):
+            order.refresh_from_db()
+            return False
+        for name, value in values.items():
+            setattr(order, name, value)
+        return True
+
+    def _why_not_now(self, order: Order) -> Outcome | None:
+        """Look once more, right before sending; return what becomes of an order that must not go.
+
+        Closes ask for nothing but that no other worker has taken the host over.
+        """
+        now = self.clock()
+        standing = self._fence.standing(now)
+        if not order.opens:
+            if standing is not Standing.LOST:
+                return None
+            sentence = "Another worker has taken over."
+            return not_sent(sentence, now) if order.send_by_at is None else waiting(sentence, now)
+        if order.send_by_at is not None and order.send_by_at <= now:
+            return expired(now)
+        if standing is not Standing.HELD:
+            return waiting("It is not certain that this worker may act.", now)
+        doubt = self._view().doubt_about(self.account.id, now)
+        if doubt is not None:
+            return waiting(doubt, now)
+        try:
+            locks = self._locks()
+        except (DatabaseError, InterfaceError):
+            return waiting("The locks of the account could not be read.", now)
+        if locks:
+            return refused(f"The account is locked: {locks[0].reason}", Order.RefusedBy.GATE, now)
+        return None
+
+    def _locks(self) -> list[AccountLock]:
+        return list(AccountLock.objects.standing().filter(account_id=self.account.id))
+
+    def _orders(self, *states: str) -> Any:
+        return Order.objects.filter(
+            host=self.host, account_id=self.account.id, state__in=states
+        ).order_by("created_at", "id")
+
+
+# What the terminal fills in before an order goes.
+_COMPLETED = (
+    "symbol",
+    "direction",
+    "volume",
+    "price",
+    "stop_limit_price",
+    "stop_loss",
+    "take_profit",
+    "valid_until_at",
+)
+
+
+def _absent(order: Order, now: datetime) -> dict[str, Any]:
+    """Count an answer without the order; the second one, long enough after, settles it."""
+    if order.absences == 0 or order.absent_at is None:
+        return {"absences": 1, "absent_at": now, "next_attempt_at": now + ABSENCE}
+    if now - order.absent_at < ABSENCE:
+        return {"next_attempt_at": order.absent_at + ABSENCE}
+    return {
+        "state": State.NOT_EXECUTED,
+        "message": "The broker never carried it out.",
+        "absences": order.absences + 1,
+        "reconciled_at": now,
+        "next_attempt_at": None,
+    }
+
+
+def forget_connection() -> None:
+    """Drop a connection that failed, unless it is in the middle of somebody's transaction."""
+    if not connection.in_atomic_block:
+        close_old_connections()
