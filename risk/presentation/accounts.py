@@ -145,6 +145,8 @@ def _positions_part(risk: RiskObject) -> Part:
     rows = [_position_row(position) for position in positions]
     key = part_key(*(row["structure"] for row in rows))
     context = {
+        "account_id": risk["account_id"],
+        "is_watching_only": bool(risk.get("is_watching_only")),
         "positions": rows,
         "currency": risk.get("currency"),
         "mode": _MODE_WORDS.get(risk.get("margin_mode") or "", ""),
@@ -152,7 +154,8 @@ def _positions_part(risk: RiskObject) -> Part:
         "total": _result_cell("p-total", risk.get("profit"), is_old=is_stale(risk)),
         "frame": Cell("p-frame", (), "stale" if is_stale(risk) else "live"),
     }
-    key = part_key(key, context["is_known"], context["currency"], context["mode"])
+    names = ("is_known", "currency", "mode", "is_watching_only")
+    key = part_key(key, *(context[name] for name in names))
     return Part(
         "account-positions",
         "risk/parts/positions.html",

@@ -63,7 +63,7 @@ class Hop:
 
 @dataclass(frozen=True, slots=True)
 class CheckRow:
-    """One check of the gate; `check` is a row of the ledger or one of a preview."""
+    """One check of the gate, stored or of a preview."""
 
     name: str
     sentence: str
@@ -142,18 +142,20 @@ def hops(order: Order) -> list[Hop]:
 
 
 def check_rows(checks: Iterable[GateCheck]) -> list[CheckRow]:
-    """Show checks, the ones that stand in the way first."""
+    """Show the stored checks of an order, the ones that stand in the way first."""
     order = (Verdict.BLOCK, Verdict.REDUCE, Verdict.WARN, Verdict.ALLOW)
+    listed = sorted(checks, key=lambda each: order.index(Verdict(each.verdict)))
     return [
-        CheckRow(
-            name=check.rule_name or check.check_name.replace("_", " ").capitalize(),
-            sentence=check.sentence,
-            verdict=Verdict(check.verdict).label,
-            tone=VERDICT_TONES[Verdict(check.verdict)],
-            rule_id=check.rule_id,
-        )
-        for check in sorted(checks, key=lambda each: order.index(Verdict(each.verdict)))
+        check_row(check.rule_name or check.check_name, check.verdict, check.sentence, check.rule_id)
+        for check in listed
     ]
+
+
+def check_row(name: str, verdict: str, sentence: str, rule_id: UUID | None) -> CheckRow:
+    known = Verdict(verdict)
+    words = name.replace("_", " ")
+    name = f"{words[:1].upper()}{words[1:]}"
+    return CheckRow(name, sentence, known.label, VERDICT_TONES[known], rule_id)
 
 
 def lots(volume: Decimal | float | None) -> str:

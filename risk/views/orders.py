@@ -26,7 +26,7 @@ PAGE_LENGTH = 50
 def account_orders(request: HttpRequest, account_id: UUID) -> HttpResponse:
     """Show the pending orders of an account and the latest lines of its ledger."""
     account = own_account(request, account_id)
-    latest = list(_ledger(account)[: LATEST + 1])
+    latest = list(own_orders(account)[: LATEST + 1])
     context = {
         "account": account,
         "pending": pending_rows(account, now=timezone.now()),
@@ -41,7 +41,7 @@ def account_orders(request: HttpRequest, account_id: UUID) -> HttpResponse:
 @require_safe
 def account_order_log(request: HttpRequest, account_id: UUID) -> HttpResponse:
     account = own_account(request, account_id)
-    page = Paginator(_ledger(account), PAGE_LENGTH).get_page(request.GET.get("page"))
+    page = Paginator(own_orders(account), PAGE_LENGTH).get_page(request.GET.get("page"))
     context = {"account": account, "page": page, "rows": order_rows(page)}
     return render(request, "risk/order_log.html", context)
 
@@ -67,11 +67,11 @@ def order_context(account: ConnectedAccount, order: Order) -> dict[str, object]:
 
 
 def own_order(account: ConnectedAccount, order_id: UUID) -> Order:
-    order = _ledger(account).filter(pk=order_id).first()
+    order = own_orders(account).filter(pk=order_id).first()
     if order is None:
         raise Http404
     return order
 
 
-def _ledger(account: ConnectedAccount) -> OrderQuerySet:
+def own_orders(account: ConnectedAccount) -> OrderQuerySet:
     return Order.objects.owned_by(account.user_id).filter(account_id=account.pk)

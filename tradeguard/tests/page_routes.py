@@ -11,6 +11,7 @@ from django.urls import get_resolver
 
 from accounts.models import ProgramSession, User
 from accounts.tests.factories import NOW
+from risk.models import Order
 from tradeguard.tests.api_routes import Desk, walk_routes
 
 # Pages for anybody; None is the icon.
@@ -57,12 +58,19 @@ class Page:
     def _value(self, parameter: str, desk: Desk) -> object:
         if parameter == "row_id":
             return desk.ids[str(self.name)]
+        if parameter == "order_id":
+            return Order.objects.get(account_id=desk.account.pk).pk
         return {
             "account_id": desk.ids["accounts"],
             "group_id": desk.ids["groups"],
             "rule_id": desk.ids["risk-rules"],
             "notification_id": desk.ids["notifications"],
             "key_id": desk.ids["api-keys"],
+            "ticket": desk.ticket,
+            "breach_id": desk.ids["risk-rules/breaches"],
+            "preset_key": desk.ids["risk-rules/presets"],
+            "preset_id": desk.ids["risk-rules/presets"],
+            "template_id": desk.ids["group-templates"],
             "key": "no-such-key",
             "uidb36": "1",
         }[parameter]

@@ -1,0 +1,147 @@
+"""What the ticket says while it is typed: the prices, the size, and the gate's answer."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from accounts.figures import age, price
+from accounts.models import ConnectedAccount
+from accounts.symbol_terms import SymbolTerms
+from risk.core.gate.verdicts import Check, GateDecision, Verdict
+from risk.gate import preview_order
+from risk.models import Order
+from risk.order_forms import Prices, TicketForm
+from risk.presentation.orders import VERDICT_TONES, CheckRow, check_row, lots
+
+_TITLES = {
+    Verdict.ALLOW: "Allowed",
+    Verdict.WARN: "Allowed, with a warning",
+    Verdict.REDUCE: "Reduced",
+    Verdict.BLOCK: "Blocked",
+}
+_OLD_QUOTE_SECONDS = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionView:
+    """The gate's answer; `volume` is what it would let pass where that is less than asked for."""
+
+    title: str
+    sentence: str
+    tone: str
+    volume: str
+    checks: tuple[CheckRow, ...]
+
+    @property
+    def is_open(self) -> bool:
+        return self.tone != "safe"
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    bid: str
+    ask: str
+    spread: int
+    age: str
+
+
+@dataclass(frozen=True, slots=True)
+class SizeView:
+    lots: str
+    sentence: str
+    is_refused: bool
+
+
+def ticket_answer(
+    account: ConnectedAccount, form: TicketForm, terms: SymbolTerms | None, *, now: datetime
+) -> dict[str, Any]:
+    """Return the context of the ticket's answer; what is not typed yet is waited for."""
+    prices = form.prices(terms)
+    symbol = form.cleaned_data.get("symbol")
+    return {
+        "quote": _quote(terms, now),
+        "no_quote": f"{symbol} has no price now." if symbol else "Choose a symbol.",
+        **_decision(account, form, prices, now),
+    }
+
+
+def draft_order(
+    account: ConnectedAccount, form: TicketForm, prices: Prices, *, now: datetime
+) -> Order:
+    """Return the order that the ticket would make; it is not stored."""
+    cleaned = form.cleaned_data
+    is_market = cleaned["type"] == Order.Type.MARKET
+    return Order(
+        user_id=account.user_id,
+        account_id=account.pk,
+        account_name=account.name,
+        host=account.terminal_host_id,
+        server=account.server,
+        login=account.login,
+        kind=Order.Kind.OPEN if is_market else Order.Kind.PLACE,
+        origin=Order.Origin.TICKET,
+        symbol=cleaned["symbol"],
+        direction=cleaned["direction"],
+        type=cleaned["type"],
+        requested_volume=cleaned["volume"],
+        volume=cleaned["volume"],
+        price=prices.price,
+        stop_limit_price=prices.stop_limit_price,
+        stop_loss=prices.stop_loss,
+        take_profit=prices.take_profit,
+        created_at=now,
+    )
+
+
+def decision_view(decision: GateDecision, draft: Order) -> DecisionView:
+    volume = ""
+    if decision.volume and draft.requested_volume and decision.volume < draft.requested_volume:
+        volume = lots(decision.volume)
+    title = _TITLES[decision.verdict]
+    if decision.verdict is Verdict.REDUCE and volume:
+        title = f"Reduced to {volume} lots"
+    return DecisionView(
+        title=title,
+        sentence=decision.sentence,
+        tone=VERDICT_TONES[decision.verdict],
+        volume=volume,
+        checks=tuple(_rows(decision.checks)),
+    )
+
+
+def _decision(
+    account: ConnectedAccount, form: TicketForm, prices: Prices | None, now: datetime
+) -> dict[str, Any]:
+    needed = ("symbol", "direction", "type", "volume")
+    if any(form.cleaned_data.get(name) is None for name in needed):
+        return {"waiting": "What the rules say appears when symbol, side and lots are chosen."}
+    if set(form.errors) - {"key", "risk_amount", "risk_in"}:
+        first = next(iter(form.errors.values()))
+        return {"waiting": str(first[0])}
+    if prices is None:
+        return {"waiting": "Points need the present price, which is not known now."}
+    draft = draft_order(account, form, prices, now=now)
+    decision = preview_order(account=account, draft=draft, now=now)
+    return {"decision": decision_view(decision, draft)}
+
+
+def _quote(terms: SymbolTerms | None, now: datetime) -> Quote | None:
+    if terms is None or terms.bid <= 0 or terms.ask <= 0:
+        return None
+    seconds = max(now.timestamp() - terms.read_at, 0.0)
+    return Quote(
+        bid=price(terms.bid, terms.digits),
+        ask=price(terms.ask, terms.digits),
+        spread=round((terms.ask - terms.bid) / terms.point) if terms.point > 0 else 0,
+        age=age(seconds) if seconds > _OLD_QUOTE_SECONDS else "",
+    )
+
+
+def _rows(checks: Iterable[Check]) -> list[CheckRow]:
+    worst_first = (Verdict.BLOCK, Verdict.REDUCE, Verdict.WARN, Verdict.ALLOW)
+    listed = sorted(checks, key=lambda check: worst_first.index(check.verdict))
+    return [
+        check_row(check.rule_name or check.name, check.verdict, check.sentence, check.rule_id)
+        for check in listed
+    ]
