@@ -48,6 +48,15 @@ class LatchLedger:
     def __init__(self) -> None:
         self._unwritten: list[_Cleared | RuleBreach] = []
 
+    @property
+    def unwritten(self) -> list[RuleBreach]:
+        """The violations that the database does not have yet."""
+        return [change for change in self._unwritten if isinstance(change, RuleBreach)]
+
+    def restore(self, breaches: Sequence[RuleBreach]) -> None:
+        """Take what a worker before this one had seen and could not write."""
+        self._unwritten[:0] = breaches
+
     def note(self, assessment: Assessment, poll: Poll) -> None:
         """Take the latches that this tick opened and cleared."""
         if not len(assessment.latches.opened) and not len(assessment.latches.cleared):

@@ -6,6 +6,7 @@ from typing import Any, Final
 # Tasks of the default workers, in seconds.
 _TASKS: Final = {
     "notifications.deliver_due": 10.0,
+    "risk.expire_orders": 10.0,
     "accounts.close_verifications": 15.0,
     "accounts.expire_keys": 60.0,
     "accounts.roll_up_equity": 300.0,

@@ -9,11 +9,13 @@ from typing import Any
 
 from accounts.models import ConnectedAccount, User
 from accounts.models.connection import ConnectionState
+from accounts.sessions.lease import OpenFence
 from accounts.sessions.process import close_sessions, open_sessions
 from accounts.terminals.registry import register, unregister
 from accounts.terminals.simulated.server import TradeServer
 from accounts.tests.factories import SECRET, make_account
 from groups.models import AccountGroup
+from risk.ledger.host_ledger import journal_path
 from risk.models import RiskRule
 from tradeguard.tick.cursors import needed_cursors
 from tradeguard.tick.runner import HostTick
@@ -39,7 +41,7 @@ class Stage:
         # Accounts are opened, and funded, two days before anybody watches them.
         self.clock[0] = max(self.clock[0], START.timestamp())
         sessions = open_sessions("local", load_cursors=needed_cursors, is_inline=True)
-        self.tick = HostTick("local", sessions)
+        self.tick = HostTick("local", sessions, fence=OpenFence())
 
     def kill_worker(self) -> None:
         """Let go of everything in memory, as a killed process does."""
@@ -83,6 +85,7 @@ def staged() -> Iterator[Stage]:
     server = TradeServer(seed=7, clock=lambda: clock[0], feed=False)
     server.set_prices("EURUSD", 1.10000, 1.10002)
     register("local", server)
+    _forget_journals()
     stage = Stage(server, clock)
     try:
         yield stage
@@ -90,6 +93,12 @@ def staged() -> Iterator[Stage]:
         stage.kill_worker()
         unregister("local")
         server.close()
+        _forget_journals()
+
+
+def _forget_journals() -> None:
+    for path in (journal_path("local"), journal_path("local.violations")):
+        path.unlink(missing_ok=True)
 
 
 def daily_loss(user: User, limit: str = "0.05", **fields: Any) -> RiskRule:

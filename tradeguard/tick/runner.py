@@ -15,13 +15,17 @@ from accounts.history.recorder import HistoryRecorder
 from accounts.portfolio_keys import Holder
 from accounts.publishing import publish_many
 from accounts.sessions.host import HostSessions
+from accounts.sessions.lease import Fence
 from accounts.sessions.poll import Poll
 from accounts.sessions.states import SessionState
 from risk.core.arrays import Codes
 from risk.core.group_risk import GroupRows, build_group_rows, group_risk
 from risk.core.statuses import Status
 from risk.desk import AccountFacts
+from risk.enforcement.enforcer import Enforcer
 from risk.latching import LatchLedger
+from risk.ledger.latch_journal import LatchJournal
+from risk.orders.desk import HostDesk
 from risk.tracker import Assessment, RiskTracker
 from tradeguard.tick.announcing import Announcements, Key
 from tradeguard.tick.complaints import Complaints
@@ -30,14 +34,24 @@ from tradeguard.tick.driver import TickCounts
 from tradeguard.tick.frame import Frame, build_frame, changed_accounts
 from tradeguard.tick.hot_state import HotStateWriter, Stored
 from tradeguard.tick.metrics import Stopwatch, accounts_watched
+from tradeguard.tick.patience import wait_briefly
 from tradeguard.tick.publishing import LiveObjects, RulesOfAccounts
 
 
 class HostTick:
-    """The tick of one host whose sessions this process owns; call `run` from one thread."""
+    """The tick of one host whose sessions this process owns; call `run` from one thread.
+
+    With a `fence` it also acts: enforcement and orders are carried out beside the tick. Without one
+    it only watches.
+    """
 
     def __init__(
-        self, host: str, sessions: HostSessions, counts: Callable[[], TickCounts] = TickCounts
+        self,
+        host: str,
+        sessions: HostSessions,
+        counts: Callable[[], TickCounts] = TickCounts,
+        *,
+        fence: Fence | None = None,
     ) -> None:
         self.host = host
         self.seconds: dict[str, float] = {}
@@ -45,8 +59,13 @@ class HostTick:
         self._sessions = sessions
         self._counts = counts
         self._executor = ThreadPoolExecutor(max_workers=2, thread_name_prefix="history")
-        self._tracker = RiskTracker(host, sessions.source, self._executor)
+        self._tracker = RiskTracker(
+            host, sessions.source, self._executor, is_inline=sessions.is_inline
+        )
         self._ledger = LatchLedger()
+        self._latch_journal = LatchJournal(host)
+        self._ledger.restore(self._latch_journal.restore())
+        self.desk = None if fence is None else _host_desk(host, sessions, fence)
         self._hot_state = HotStateWriter(host)
         self._frame: Frame | None = None
         self._frame_ids: tuple[UUID, ...] = ()
@@ -66,8 +85,10 @@ class HostTick:
 
     def close(self, now: datetime) -> None:
         """Give up watching; violations that could not be written yet are tried a last time."""
+        if self.desk is not None:
+            self.desk.close()
         self._executor.shutdown(wait=False, cancel_futures=True)
-        self._write("violations", lambda: self._ledger.write(now))
+        self._write_latches(now)
         self._recorder.close()
 
     def run(self, now: datetime, monotonic: float) -> Assessment:
@@ -83,6 +104,9 @@ class HostTick:
             self._recorder.note(poll)
         with watch.stage("latch"):
             self._ledger.note(assessment, poll)
+            self._write_latches(now)
+            if self.desk is not None:
+                self.desk.take(poll, assessment)
             self._write_database(now)
         with watch.stage("store"):
             frame, announced = self._find_news(poll, assessment)
@@ -119,6 +143,7 @@ class HostTick:
         try:
             # What is read back replaces what is in memory, so it must contain every violation.
             self._ledger.write(poll.now)
+            self._latch_journal.clear()
             if self._tracker.refresh(poll):
                 self._lay_out(poll)
         except (DatabaseError, InterfaceError) as error:
@@ -142,17 +167,28 @@ class HostTick:
         gc.freeze()
 
     def _write_database(self, now: datetime) -> None:
-        """Write violations first, then connections and baselines; each is kept when it fails."""
-        self._write("violations", lambda: self._ledger.write(now))
+        """Write connections and baselines; each is kept when it fails."""
         self._write("connection states", lambda: self._sessions.flush(tell_connection_changes))
         self._write("baselines", lambda: self._tracker.save(now))
 
-    def _write(self, name: str, write: Callable[[], object]) -> None:
+    def _write_latches(self, now: datetime) -> None:
+        """Write violations before anything acts on them: else to the disk of this host."""
+        if self._write("violations", lambda: self._ledger.write(now)):
+            self._latch_journal.clear()
+            return
+        try:
+            self._latch_journal.keep(self._ledger.unwritten)
+        except OSError as error:
+            self._complaints.say("journal", f"The violations could not be journalled: {error}")
+
+    def _write(self, name: str, write: Callable[[], object]) -> bool:
         try:
             write()
         except (DatabaseError, InterfaceError) as error:
             close_old_connections()
             self._complaints.say(name, f"The {name} could not be written yet: {error}")
+            return False
+        return True
 
     def _write_redis(self, poll: Poll, frame: Frame, announced: list[Key]) -> Stored | None:
         counts = self._counts()
@@ -190,6 +226,17 @@ class HostTick:
             close_old_connections()
             self._complaints.say("live objects", f"Live objects could not be built: {error}")
             return []
+
+
+def _host_desk(host: str, sessions: HostSessions, fence: Fence) -> HostDesk:
+    return HostDesk(
+        host,
+        sessions.source,
+        fence,
+        enforcer=Enforcer(host),
+        is_inline=sessions.is_inline,
+        begin=wait_briefly,
+    )
 
 
 def _holder(account: AccountFacts | None) -> Holder | None:

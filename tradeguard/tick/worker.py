@@ -12,7 +12,15 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, close_old_connections, connections
 from django.utils import timezone
 
-from accounts.sessions.lease import LEASE_SECONDS, Lease, acquire, owner_name, release, renew
+from accounts.sessions.lease import (
+    LEASE_SECONDS,
+    Lease,
+    LeaseFence,
+    acquire,
+    owner_name,
+    release,
+    renew,
+)
 from accounts.sessions.process import close_sessions, open_sessions
 from accounts.sessions.roster import ensure_hosts
 from tradeguard.tick.complaints import Complaints
@@ -57,8 +65,8 @@ class HostWorker:
 
     def tick(self) -> None:
         now, monotonic = timezone.now(), time.monotonic()
-        if self._holds_lease(now, monotonic):
-            self._watch().run(now, monotonic)
+        if self._holds_lease(now, monotonic) and self._lease is not None:
+            self._watch(self._lease).run(now, monotonic)
         self._count()
 
     def let_go(self) -> None:
@@ -116,11 +124,13 @@ class HostWorker:
         self._forget()
         self._leave()
 
-    def _watch(self) -> HostTick:
+    def _watch(self, lease: Lease) -> HostTick:
         # Not together with the lease: what fails here is tried again by the next tick.
         if self._host_tick is None:
             sessions = open_sessions(self.host, load_cursors=needed_cursors)
-            self._host_tick = HostTick(self.host, sessions, lambda: self.driver.counts)
+            self._host_tick = HostTick(
+                self.host, sessions, lambda: self.driver.counts, fence=LeaseFence(lease)
+            )
         return self._host_tick
 
     def _forget(self) -> None:
