@@ -5,11 +5,15 @@ than there is. A share of the limit that is used shows 100 % only when all of it
 that is left shows 0 % only when none is: "under 1 %" in between.
 """
 
+import math
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 
 # Doubles carry noise: 212.40 may arrive as 212.39999999999418.
 _NOISE = Decimal("0.000001")
+
+_MINUTES_IN_WORDS = 120
+_HOURS_WITH_MINUTES = 48
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +65,23 @@ def plain_text(number: float | Decimal) -> str:
 def fraction_text(fraction: Decimal) -> str:
     """Write a fraction as a percentage without needless zeros: 0.05 is "5 %"."""
     return f"{plain_text(fraction * 100)} %"
+
+
+def counted_text(number: float | Decimal, singular: str) -> str:
+    """Write a number with what is counted: "1 minute", "2.5 minutes"."""
+    text = plain_text(number)
+    return f"{text} {singular}{'' if text == '1' else 's'}"
+
+
+def duration_text(minutes: float) -> str:
+    """Write a time, rounded down: "25 minutes", "3 h 20 min", "2 days 4 h"."""
+    whole = math.floor(minutes + 1e-9)
+    if whole < 1:
+        return "under a minute"
+    if whole < _MINUTES_IN_WORDS:
+        return counted_text(whole, "minute")
+    hours, rest = divmod(whole, 60)
+    if hours < _HOURS_WITH_MINUTES:
+        return f"{hours} h {rest} min" if rest else f"{hours} h"
+    days, hours = divmod(hours, 24)
+    return f"{counted_text(days, 'day')} {hours} h" if hours else counted_text(days, "day")

@@ -2,7 +2,8 @@
 
 from decimal import Decimal
 
-from risk.core.figures import Currency, amount_text, fraction_text, plain_text
+from risk.core.condition_words import conduct_condition, money_text, position_condition, reset_text
+from risk.core.figures import Currency, amount_text, counted_text, fraction_text, plain_text
 from risk.core.pairs import Clock
 from risk.core.parameters import (
     LossParameters,
@@ -14,7 +15,17 @@ from risk.core.parameters import (
     PositionLimit,
     RuleParameters,
 )
-from risk.core.rule_types import Action, AmountKind, Comparison, DrawdownKind, Lock, Reference
+from risk.core.responses import Response
+from risk.core.rule_types import (
+    ARMED_ACTIONS,
+    Action,
+    AmountKind,
+    ClosingOrder,
+    Comparison,
+    DrawdownKind,
+    Lock,
+    Reference,
+)
 
 _ACTIONS = {
     Action.ALERT: "Alert",
@@ -30,16 +41,55 @@ _REFERENCES = {
     Reference.HIGHER: "the higher of balance and equity",
 }
 
+# The largest loss first is how every enforcement begins unless it is told otherwise.
+_CLOSING_ORDERS = {
+    ClosingOrder.NEWEST_FIRST: "the newest position is closed first",
+    ClosingOrder.OLDEST_FIRST: "the oldest position is closed first",
+}
+
 
 def rule_sentence(
-    rule: RuleParameters, action: Action, currency: Currency | None, trading_day: Clock | None
+    rule: RuleParameters,
+    action: Action,
+    currency: Currency | None,
+    trading_day: Clock | None,
+    response: Response | None = None,
 ) -> str:
     """Say in one sentence, without a full stop, what a rule does and when.
 
     `currency` is None where accounts of several currencies share the rule; `trading_day` is the
-    accounts' own reset where they share one and the rule has none.
+    accounts' own reset where they share one and the rule has none. With a `response` the sentence
+    also says what is special about it: a safety margin, a hold time, which positions come first.
     """
-    return f"{_ACTIONS[action]} when {_condition(rule, currency, trading_day)}"
+    condition = _condition(rule, currency, trading_day)
+    parts = [f"{_ACTIONS[action]} when {condition}", *_narrowing(rule)]
+    if response is not None:
+        parts += response_parts(action, response)
+    return "; ".join(parts)
+
+
+def response_parts(action: Action, response: Response) -> list[str]:
+    """Say each thing in which a rule's response differs from the plain one."""
+    parts = []
+    if response.act_at_fraction < 1:
+        parts.append(f"it acts at {fraction_text(Decimal(str(response.act_at_fraction)))} of that")
+    if response.act_after_seconds > 0:
+        lasted = counted_text(response.act_after_seconds, "second")
+        parts.append(f"it acts once that has lasted {lasted}")
+    if action not in ARMED_ACTIONS:
+        return parts
+    if response.closing_order in _CLOSING_ORDERS:
+        parts.append(_CLOSING_ORDERS[response.closing_order])
+    if response.losers_only:
+        parts.append("only positions that are losing are closed")
+    if response.close_fraction < 1:
+        share = fraction_text(Decimal(str(response.close_fraction)))
+        parts.append(f"{share} of each position is closed")
+    return parts
+
+
+def _narrowing(rule: RuleParameters) -> list[str]:
+    return [] if rule.magic is None else [f"only trades with the magic number {rule.magic} count"]
 
 
 def _condition(rule: RuleParameters, currency: Currency | None, day: Clock | None) -> str:
@@ -64,11 +114,11 @@ def _condition(rule: RuleParameters, currency: Currency | None, day: Clock | Non
             gross = ", buys and sells added up" if rule.gross else ""
             return f"the leverage exceeds {plain_text(rule.limit)}{gross}"
         case _:
-            return f"{plain_text(rule.limit)} is reached"
+            return conduct_condition(rule, currency, day) or position_condition(rule)
 
 
 def _daily_condition(rule: MaxDailyLoss, currency: Currency | None, day: Clock | None) -> str:
-    reference = f"{_REFERENCES[rule.reference]} {_reset_text(rule, day)}"
+    reference = f"{_REFERENCES[rule.reference]} {reset_text(rule, day)}"
     loss = f"today's loss {_reaches(rule)}"
     if rule.amount_kind is AmountKind.FRACTION_OF_REFERENCE:
         return f"{loss} {fraction_text(rule.limit)} of {reference}"
@@ -78,7 +128,7 @@ def _daily_condition(rule: MaxDailyLoss, currency: Currency | None, day: Clock |
 def _drawdown_condition(rule: MaxDrawdown, currency: Currency | None, day: Clock | None) -> str:
     peak = {
         DrawdownKind.STATIC: "the initial balance",
-        DrawdownKind.TRAILING_END_OF_DAY: f"the highest balance {_reset_text(rule, day)}",
+        DrawdownKind.TRAILING_END_OF_DAY: f"the highest balance {reset_text(rule, day)}",
         DrawdownKind.TRAILING_CLOSED_BALANCE: "the highest closed balance",
         DrawdownKind.TRAILING_INTRADAY_EQUITY: "the highest equity",
     }[rule.kind]
@@ -91,7 +141,7 @@ def _drawdown_condition(rule: MaxDrawdown, currency: Currency | None, day: Clock
     if rule.lock is Lock.AT_INITIAL:
         return f"{text}; the floor stops rising at the initial balance"
     if rule.lock is Lock.AT_OFFSET:
-        offset = _money(rule.lock_offset, currency)
+        offset = money_text(rule.lock_offset, currency)
         return f"{text}; the floor stops rising {offset} above the initial balance"
     return text
 
@@ -102,23 +152,5 @@ def _reaches(rule: LossParameters) -> str:
 
 def _amount(rule: LossParameters, currency: Currency | None) -> str:
     if rule.amount_kind is AmountKind.MONEY:
-        return _money(rule.limit, currency)
+        return money_text(rule.limit, currency)
     return f"{fraction_text(rule.limit)} of the initial balance"
-
-
-def _money(amount: Decimal, currency: Currency | None) -> str:
-    if currency is None:
-        return f"{amount_text(amount, 2)} in account currency"
-    return f"{amount_text(amount, currency.digits)} {currency.name}"
-
-
-def _reset_text(rule: LossParameters, day: Clock | None) -> str:
-    time, zone = rule.reset_time, rule.reset_zone
-    if day is not None:
-        time = day.reset_time if time is None else time
-        zone = day.zone if zone is None else zone
-    if time is not None and zone is not None:
-        return f"at {time:%H:%M} {zone}"
-    if time is not None:
-        return f"at {time:%H:%M} of the account's trading-day zone"
-    return "at the start of the account's trading day"
