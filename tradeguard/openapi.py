@@ -23,6 +23,8 @@ DESCRIPTION: Final[dict[str, Any]] = {
         "ConnectionState": "accounts.models.connection.ConnectionState",
         "KeyAction": "accounts.models.key.ApiKeyAuditLog.Action",
         "KeyStatus": "accounts.models.key.ApiKey.Status",
+        "OrderState": "risk.models.Order.State",
+        "OrderType": "risk.models.Order.Type",
         "RiskStatus": "risk.api.shapes.STATUSES",
         "RuleAction": "risk.models.RiskRule.Action",
     },

@@ -97,6 +97,8 @@ _HEADERS: dict[str, Schema] = {
         }
     },
 }
+_ID: Schema = {"type": "string", "format": "uuid"}
+_TICKET: Schema = {"type": "integer", "format": "int64", "minimum": 1}
 _TOKENS = "/auth/token"  # who asks there shows credentials, which may be wrong
 _WALL_CLOCK = r"^([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,6})?)?$"
 
@@ -125,7 +127,9 @@ class AutoSchema(_Framework):  # type: ignore[misc]  # for the same reason
     def _resolve_path_parameters(self, variables: Any) -> list[Schema]:
         parameters: list[Schema] = super()._resolve_path_parameters(variables)
         for parameter in parameters:
-            parameter["schema"] = {"type": "string", "format": "uuid"}
+            # What the broker numbers is a number, what we number is a UUID.
+            is_ticket = parameter["name"] == "ticket"
+            parameter["schema"] = dict(_TICKET if is_ticket else _ID)
             parameter.pop("description", None)
         return parameters
 

@@ -1,7 +1,7 @@
 from django.urls import path
 from rest_framework.routers import SimpleRouter
 
-from risk.api import enforcement, live
+from risk.api import enforcement, live, orders
 from risk.api.enforcement import EnforcementViewSet
 from risk.api.news import NewsViewSet
 from risk.api.presets import GroupTemplateViewSet, PresetViewSet
@@ -38,6 +38,23 @@ urlpatterns = [
         "accounts/<str:pk>/close-all",
         enforcement.AccountCloseAllView.as_view(),
         name="account-close-all",
+    ),
+    path("accounts/<str:pk>/orders", orders.OrdersView.as_view(), name="account-orders"),
+    path(
+        "accounts/<str:pk>/orders/preview",
+        orders.OrderPreviewView.as_view(),
+        name="account-order-preview",
+    ),
+    path("accounts/<str:pk>/orders/<str:ticket>", orders.OrderView.as_view(), name="account-order"),
+    path(
+        "accounts/<str:pk>/positions/<str:ticket>",
+        orders.PositionView.as_view(),
+        name="account-position",
+    ),
+    path(
+        "accounts/<str:pk>/positions/<str:ticket>/close",
+        orders.PositionCloseView.as_view(),
+        name="account-position-close",
     ),
     path("accounts/<str:pk>/unlock", enforcement.UnlockView.as_view(), name="account-unlock"),
     path(

@@ -57,12 +57,15 @@ def test_every_operation_tells_its_errors_in_the_one_shape(schema: dict[str, Any
                 assert shared["content"]["application/json"]["schema"] == shape
 
 
-def test_every_id_in_a_path_is_a_uuid(schema: dict[str, Any]) -> None:
+def test_every_id_in_a_path_is_a_uuid_and_every_ticket_a_number(schema: dict[str, Any]) -> None:
     found = 0
     for path, methods in schema["paths"].items():
         for operation in methods.values():
             ids = [each for each in operation.get("parameters", []) if each["in"] == "path"]
             assert len(ids) == path.count("{")
-            assert all(each["schema"] == {"type": "string", "format": "uuid"} for each in ids)
+            for each in ids:
+                is_ticket = each["name"] == "ticket"
+                assert each["schema"]["type"] == ("integer" if is_ticket else "string")
+                assert each["schema"]["format"] == ("int64" if is_ticket else "uuid")
             found += len(ids)
     assert found > 20
