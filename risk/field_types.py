@@ -46,6 +46,16 @@ class NamesField(forms.CharField):
         return [name for name in text.replace(",", " ").split() if name]
 
 
+class NameListField(forms.CharField):
+    """Names that may hold spaces, typed with commas and kept as a list."""
+
+    def prepare_value(self, value: Any) -> Any:
+        return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
+
+    def clean(self, value: object) -> list[str]:
+        return [name.strip() for name in super().clean(value).split(",") if name.strip()]
+
+
 class CurrenciesField(NamesField):
     """Currencies by their three letters, which are capitals whatever was typed."""
 

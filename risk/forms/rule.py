@@ -226,9 +226,7 @@ class RuleForm(forms.Form, ServiceForm):
     @property
     def is_share(self) -> bool:
         """Whether the limit is a share, which people write in percent and rules as a fraction."""
-        if self.type_name in SHARES:
-            return True
-        return self.has_amount_kind and self.cleaned_data.get("amount_kind") != MONEY
+        return is_share(self.type_name, self.cleaned_data)
 
     def stored_limit(self) -> Decimal | None:
         """Return the limit as rules have it, None while it is missing or wrong."""
@@ -278,5 +276,11 @@ def _initial(rule: RiskRule) -> dict[str, Any]:
 
 def shown_limit(rule_type: str, limit: Decimal, parameters: Mapping[str, Any]) -> str:
     """Write a stored limit as its field shows it: a share in percent."""
-    is_amount = "amount_kind" in PARAMETERS[rule_type] and parameters.get("amount_kind") != MONEY
-    return plain(limit * 100 if is_amount or rule_type in SHARES else limit)
+    return plain(limit * 100 if is_share(rule_type, parameters) else limit)
+
+
+def is_share(rule_type: str, parameters: Mapping[str, Any]) -> bool:
+    """Tell whether the limit of a rule with these parameters is a fraction."""
+    if rule_type in SHARES:
+        return True
+    return "amount_kind" in PARAMETERS[rule_type] and parameters.get("amount_kind") != MONEY

@@ -163,4 +163,4 @@ def test_it_deletes_a_rule_that_holds_nothing(alice: User, page: Client) -> None
 
 
 def test_it_shows_friendly_words_without_rules(page: Client) -> None:
-    assert "No rules yet." in page.get("/rules").content.decode()
+    assert "No rules of your own yet." in page.get("/rules").content.decode()

@@ -1,21 +1,27 @@
+"""The list of rules, and one rule: made, changed, deleted, its violation acknowledged."""
+
 from datetime import datetime
 from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.refusals import Refusal
 from accounts.views.lookups import own_account, signed_in
-from risk.forms import AcknowledgeForm, RuleForm
+from risk.core.rule_types import ARMED_ACTIONS
+from risk.forms import AcknowledgeForm, CutoffForm, RuleForm, RuleListForm
 from risk.models import RiskRule, RuleBreach
-from risk.presentation.rules import preview_sentence, rule_cards
+from risk.presentation.rule_answers import rule_answers
+from risk.presentation.rule_cards import live_cells, narrowed, rule_cards
+from risk.presentation.rules import preview_sentence
 from risk.selectors import rules_of
 from risk.services.breaches import reset_rule
+from risk.services.cutoff import cutoff_terms, set_cutoff
 from risk.services.rules import create_rule, delete_rule, update_rule
 
 
@@ -27,8 +33,26 @@ def own_rule(request: HttpRequest, rule_id: UUID) -> RiskRule:
 @require_safe
 def rule_list(request: HttpRequest) -> HttpResponse:
     user = signed_in(request)
-    cards = rule_cards(rules_of(user), RuleBreach.objects.owned_by(user).latched())
-    return render(request, "risk/rule_list.html", {"cards": cards})
+    cards = rule_cards(user, now=timezone.now())
+    form = RuleListForm(request.GET, user=user)
+    context = {
+        "tab": "rules",
+        "cards": narrowed(cards, form.wanted()),
+        "form": form,
+        "is_narrowed": bool(form.wanted()),
+        "own_count": sum(not card.rule.is_cutoff for card in cards),
+        "has_cutoff": any(card.rule.is_cutoff for card in cards),
+        "cutoff": cutoff_terms(user),
+    }
+    return render(request, "risk/rule_list.html", context)
+
+
+@login_required
+@require_safe
+def rule_statuses(request: HttpRequest) -> JsonResponse:
+    """Return where every rule stands, as patches of the cells of its card."""
+    cells = live_cells(signed_in(request), now=timezone.now())
+    return JsonResponse([cell.patch() for cell in cells], safe=False)
 
 
 @login_required
@@ -43,7 +67,7 @@ def rule_create(request: HttpRequest) -> HttpResponse:
             form.take_error(error)
         else:
             messages.success(request, f"“{rule.name}” is added.")
-            return redirect("rule-list")
+            return _after_saving(rule)
     return render(request, "risk/rule_form.html", {"form": form})
 
 
@@ -51,6 +75,8 @@ def rule_create(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def rule_update(request: HttpRequest, rule_id: UUID) -> HttpResponse:
     rule = own_rule(request, rule_id)
+    if rule.is_cutoff:
+        return redirect("rule-cutoff")
     form = RuleForm(request.POST or None, user=signed_in(request), rule=rule)
     if request.method == "POST" and form.is_valid():
         try:
@@ -59,8 +85,38 @@ def rule_update(request: HttpRequest, rule_id: UUID) -> HttpResponse:
             form.take_error(error)
         else:
             messages.success(request, f"“{rule.name}” is saved.")
-            return redirect("rule-list")
+            return _after_saving(rule)
     return render(request, "risk/rule_form.html", {"form": form, "rule": rule})
+
+
+def _after_saving(rule: RiskRule) -> HttpResponse:
+    """Lead on to the arming where the rule may close something: it asks before it acts."""
+    if rule.is_active and rule.action in ARMED_ACTIONS:
+        return redirect("rule-arming", rule.pk)
+    return redirect("rule-list")
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def rule_cutoff(request: HttpRequest) -> HttpResponse:
+    """Show and change the margin levels of the cut-off that everybody has."""
+    user = signed_in(request)
+    terms = cutoff_terms(user)
+    initial = {
+        "warning_level": terms.warning_level,
+        "liquidation_level": terms.liquidation_level,
+    }
+    form = CutoffForm(request.POST or None, initial=initial)
+    if request.method == "POST" and form.is_valid():
+        try:
+            set_cutoff(user=user, **form.cleaned_data)
+        except (ValidationError, Refusal) as error:
+            form.take_error(error)
+        else:
+            messages.success(request, "The levels of the margin cut-off are saved.")
+            return redirect("rule-list")
+    rule = RiskRule.objects.owned_by(user).filter(is_cutoff=True).first()
+    return render(request, "risk/rule_cutoff.html", {"form": form, "rule": rule})
 
 
 @login_required
@@ -79,6 +135,17 @@ def rule_preview(request: HttpRequest) -> HttpResponse:
     form = RuleForm(request.POST, user=signed_in(request))
     form.is_valid()
     return render(request, "risk/rule_preview.html", {"sentence": preview_sentence(form)})
+
+
+@login_required
+@require_POST
+def rule_answers_now(request: HttpRequest) -> HttpResponse:
+    """Say what the rule that is being typed would say now on each account that it is for."""
+    user = signed_in(request)
+    form = RuleForm(request.POST, user=user)
+    form.is_valid()
+    answers = rule_answers(user, form, now=timezone.now())
+    return render(request, "risk/rule_answers.html", {"answers": answers})
 
 
 @login_required

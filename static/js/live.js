@@ -7,6 +7,7 @@
   const CHECK_MS = 200;
   const LONGEST_DELAY_MS = 2000;
   const POLL_MS = 2000;
+  const FAST_POLL_MS = 1000;
 
   htmx.config.wsReconnectDelay = (retry) =>
     Math.min(LONGEST_DELAY_MS, 250 * 2 ** Math.min(retry, 3)) * (0.6 + 0.4 * Math.random());
@@ -185,12 +186,13 @@
     }
   }
 
-  function pollAll() {
-    document.querySelectorAll("[data-poll]").forEach(poll);
+  function pollAll(which = "[data-poll]") {
+    document.querySelectorAll(which).forEach(poll);
   }
 
   pollAll();
-  setInterval(pollAll, POLL_MS);
+  setInterval(() => pollAll("[data-poll]:not([data-poll-fast])"), POLL_MS);
+  setInterval(() => pollAll("[data-poll-fast]"), FAST_POLL_MS);
   document.addEventListener("htmx:afterSwap", (event) => {
     if (event.detail.target.id === "account-table") pollAll();
   });
