@@ -87,12 +87,13 @@ def plan_closes(
     *,
     order: ClosingOrder,
     is_hedging: bool,
+    closes_by: bool = True,
 ) -> list[Close]:
     """Plan the next round of closes, none of which depends on how another one ends.
 
-    Hedged legs close each other where the broker allows it; what the larger one keeps goes in
-    the round after, when it was read again. Elsewhere the net side of a hedged symbol goes first.
-    On a netting account there is one position, and so one close in a round, for each symbol.
+    Hedged legs close each other where the broker allows it, unless `closes_by` is False; what the
+    larger one keeps goes in the round after, when it was read again. Elsewhere the net side of a
+    hedged symbol goes first. On a netting account there is one position, and so one close in a round, for each symbol.
     """
     wanted = {
         part.ticket: min(part.volume, positions[part.ticket].volume)
@@ -104,7 +105,7 @@ def plan_closes(
         return [Close(position.ticket, wanted[position.ticket]) for position in queue]
     closes: list[Close] = []
     paired: set[int] = set()
-    for one, other in _pairs(queue, wanted):
+    for one, other in _pairs(queue, wanted) if closes_by else ():
         closes.append(Close(one.ticket, min(one.volume, other.volume), by=other.ticket))
         paired |= {one.ticket, other.ticket}
     singles = [position for position in queue if position.ticket not in paired]

@@ -1,30 +1,269 @@
-"""Which runs of enforcement a host has, and one step of each at a time."""
+"""Which runs of enforcement a host has: what begins, what goes on, what is over."""
 
-from collections.abc import Sequence
-from typing import Any
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
-from risk.models import Enforcement
+from django.db import DatabaseError, IntegrityError, InterfaceError
+
+from accounts.terminals.link import LinkError
+from risk.core.figures import Currency
+from risk.core.offending import Book, offending
+from risk.core.pair_numbers import pair_numbers
+from risk.core.parameters import MaxDailyTrades
+from risk.core.sentences import breach_sentence
+from risk.due import Due
+from risk.enforcement.beginnings import run_of_due, run_of_lock
+from risk.enforcement.books import book_of_view, rows_of
+from risk.enforcement.carrying import Carrier
+from risk.enforcement.goals import kept_by
+from risk.enforcement.locking import MOST_PER_MINUTE, Patience, StandingLocks
+from risk.enforcement.margin_watch import MarginWatch
+from risk.enforcement.notices import Notices, reopened_too_often
+from risk.enforcement.runs import Progress, put_off
+from risk.models import AccountLock, Enforcement
+from risk.orders.lane import Lane, forget_connection
+from risk.orders.view import HostView
+
+logger = logging.getLogger(__name__)
+
+SWEEP_SECONDS = 0.2
+_REMEMBERED = 1000
+
+Signature = frozenset[tuple[int, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """What was open when a breach's last run ended, and whether that run had done anything."""
+
+    holdings: Signature
+    has_acted: bool
 
 
 class Enforcer:
     """Begins runs when a rule's action is due, and carries each on until it is confirmed.
 
-    `take` and `running` are for the tick's thread, `step` for the lane of the run's account.
-    `running` also finds in the database what people asked for and what a dead worker left.
+    `take` is for the desk's thread, `step` for the lane of the run's account, `running` for both:
+    it also finds in the database what people asked for and what a dead worker left.
     """
 
-    def __init__(self, host: str) -> None:
+    def __init__(
+        self,
+        host: str,
+        *,
+        sweep_seconds: float = SWEEP_SECONDS,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.host = host
+        self.notices = Notices()
         self._runs: dict[UUID, Enforcement] = {}
+        self._progress: dict[UUID, Progress] = {}
+        self._over: dict[UUID, None] = {}  # ordered: the oldest is forgotten first
+        self._ended: dict[UUID, _Ended] = {}  # by breach
+        self._settled_at: dict[UUID, float] = {}  # by account, UTC epoch
+        self._locks = StandingLocks()
+        self._patience = Patience()
+        self._margin = MarginWatch()
+        self._sweep_seconds = sweep_seconds
+        self._monotonic = monotonic
+        self._swept_at = float("-inf")
+        self._is_swept = False
+        self._lock = threading.RLock()
+        self._carrier = Carrier(self._locks, self.notices)
 
-    def take(self, view: Any) -> None:
-        """Begin what this view (poll and assessment) calls for; cheap, never waits."""
+    def take(self, view: HostView) -> None:
+        """Begin what this view calls for; the rows are written by the first step of each run."""
+        for message, is_first in self._margin.news(view):
+            self.notices.add(message, unless_recent=is_first)
+        if not self._is_swept:
+            self._sweep()  # what is under way must be known before anything begins anew
+        if not self._is_swept:
+            logger.warning("Enforcement begins without knowing what was under way before.")
+        with self._lock:
+            for due in view.assessment.due:
+                self._take_due(due, view)
+            for account_id in list(self._locks.by_account):
+                self._take_locked(account_id, view)
+        if not self._runs and not self.notices.is_empty:
+            self.notices.write(view.poll.now)
 
     def running(self) -> Sequence[Enforcement]:
         """Return the runs that are not over, each the same object at every call."""
-        return list(self._runs.values())
+        if self._monotonic() - self._swept_at >= self._sweep_seconds:
+            self._sweep()
+        with self._lock:
+            return list(self._runs.values())
 
-    def step(self, lane: Any, run: Enforcement, view: Any) -> float | None:
+    def step(self, lane: Lane, run: Enforcement, view: HostView) -> float | None:
         """Do one short step of a run; return the seconds until the next, None when it is over."""
-        return None
+        progress = self._progress.setdefault(run.pk, Progress())
+        due = next((each for each in view.assessment.due if each.breach_id == run.breach_id), None)
+        try:
+            delay = self._carrier.step(lane, run, progress, view, due)
+        except LinkError as error:
+            delay = put_off(lane, run, progress, error)
+        except IntegrityError:
+            if not progress.is_new:
+                raise
+            # Another worker, or a person, has begun the same a moment ago: that one goes on.
+            logger.info("A run on %s was under way already.", run.account_name)
+            self._forget(run)
+            self._swept_at = float("-inf")
+            return None
+        if delay is None:
+            self._end(lane, run, progress)
+        self.notices.write(lane.clock())
+        return delay
+
+    def _take_due(self, due: Due, view: HostView) -> None:
+        if self._is_under_way(due.account.id, due.breach_id):
+            return
+        row, account_id = due.row, due.account.id
+        read_at = float(view.poll.read_at[row])
+        if not read_at > self._settled_at.get(account_id, float("-inf")):
+            return  # the reading is older than what was closed last
+        is_total = due.rule.response.action == Enforcement.Action.CLOSE_ALL
+        if is_total and self._locks.is_locked_for(account_id, due.breach_id):
+            return  # it has acted; what is opened from now on is the lock's affair
+        book = book_of_view(view, row)
+        if not is_total and not self._has_something_to_do(due, book):
+            return
+        reason = _sentence(due, view)
+        self._begin(run_of_due(due, host=self.host, reason=reason, read_at=read_at))
+
+    def _has_something_to_do(self, due: Due, book: Book) -> bool:
+        """Tell whether an action that closes a part would find it, and has not done so before."""
+        if not book.positions and not book.orders:
+            return False
+        ended = self._ended.get(due.breach_id)
+        response = due.rule.response
+        is_same = ended is not None and ended.holdings == _signature(book)
+        if is_same and (response.close_fraction < 1 or not (ended and ended.has_acted)):
+            return False
+        if isinstance(due.rule.parameters, MaxDailyTrades):
+            return True  # which of them were opened today, only the terminal's history tells
+        return bool(offending(due.rule.parameters, response, book))
+
+    def _take_locked(self, account_id: UUID, view: HostView) -> None:
+        row = view.row_of(account_id)
+        account = view.facts_of(account_id)
+        if row is None or account is None or not view.poll.batch.accounts["trade_allowed"][row]:
+            return
+        if any(run.account_id == account_id for run in self._runs.values()):
+            return
+        locks = self._locks.by_account[account_id]
+        since = max(
+            self._settled_at.get(account_id, float("-inf")),
+            max(lock.locked_at.timestamp() for lock in locks),
+        )
+        moment = view.assessment.moment
+        if not float(view.poll.read_at[row]) > since or view.doubt_about(account_id, view.poll.now):
+            return
+        if not _holds_anything(view, row):
+            return
+        if not self._locks.has_intruders(account_id, book_of_view(view, row)):
+            return
+        if not self._patience.allows(account_id, moment):
+            return
+        if self._patience.is_at_its_end(account_id, moment):
+            self.notices.add(
+                reopened_too_often(
+                    account_id, account.user_id, account.name, MOST_PER_MINUTE, view.poll.now
+                )
+            )
+            return
+        self._patience.note(account_id, moment)
+        kept = dict(self._locks.kept.get(account_id, {}))
+        reason = locks[0].reason
+        self._begin(run_of_lock(account, host=self.host, kept=kept, reason=reason, moment=moment))
+
+    def _begin(self, run: Enforcement) -> None:
+        self._runs[run.pk] = run
+        self._progress[run.pk] = Progress(is_new=True)
+
+    def _is_under_way(self, account_id: UUID, breach_id: UUID) -> bool:
+        return any(
+            run.breach_id == breach_id and run.account_id == account_id
+            for run in self._runs.values()
+        )
+
+    def _end(self, lane: Lane, run: Enforcement, progress: Progress) -> None:
+        """Forget a run that is over, but not what it left, until a newer reading shows that."""
+        now = lane.clock().timestamp()
+        with self._lock:
+            self._settled_at[run.account_id] = now
+            if run.breach_id is not None:
+                holdings = _signature(progress.last_book) if progress.last_book else frozenset()
+                self._ended[run.breach_id] = _Ended(holdings, progress.has_acted)
+            if run.options.get("lock"):
+                self._locks.kept.setdefault(run.account_id, {}).update(kept_by(run))
+            self._forget(run)
+
+    def _forget(self, run: Enforcement) -> None:
+        with self._lock:
+            self._runs.pop(run.pk, None)
+            self._progress.pop(run.pk, None)
+            self._over[run.pk] = None
+            for memory in (self._over, self._ended):
+                while len(memory) > _REMEMBERED:
+                    memory.pop(next(iter(memory)))
+
+    def _sweep(self) -> None:
+        """Find in the database the runs of this host that are not over, and the locks."""
+        self._swept_at = self._monotonic()
+        try:
+            rows = list(Enforcement.objects.running().filter(host=self.host))
+            locks = list(AccountLock.objects.standing())
+            kept = _kept_by_runs(locks)
+        except (DatabaseError, InterfaceError) as error:
+            forget_connection()
+            logger.warning("Enforcement is known from memory only: %s", error)
+            return
+        with self._lock:
+            for run in rows:
+                if run.pk not in self._over:
+                    known = self._runs.setdefault(run.pk, run)
+                    # A person may have asked for a lock while it was under way.
+                    if run.options.get("lock") and not known.options.get("lock"):
+                        known.options = {**known.options, "lock": True}
+            self._locks.replace([*locks, *self._unwritten_locks(locks)], kept)
+            self._is_swept = True
+
+    def _unwritten_locks(self, stored: Iterable[AccountLock]) -> list[AccountLock]:
+        """Return locks of runs under way that the database does not have yet."""
+        known = {lock.pk for lock in stored}
+        alive = set(self._runs)
+        return [
+            lock
+            for locks in self._locks.by_account.values()
+            for lock in locks
+            if lock.pk not in known and lock.enforcement_id in alive
+        ]
+
+
+def _kept_by_runs(locks: Sequence[AccountLock]) -> dict[UUID, dict[str, str]]:
+    ids = [lock.enforcement_id for lock in locks if lock.enforcement_id is not None]
+    return {run.pk: kept_by(run) for run in Enforcement.objects.filter(pk__in=ids)} if ids else {}
+
+
+def _signature(book: Book) -> Signature:
+    held = {(each.ticket, f"{each.volume:f}") for each in book.positions}
+    return frozenset(held | {(each.ticket, "pending") for each in book.orders})
+
+
+def _holds_anything(view: HostView, row: int) -> bool:
+    batch = view.poll.batch
+    return bool(len(rows_of(batch.positions, row)) or len(rows_of(batch.orders, row)))
+
+
+def _sentence(due: Due, view: HostView) -> str:
+    """Return what the rule says of the account at this moment."""
+    assessment, batch = view.assessment, view.poll.batch
+    numbers = pair_numbers(assessment.evaluation, assessment.latches.state, due.pair, batch.symbols)
+    reading = batch.accounts[due.row]
+    currency = Currency(batch.currencies[int(reading["currency"])], int(reading["currency_digits"]))
+    return breach_sentence(due.account.name, due.rule.parameters, numbers, currency)

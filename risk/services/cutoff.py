@@ -141,3 +141,12 @@ def _check_levels(warning_level: Decimal, liquidation_level: Decimal) -> None:
         errors["warning_level"] = "The warning lies too far above the liquidation."
     if errors:
         raise ValidationError(errors)
+
+
+def stop_out_sentence(broker_level: float, liquidation_level: float) -> str:
+    """Say that the broker's own stop-out comes before the cut-off; levels in percent."""
+    return (
+        f"The broker closes positions by itself at a margin level of {broker_level:g} %, before"
+        f" TradeGuard's margin cut-off at {liquidation_level:g} % is reached. Raise the level of"
+        f" the cut-off above {broker_level:g} % to be first."
+    )

@@ -1,0 +1,174 @@
+"""A step of a run from its first row to its last one."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from django.db import DatabaseError, InterfaceError
+
+from risk.core.offending import Book, everything, offending
+from risk.core.parameters import MaxDailyTrades
+from risk.core.rule_types import Action
+from risk.due import Due
+from risk.enforcement.beginnings import lock_of
+from risk.enforcement.books import book_of_terminal, book_of_view, opened_since
+from risk.enforcement.goals import (
+    TARGETS,
+    needs_targets,
+    response_of,
+    spared_by,
+    targets_of,
+)
+from risk.enforcement.locking import StandingLocks
+from risk.enforcement.notices import Notices, ended_sentence, finished, held_up, started
+from risk.enforcement.rounds import Look
+from risk.enforcement.runs import Progress, Round, Stage, closed_by, may_trade, write
+from risk.ledger.entries import Entry, Insert
+from risk.models import Enforcement
+from risk.orders.lane import Lane, forget_connection
+from risk.orders.view import HostView
+
+_DAY_SECONDS = 86_400
+# A run that has not got through for so long is told about.
+_HELD_UP_AFTER = timedelta(seconds=10)
+
+
+class Carrier:
+    """Carries runs on, each on the lane of its account."""
+
+    def __init__(self, locks: StandingLocks, notices: Notices) -> None:
+        self._locks = locks
+        self._notices = notices
+
+    def step(
+        self, lane: Lane, run: Enforcement, progress: Progress, view: HostView, due: Due | None
+    ) -> float | None:
+        """Do one step; return the seconds until the next, None when the run is over.
+
+        Raises LinkError while the terminal does not answer, and IntegrityError when the same run
+        was begun elsewhere.
+        """
+        if progress.is_new:
+            self._write_first(lane, run)
+            progress.is_new = False
+        look, watching_only = _look(lane, view)
+        progress.last_book = look.book
+        if watching_only:
+            return self._give_up(lane, run, watching_only)
+        if needs_targets(run) and not self._choose(lane, run, view, look, due):
+            return self._finish(lane, run, look.book)
+        delay = Round(lane, run, progress, look).go()
+        self._tell(lane, run, progress)
+        return self._finish(lane, run, look.book) if delay is None else delay
+
+    def _write_first(self, lane: Lane, run: Enforcement) -> None:
+        entries: list[Entry] = [Insert(run)]
+        if run.options.get("lock") and not self._is_locked(run):
+            lock = lock_of(run)
+            entries.append(Insert(lock))
+            self._locks.add(lock)
+        lane.ledger.write(*entries)
+
+    def _is_locked(self, run: Enforcement) -> bool:
+        return run.breach_id is not None and self._locks.is_locked_for(
+            run.account_id, run.breach_id
+        )
+
+    def _choose(
+        self, lane: Lane, run: Enforcement, view: HostView, look: Look, due: Due | None
+    ) -> bool:
+        """Decide what a run that leaves something closes; False when it is called for no more."""
+        response = response_of(run)
+        if response.action is Action.CLOSE_ALL:
+            found = everything(look.book, response)
+        elif due is None:
+            return False
+        else:
+            book = _with_openings(lane, view, look, due)
+            found = offending(due.rule.parameters, due.rule.response, book)
+        handled = _handled_before(run) if response.close_fraction < 1 else set()
+        options: dict[str, Any] = {
+            **run.options,
+            **targets_of(found, look.book, handled),
+            "spared": spared_by(found, look.book),
+        }
+        # On the disk before anything is sent: whoever takes the run up must want the same.
+        write(lane, run, {"options": options})
+        return bool(options[TARGETS] or found.cancels)
+
+    def _tell(self, lane: Lane, run: Enforcement, progress: Progress) -> None:
+        """Tell that it began, after the first round, which matters more; and when it is stuck."""
+        if not progress.started_told and progress.has_acted:
+            progress.started_told = True
+            self._notices.add(started(run))
+        waits_for_long = (
+            run.next_attempt_at is not None and lane.clock() - run.created_at > _HELD_UP_AFTER
+        )
+        if waits_for_long and not progress.held_up_told:
+            progress.held_up_told = True
+            self._notices.add(held_up(run))
+
+    def _finish(self, lane: Lane, run: Enforcement, book: Book) -> None:
+        """Write the end of a run; its answer, None, says that there is no next step."""
+        now = lane.clock()
+        closed, cancelled = closed_by(run)
+        has_acted = bool(closed or cancelled)
+        values = {
+            "stage": Stage.DONE,
+            "message": ended_sentence(closed, cancelled, len(book.positions)),
+            "positions_closed": closed,
+            "orders_cancelled": cancelled,
+            "confirmed_at": now,
+            "finished_at": now,
+            "next_attempt_at": None,
+        }
+        write(lane, run, values)
+        if has_acted or run.cause == Enforcement.Cause.PANIC:
+            self._notices.add(finished(run))
+
+    def _give_up(self, lane: Lane, run: Enforcement, sentence: str) -> None:
+        now = lane.clock()
+        values = {
+            "stage": Stage.GIVEN_UP,
+            "message": sentence[:255],
+            "finished_at": now,
+            "next_attempt_at": None,
+        }
+        write(lane, run, values)
+        self._notices.add(finished(run))
+
+
+def _look(lane: Lane, view: HostView) -> tuple[Look, str]:
+    """Ask the terminal what it holds; and say why nothing can be done about it, if so."""
+    terminal = lane.terminal
+    reading = terminal.account()
+    positions, orders = terminal.positions(), terminal.pending_orders()
+    terms = {symbol: terminal.symbol(symbol) for symbol in {each.symbol for each in positions}}
+    row = view.row_of(lane.account.id)
+    seen = book_of_view(view, row) if row is not None else None
+    book = book_of_terminal(reading, positions, orders, terms, seen)
+    look = Look(positions, orders, book, reading.is_hedging)
+    return look, may_trade(lane.account, reading.trade_allowed)
+
+
+def _with_openings(lane: Lane, view: HostView, look: Look, due: Due) -> Book:
+    """Return the book with what was opened today, where the rule counts that."""
+    if not isinstance(due.rule.parameters, MaxDailyTrades):
+        return look.book
+    reset_at = float(view.assessment.reset_at[due.pair])
+    start = (reset_at if reset_at == reset_at else due.moment) - _DAY_SECONDS
+    opened = opened_since(lane.terminal, lane.account, look.positions, start)
+    return replace(look.book, opened_today=opened)
+
+
+def _handled_before(run: Enforcement) -> set[int]:
+    """Return the positions of which this breach's earlier runs have closed their part."""
+    if run.breach_id is None:
+        return set()
+    try:
+        earlier = Enforcement.objects.filter(breach_id=run.breach_id).exclude(pk=run.pk)
+        options = list(earlier.values_list("options", flat=True))
+    except (DatabaseError, InterfaceError):
+        forget_connection()
+        return set()
+    return {int(ticket) for each in options for ticket in each.get(TARGETS, {})}
