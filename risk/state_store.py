@@ -16,7 +16,7 @@ from django.db import connection, transaction
 from django.db.models import F, Max
 
 from risk.core.arrays import Flags, Floats, Integers
-from risk.core.rule_types import LOSS_RULES
+from risk.core.rule_types import ACTIVITY_RULES, LOSS_RULES
 from risk.core.states import PairState, new_state
 from risk.desk import AccountFacts, Desk
 from risk.latch_store import load_latches
@@ -30,9 +30,16 @@ _MONEY_COLUMNS = (
     "day_equity",
     "day_deposits",
     "day_withdrawals",
+    "realised",
+    "day_profit",
+    "best_day",
+    "positive_days",
+    "total_profit",
 )
-# SQLite allows 32,766 variables in a statement, a row of RuleState takes 14.
-_INSERT_ROWS = 2000
+_COUNT_COLUMNS = ("day_trades", "trading_days")
+_REMEMBERING = LOSS_RULES | ACTIVITY_RULES
+# SQLite allows 32,766 variables in a statement, a row of RuleState takes 24.
+_INSERT_ROWS = 1200
 _QUERY_IDS = 1000
 
 Key = tuple[UUID, UUID]  # rule, account
@@ -40,7 +47,7 @@ Key = tuple[UUID, UUID]  # rule, account
 
 @dataclass(frozen=True, slots=True)
 class StoredState:
-    """The state of the pairs as the database has it.
+    """The state of the pairs as the database has it, with the breach of each latched pair.
 
     `row_ids` is the database row of each pair, 0 where a pair keeps no baselines. Per account,
     `last_deal` is the newest deal that the baselines contain (0: none), `stored_at` when they were
@@ -48,6 +55,7 @@ class StoredState:
     """
 
     state: PairState
+    breach_ids: Mapping[int, UUID]
     row_ids: Integers
     last_deal: Integers
     stored_at: Floats
@@ -85,11 +93,12 @@ def load_state(desk: Desk, now: datetime, counted: Integers) -> StoredState:
     state = _restarted(state, behind, now.timestamp())
     begun_anew = np.zeros(table.accounts, dtype=np.bool_)
     begun_anew[table.account_index[behind]] = True
-    return StoredState(load_latches(desk, state), row_ids, last_deal, stored_at, begun_anew)
+    latches = load_latches(desk, state)
+    return StoredState(latches.state, latches.breach_ids, row_ids, last_deal, stored_at, begun_anew)
 
 
 def _rows_of_pairs(desk: Desk, now: datetime, counted: Integers) -> list[RuleState | None]:
-    """Return the row of each pair, created where a loss rule meets an account for the first time.
+    """Return the row of each pair, created where one that remembers meets an account first.
 
     A pair of another rule has none.
     """
@@ -123,7 +132,8 @@ def _place(state: PairState, pair: int, row: RuleState) -> None:
     state.started_at[pair] = row.started_at.timestamp()
     state.day_started_at[pair] = _epoch(row.day_started_at)
     state.day_reconstructed[pair] = row.is_reconstructed
-    for name in _MONEY_COLUMNS:
+    state.last_trade_at[pair] = _epoch(row.last_trade_at)
+    for name in (*_MONEY_COLUMNS, *_COUNT_COLUMNS):
         value = getattr(row, name)
         getattr(state, name)[pair] = np.nan if value is None else value
 
@@ -132,7 +142,14 @@ def _restarted(state: PairState, pairs: Flags, started_at: float) -> PairState:
     if not pairs.any():
         return state
     fresh = new_state(len(state), started_at)
-    names = ("started_at", "day_started_at", "day_reconstructed", *_MONEY_COLUMNS)
+    names = (
+        "started_at",
+        "day_started_at",
+        "day_reconstructed",
+        "last_trade_at",
+        *_MONEY_COLUMNS,
+        *_COUNT_COLUMNS,
+    )
     return replace(
         state,
         **{name: np.where(pairs, getattr(fresh, name), getattr(state, name)) for name in names},
@@ -155,9 +172,11 @@ def save_state(
         return
     accounts = [desk.accounts[row] for row in desk.pairs.account_index[pairs].tolist()]
     columns: list[list[Any]] = [_nullable(getattr(state, name)[pairs]) for name in _MONEY_COLUMNS]
+    columns += [getattr(state, name)[pairs].astype(np.int64).tolist() for name in _COUNT_COLUMNS]
     columns += [
         _moments(state.started_at[pairs]),
         _moments(state.day_started_at[pairs]),
+        _moments(state.last_trade_at[pairs]),
         state.day_reconstructed[pairs].tolist(),
         last_deal.tolist(),
         [now] * len(pairs),
@@ -170,8 +189,10 @@ def save_state(
 
 _UPDATED_COLUMNS = (
     *((name, "float8") for name in _MONEY_COLUMNS),
+    *((name, "integer") for name in _COUNT_COLUMNS),
     ("started_at", "timestamptz"),
     ("day_started_at", "timestamptz"),
+    ("last_trade_at", "timestamptz"),
     ("is_reconstructed", "boolean"),
     ("last_deal", "bigint"),
     ("updated_at", "timestamptz"),
@@ -211,7 +232,7 @@ def changed_pairs(before: PairState, after: PairState) -> Integers:
     if before is after:
         return np.empty(0, dtype=np.int64)
     changed = before.day_reconstructed != after.day_reconstructed
-    for name in (*_MONEY_COLUMNS, "day_started_at"):
+    for name in (*_MONEY_COLUMNS, *_COUNT_COLUMNS, "day_started_at", "last_trade_at"):
         old, new = getattr(before, name), getattr(after, name)
         if old is not new:
             changed |= (old != new) & ~(np.isnan(old) & np.isnan(new))
@@ -231,7 +252,7 @@ def _missing(
     now: datetime,
     counted: Integers,
 ) -> list[RuleState]:
-    """Build rows for the loss rules that meet an account for the first time.
+    """Build rows for the rules that meet an account for the first time and remember something.
 
     Such a row begins at the newest deal that the account's other rules contain, so that the
     baselines of an account always stand at the same deal.
@@ -255,7 +276,7 @@ def _missing(
         for pair, (key, place) in enumerate(zip(keys, places, strict=True))
         if (account := desk.accounts[place]) is not None
         and key not in stored
-        and desk.pairs.rule_type(pair) in LOSS_RULES
+        and desk.pairs.rule_type(pair) in _REMEMBERING
     ]
 
 

@@ -2,29 +2,39 @@
 
 from collections.abc import Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import numpy as np
 
 from accounts.market_history import Calls
+from accounts.models import ConnectedAccount
+from accounts.sessions.line import InlineExecutor
 from accounts.sessions.poll import Poll
 from accounts.sessions.states import SessionState
-from accounts.terminals.readings import STALE_AFTER_SECONDS, ReadingBatch, Rows
+from accounts.terminals.readings import POSITION_DTYPE, STALE_AFTER_SECONDS, Rows
+from risk.backfill import Backfill
 from risk.core.account_columns import AccountColumns, account_columns
 from risk.core.arrays import Flags, Floats, Integers
 from risk.core.baselines import DayStarts, advance_peaks, day_starts, roll_days
-from risk.core.evaluation import Evaluation, evaluate, with_latches
+from risk.core.counting import count_deals, roll_counted_days
+from risk.core.evaluation import Evaluation, evaluate
 from risk.core.exposures import Exposures, exposures_of
-from risk.core.latches import LatchChanges, decide_latches
+from risk.core.latches import LatchChanges, decide_latches, with_latched_statuses
+from risk.core.pairs import DRAWDOWN_CODE, PairTable
+from risk.core.rule_types import DrawdownKind, RuleType
 from risk.core.states import PairState
+from risk.core.strategies import of_strategies, strategy_floating
 from risk.core.transfers import add_transfers
 from risk.desk import Desk, Fingerprint, desk_fingerprint, load_desk
-from risk.due import Due
+from risk.due import Due, due_actions
 from risk.latch_store import latch_fingerprint, load_latches
+from risk.logins import Logins
 from risk.missed_days import MissedDays
 from risk.missed_resets import MissedResets
+from risk.openers import Openers
+from risk.services.cutoff import ensure_cutoffs
 from risk.state_store import StoredState, changed_pairs, load_state, save_state
 
 FINGERPRINT_SECONDS = 1.0
@@ -55,9 +65,13 @@ class RiskTracker:
     deal once, so the caller commits the deal cursors right after it.
     """
 
-    def __init__(self, host: str, source: Calls, executor: Executor) -> None:
+    def __init__(
+        self, host: str, source: Calls, executor: Executor, *, is_inline: bool = False
+    ) -> None:
         self.host = host
         self.desk: Desk
+        self._executor: Executor = InlineExecutor() if is_inline else executor
+        self._is_inline = is_inline
         self._resets = MissedResets(source, executor)
         self._roster_version = -1
         self._checked_at = float("-inf")
@@ -66,7 +80,13 @@ class RiskTracker:
         self._state: PairState
         self._saved: PairState
         self._days: DayStarts
+        self._breach_ids: dict[int, UUID] = {}
         self._missed: MissedDays
+        self._backfill: Backfill
+        self._openers = Openers()
+        self._strategies: Flags
+        self._shows_reset: Flags
+        self._positions: Rows = np.empty(0, dtype=POSITION_DTYPE)
         self._logins: Logins
         self._last_deal: Integers
         self._deals_unsaved: Flags
@@ -91,7 +111,8 @@ class RiskTracker:
             self._load(poll, fingerprint, latches)
             return True
         if latches != self._latch_fingerprint:
-            self._state = load_latches(self.desk, self._state)
+            stored = load_latches(self.desk, self._state)
+            self._state, self._breach_ids = stored.state, dict(stored.breach_ids)
             self._latch_fingerprint = latches
         return False
 
@@ -100,7 +121,7 @@ class RiskTracker:
         if self._roster_version >= 0:
             # What is read back must contain everything that this process has counted.
             self.save(poll.now)
-        desk = load_desk(poll.account_ids, fingerprint)
+        desk = self._read_desk(poll, fingerprint)
         counted, read_at = self._carried_over(desk)
         stored = load_state(desk, poll.now, counted)
         # An account that this process has not polled: its session delivers all deals since the
@@ -108,14 +129,24 @@ class RiskTracker:
         known_until = np.where(stored.last_deal == 0, 0.0, stored.stored_at)
         self.desk, self._stored = desk, stored
         self._state = self._saved = stored.state
+        self._breach_ids = dict(stored.breach_ids)
         self._last_deal = stored.last_deal.copy()
         self._deals_unsaved = stored.begun_anew.copy()
         self._last_read_at = np.where(np.isnan(read_at), known_until, read_at)
         self._logins = Logins(desk)
         self._missed = MissedDays(desk, self._resets)
+        self._backfill = Backfill(desk, self._executor, is_inline=self._is_inline)
+        self._openers.load(desk)
+        self._strategies = of_strategies(desk.pairs)
+        self._shows_reset = _shown_resets(desk.pairs)
         self._days = day_starts(desk.pairs, poll.now.timestamp())
         self._roster_version = poll.roster_version
         self._latch_fingerprint = latches
+
+    def _read_desk(self, poll: Poll, fingerprint: Fingerprint) -> Desk:
+        owners = ConnectedAccount.objects.filter(terminal_host=self.host).order_by()
+        ensure_cutoffs(owners.values_list("user_id", flat=True).distinct())
+        return load_desk(poll.account_ids, fingerprint)
 
     def _carried_over(self, desk: Desk) -> tuple[Integers, Floats]:
         """Return what this process has counted of each account: newest deal, and last reading.
@@ -145,27 +176,57 @@ class RiskTracker:
         fresh = (poll.age_seconds <= STALE_AFTER_SECONDS) & (poll.states == SessionState.CONNECTED)
         accounts = account_columns(poll.batch, fresh & ours)
         deals = self._uncounted(poll.deals, ours)
-        state = add_transfers(table, self._state, deals)
-        last_read_at = self._last_read_at
-        roll = roll_days(table, state, accounts, deals, self._days, poll.read_at, last_read_at)
-        state = self._missed.fill_in(poll, accounts, roll, self._days)
-        state = advance_peaks(table, state, accounts, deals)
+        state, waiting = self._advanced(poll, accounts, deals)
         exposures = exposures_of(poll.batch)
-        evaluation = evaluate(table, state, accounts, exposures)
-        latches = decide_latches(table, state, evaluation, self._days, moment)
+        # A day that waits for its first reading is not known, lest yesterday's violates today.
+        seen = state if not waiting.any() else _without_day(state, waiting)
+        evaluation = evaluate(table, seen, accounts, exposures)
+        latches = decide_latches(table, state, evaluation, self._days, moment, desk.triggers)
+        breach_ids = self._named_breaches(latches)
         # From here on nothing fails: the deals are counted with everything that follows from them.
         self._note_deals(deals)
-        self._last_read_at = np.where(poll.accepted_now & ours, poll.read_at, last_read_at)
-        self._state = latches.state
+        self._last_read_at = np.where(poll.accepted_now & ours, poll.read_at, self._last_read_at)
+        self._state, self._breach_ids = latches.state, breach_ids
+        self._positions = poll.batch.positions
+        may_trade = accounts.known & poll.batch.accounts["trade_allowed"]
         return Assessment(
             moment=moment,
             desk=desk,
             accounts=accounts,
             exposures=exposures,
-            evaluation=with_latches(evaluation, latches.state.latched),
+            evaluation=with_latched_statuses(evaluation, latches.state),
             latches=latches,
             reset_at=self._resets_ahead(),
+            breach_ids=breach_ids,
+            due=due_actions(desk, latches.state, breach_ids, may_trade, moment),
         )
+
+    def _advanced(
+        self, poll: Poll, accounts: AccountColumns, deals: Rows
+    ) -> tuple[PairState, Flags]:
+        """Move the baselines on; return the counted pairs whose new day waits, too."""
+        table, days, last_read_at = self.desk.pairs, self._days, self._last_read_at
+        state = self._backfill.fill_in(self._state, self._last_deal, poll.monotonic)
+        if self._strategies.any():
+            floating = strategy_floating(table, self._strategies, poll.batch.positions)
+            state = replace(state, floating=floating)
+        attributed = self._openers.attributed(deals, self._positions)
+        state = count_deals(table, state, attributed)
+        state, waiting = roll_counted_days(table, state, accounts, days, poll.read_at)
+        state = add_transfers(table, state, deals)
+        roll = roll_days(table, state, accounts, deals, days, poll.read_at, last_read_at)
+        state = self._missed.fill_in(poll, accounts, roll, days)
+        return advance_peaks(table, state, accounts, deals), waiting
+
+    def _named_breaches(self, latches: LatchChanges) -> dict[int, UUID]:
+        """Name the breach of each latched pair; those that begin are written under these names."""
+        if not len(latches.opened) and not len(latches.cleared):
+            return self._breach_ids
+        named = dict(self._breach_ids)
+        for pair in latches.cleared.tolist():
+            named.pop(pair, None)
+        named.update((pair, uuid4()) for pair in latches.opened.tolist())
+        return named
 
     def save(self, now: datetime) -> None:
         """Write the baselines that changed since the last time; what fails is written next time."""
@@ -183,7 +244,7 @@ class RiskTracker:
     def _resets_ahead(self) -> Floats:
         resets = np.append(self._days.ends, np.nan)
         # NO_CLOCK is -1, which is the place of the NaN.
-        return resets[self.desk.pairs.clock_index]
+        return np.where(self._shows_reset, resets[self.desk.pairs.clock_index], np.nan)
 
     def _uncounted(self, deals: Rows, ours: Flags) -> Rows:
         """Leave out deals that the baselines contain already, and those of another login.
@@ -203,27 +264,16 @@ class RiskTracker:
             self._deals_unsaved[deals["account"]] = True
 
 
-class Logins:
-    """The logins that a desk expects behind its accounts.
+def _without_day(state: PairState, pairs: Flags) -> PairState:
+    unknown = np.where(pairs, np.nan, state.day_started_at)
+    equity = np.where(pairs, np.nan, state.day_equity)
+    balance = np.where(pairs, np.nan, state.day_balance)
+    return replace(state, day_started_at=unknown, day_equity=equity, day_balance=balance)
 
-    Sessions follow an edited login a moment after the desk does; until then they still read the
-    login before, on which no rule may be judged.
-    """
 
-    def __init__(self, desk: Desk) -> None:
-        self._servers = [account.server if account else "" for account in desk.accounts]
-        self._logins = np.array(
-            [account.login if account else -1 for account in desk.accounts], dtype=np.int64
-        )
-        self._names: tuple[str, ...] = ()
-        self._numbers: Integers = np.full(len(self._servers), -1, dtype=np.int64)
-
-    def answered_in(self, batch: ReadingBatch) -> Flags:
-        """Tell which rows of the batch are readings of the expected login."""
-        if batch.servers != self._names:
-            numbers = {name: number for number, name in enumerate(batch.servers)}
-            self._numbers = np.array([numbers.get(name, -1) for name in self._servers], np.int64)
-            self._names = batch.servers
-        accounts = batch.accounts
-        matches: Flags = (accounts["login"] == self._logins) & (accounts["server"] == self._numbers)
-        return matches & (self._numbers >= 0)
+def _shown_resets(table: PairTable) -> Flags:
+    """Tell which pairs begin anew at their reset, or move their floor then."""
+    shown = table.drawdown_kind == DRAWDOWN_CODE[DrawdownKind.TRAILING_END_OF_DAY]
+    for rule_type in (RuleType.MAX_DAILY_LOSS, RuleType.MAX_DAILY_TRADES):
+        shown[table.slice_of(rule_type)] = True
+    return shown

@@ -34,7 +34,7 @@ _BLOCK_DATES = 32
 _PAIR_SHIFT = 1 << 36
 
 # What a fold over days changes.
-_FOLDED = (
+FOLDED = (
     "realised",
     "day_started_at",
     "day_balance",
@@ -51,24 +51,22 @@ _FOLDED = (
 )
 
 
-def begin_counting(table: PairTable, state: PairState, pairs: Integers, moment: float) -> PairState:
+def begin_counting(table: PairTable, state: PairState, pairs: Integers) -> PairState:
     """Let these counted pairs begin with nothing, in the first of all days.
 
     The days that follow are those of the deals, so the history of the pairs is counted next.
     """
     if not len(pairs):
         return state
-    folded = {name: getattr(state, name).copy() for name in _FOLDED}
-    for name in _FOLDED:
-        folded[name][pairs] = 0
+    folded = {name: getattr(state, name).copy() for name in FOLDED}
+    for column in folded.values():
+        column[pairs] = 0
     folded["day_started_at"][pairs] = 0.0
     folded["day_equity"][pairs] = np.nan
     folded["last_trade_at"][pairs] = np.nan
     folded["peak"][pairs] = np.nan
-    started_at = state.started_at.copy()
-    started_at[pairs] = np.where(np.isnan(started_at[pairs]), moment, started_at[pairs])
     folded["day_balance"][pairs] = table.initial_balance[pairs]
-    return replace(state, started_at=started_at, **folded)
+    return replace(state, **folded)
 
 
 def count_deals(table: PairTable, state: PairState, deals: Rows) -> PairState:
@@ -224,7 +222,7 @@ class _Fold:
     def __init__(self, table: PairTable, state: PairState) -> None:
         self._table = table
         self._before = state
-        self._columns = {name: getattr(state, name).copy() for name in _FOLDED}
+        self._columns = {name: getattr(state, name).copy() for name in FOLDED}
         self._strategies = of_strategies(table)
 
     def state(self) -> PairState:

@@ -16,9 +16,9 @@ from risk.core.statuses import Status
 from risk.core.triggers import Triggers, triggered
 
 # What counts by the day is over with it.
-_DAILY_TYPES: Final = (RuleType.MAX_DAILY_LOSS, RuleType.MAX_DAILY_TRADES)
+DAILY_TYPES: Final = (RuleType.MAX_DAILY_LOSS, RuleType.MAX_DAILY_TRADES)
 # What holds inside its limit for long enough is over; a loss is not.
-_HOLDING_TYPES: Final = frozenset(RuleType) - LOSS_RULES - OBJECTIVES - {*_DAILY_TYPES}
+_HOLDING_TYPES: Final = frozenset(RuleType) - LOSS_RULES - OBJECTIVES - {*DAILY_TYPES}
 
 
 def _none() -> Integers:
@@ -146,7 +146,7 @@ def _renewed(table: PairTable, state: PairState, breached: Flags, moment: float)
 
 def _over_by_reset(table: PairTable, state: PairState, days: DayStarts) -> Flags:
     over = np.zeros(len(table), dtype=np.bool_)
-    for rule_type in _DAILY_TYPES:
+    for rule_type in DAILY_TYPES:
         part = table.slice_of(rule_type)
         if part.stop > part.start:
             over[part] = state.latched_at[part] < days.starts[table.clock_index[part]]

@@ -63,7 +63,10 @@ def note(
         latches=changes,
         reset_at=np.array([np.nan]),
     )
-    ledger.note(assessment, cast("Poll", SimpleNamespace(batch=READING)))
+    ledger.note(
+        assessment,
+        cast("Poll", SimpleNamespace(batch=READING, read_at=np.array([NOW.timestamp()]))),
+    )
 
 
 def rows() -> list[tuple[float, float | None]]:

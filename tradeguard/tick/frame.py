@@ -110,7 +110,7 @@ def _rule_rows(assessment: Assessment) -> Rows:
     for name in _EVALUATED:
         rules[name] = getattr(assessment.evaluation, name)[order]
     rules["reset_at"] = assessment.reset_at[order]
-    rules["latched"] = state.latched[order]
+    rules["latched"] = (state.latched & ~state.is_early)[order]
     rules["acknowledged"] = state.acknowledged[order]
     rules["reconstructed"] = state.day_reconstructed[order]
     return rules
