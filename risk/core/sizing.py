@@ -100,7 +100,7 @@ def _sized(question: SizeQuestion, loss_per_lot: float) -> PositionSize:
     bound, limited_by = min(bounds, key=lambda each: each[0])
     lots = terms.floored(bound)
     if lots <= 0:
-        return _too_small(question, bound, limited_by, loss_per_lot)
+        return _too_small(question, limited_by, loss_per_lot)
     if limited_by is LimitedBy.STEP and lots == bound:
         limited_by = LimitedBy.NOTHING
     loss = float(lots) * loss_per_lot
@@ -134,9 +134,7 @@ def _sentence(question: SizeQuestion, lots: Decimal, loss: float, limited_by: Li
     return f"{text}."
 
 
-def _too_small(
-    question: SizeQuestion, bound: Decimal, limited_by: LimitedBy, loss_per_lot: float
-) -> PositionSize:
+def _too_small(question: SizeQuestion, limited_by: LimitedBy, loss_per_lot: float) -> PositionSize:
     smallest = Decimal(repr(question.terms.volume_min))
     needed = float(smallest) * loss_per_lot
     if limited_by is LimitedBy.STEP:

@@ -1,31 +1,17 @@
 """What the gate says of orders on the host that would send them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
 from uuid import UUID
 
-from accounts.sessions.poll import Poll
-from accounts.symbol_terms import SymbolTerms
+from risk.core.gate.deciding import decide
 from risk.core.gate.verdicts import Check, GateDecision, Verdict
+from risk.gate.commissions import LEARNED
+from risk.gate.host_book import HostBooks, View
+from risk.gate.intents import CommissionOf, TermsOf, aloft, intent_of
 from risk.models import AccountLock, GateCheck, Order
-from risk.tracker import Assessment
 
-TermsOf = Callable[[int, str], SymbolTerms | None]
-"""The terms of a symbol for a login, None when they are not known (TermsBook.terms)."""
-
-CommissionOf = Callable[[UUID, str], float | None]
-"""What one lot of a symbol costs an account in commission each way, None when nobody knows."""
-
-
-class View(Protocol):
-    """What the host knew at its last tick."""
-
-    @property
-    def poll(self) -> Poll: ...
-
-    @property
-    def assessment(self) -> Assessment: ...
+_BOOKS = HostBooks()
 
 
 def decide_orders(
@@ -42,9 +28,50 @@ def decide_orders(
 
     `in_flight` are orders that may be filled without the view showing it; those that it shows are
     left out. `locks` are the standing locks by account. Several orders of one account see each
-    other: an earlier one counts as filled for the later.
+    other: an earlier one counts as filled for the later. Closes, cancels and changes always pass.
     """
-    return [_not_known(order) for order in orders]
+    learned = commissions or (lambda account_id, symbol: LEARNED.per_lot(account_id, symbol, now))
+    book = _BOOKS.book_of(view, locks, now)
+    rows = view.assessment.desk.account_index
+    flying = list(
+        aloft(
+            in_flight,
+            rows,
+            book,
+            read_at=view.poll.read_at.tolist(),
+            terms=terms,
+            commissions=learned,
+        )
+    )
+    opening = [order for order in orders if order.opens and order.account_id in rows]
+    intents = [
+        intent_of(
+            order,
+            rows[order.account_id],
+            terms=terms(order.login, order.symbol),
+            commission_per_lot=learned(order.account_id, order.symbol),
+            is_expected=_is_of(order, book.accounts.servers, book.accounts.logins, rows),
+        )
+        for order in opening
+    ]
+    decided = dict(zip((order.id for order in opening), decide(book, intents, flying), strict=True))
+    return [decided.get(order.id) or passed(order) for order in orders]
+
+
+def passed(order: Order) -> GateDecision:
+    """Let an order pass that opens nothing; refuse one whose account nobody watches here."""
+    if order.opens:
+        check = Check(
+            name="reading",
+            verdict=Verdict.BLOCK,
+            sentence="This account is not watched here, and an order needs a fresh reading.",
+        )
+        return GateDecision(order.id, Verdict.BLOCK, None, lambda: (check,))
+    check = Check(
+        name="opens_nothing", verdict=Verdict.ALLOW, sentence="What opens nothing always passes."
+    )
+    volume = order.volume if order.volume is not None else order.requested_volume
+    return GateDecision(order.id, Verdict.ALLOW, volume, lambda: (check,))
 
 
 def check_rows(decision: GateDecision, now: datetime) -> list[GateCheck]:
@@ -68,10 +95,8 @@ def check_rows(decision: GateDecision, now: datetime) -> list[GateCheck]:
     ]
 
 
-def _not_known(order: Order) -> GateDecision:
-    if order.opens:
-        sentence = "Nothing is known of the account, and opens need a fresh reading."
-        check = Check(name="reading", verdict=Verdict.BLOCK, sentence=sentence)
-        return GateDecision(order.id, Verdict.BLOCK, None, lambda: (check,))
-    check = Check(name="closing", verdict=Verdict.ALLOW, sentence="Closing is always allowed.")
-    return GateDecision(order.id, Verdict.ALLOW, order.requested_volume, lambda: (check,))
+def _is_of(
+    order: Order, servers: Sequence[str], logins: Sequence[int], rows: Mapping[UUID, int]
+) -> bool:
+    row = rows[order.account_id]
+    return (servers[row], int(logins[row])) == (order.server, order.login)
