@@ -24,8 +24,9 @@ from risk.services.orders import await_outcome, place_order
 from risk.views.orders import order_context, own_order, own_orders
 
 _AGAIN = ("symbol", "direction", "type", "price", "stop_limit_price", "stop_loss", "take_profit")
-_WAIT_SECONDS = 0.25
-_SEND_WAIT_SECONDS = 1.0
+ANSWER_WAIT_SECONDS = 0.25
+SEND_WAIT_SECONDS = 1.0
+OUTCOME_WAIT_SECONDS = 2.0
 
 
 @login_required
@@ -51,7 +52,7 @@ def answer(request: HttpRequest, account_id: UUID) -> HttpResponse:
     account = own_account(request, account_id)
     form = TicketForm(request.POST)
     form.is_valid()
-    terms = _terms(account, form, wait_seconds=_WAIT_SECONDS)
+    terms = _terms(account, form, wait_seconds=ANSWER_WAIT_SECONDS)
     context = ticket_answer(account, form, terms, now=timezone.now())
     return render(request, "risk/ticket_answer.html", {"account": account, **context})
 
@@ -60,7 +61,7 @@ def answer(request: HttpRequest, account_id: UUID) -> HttpResponse:
 @require_safe
 def ticket_symbols(request: HttpRequest, account_id: UUID) -> HttpResponse:
     account = own_account(request, account_id)
-    names = symbols_of(account.server, host=account.terminal_host_id, login=account.login) or []
+    names = _symbols(account)
     return render(request, "risk/ticket_symbols.html", {"names": names})
 
 
@@ -96,7 +97,7 @@ def send_once(
             if order is None:
                 form.take_error(error)
                 return None
-    order = await_outcome(order)
+    order = await_outcome(order, timeout_seconds=OUTCOME_WAIT_SECONDS)
     if not is_htmx(request):
         return redirect("account-order", account.pk, order.pk)
     page = {**order_context(account, order), "is_modal": is_modal(request)}
@@ -105,13 +106,23 @@ def send_once(
     )
 
 
+def _symbols(account: ConnectedAccount) -> list[str]:
+    names = symbols_of(
+        account.server,
+        host=account.terminal_host_id,
+        login=account.login,
+        wait_seconds=SEND_WAIT_SECONDS,
+    )
+    return names or []
+
+
 def _sent_with(account: ConnectedAccount, key: str) -> Order | None:
     return own_orders(account).filter(idempotency_key=key).first()
 
 
 def _place(account: ConnectedAccount, user: User, form: TicketForm) -> Order:
     cleaned = form.cleaned_data
-    terms = _terms(account, form, wait_seconds=_SEND_WAIT_SECONDS)
+    terms = _terms(account, form, wait_seconds=SEND_WAIT_SECONDS)
     prices = form.prices(terms)
     if prices is None:
         raise ValidationError(
