@@ -24,6 +24,7 @@ from risk.core.pairs import AccountTerms, Clock, PairTable, build_pairs
 from risk.core.parameters import RuleParameters, parse_parameters
 from risk.core.rule_types import RuleType
 from risk.core.states import PairState, new_state
+from risk.core.surroundings import Surroundings
 
 PRAGUE_MIDNIGHT = Clock(time(0, 0), "Europe/Prague")
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC).timestamp()
@@ -31,6 +32,13 @@ SYMBOLS = ("EURUSD", "GBPUSD", "USDCAD")
 BUY, SELL = 0, 1
 IN, OUT, INOUT = 0, 1, 2
 BALANCE, CREDIT, CORRECTION, BONUS, COMMISSION = 2, 3, 5, 6, 7
+
+CURRENCIES = {"EURUSD": ("EUR", "USD"), "GBPUSD": ("GBP", "USD"), "USDCAD": ("USD", "CAD")}
+
+# Noon, with everything known about the symbols but how much alike they move.
+AROUND = Surroundings(
+    moment=NOON, currencies={"Demo": CURRENCIES}, users=np.zeros(100, dtype=np.int64)
+)
 
 Row = Mapping[str, object]
 
@@ -110,8 +118,9 @@ def evaluated(
     state: PairState,
     reading: ReadingBatch,
     accepted: Sequence[bool] | None = None,
+    surroundings: Surroundings = AROUND,
 ) -> Evaluation:
-    return evaluate(table, state, columns(reading, accepted), exposures_of(reading))
+    return evaluate(table, state, columns(reading, accepted), exposures_of(reading), surroundings)
 
 
 def at(year: int, month: int, day: int, *clock: int) -> float:
