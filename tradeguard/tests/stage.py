@@ -1,6 +1,6 @@
 """A simulated broker, its clock and the tick that watches it, for tests of the whole tick."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -32,6 +32,7 @@ class Stage:
     clock: list[float]
     tick: HostTick | None = None
     seconds: float = field(default=0.0)
+    is_acting: bool = True
 
     @property
     def now(self) -> datetime:
@@ -41,7 +42,7 @@ class Stage:
         # Accounts are opened, and funded, two days before anybody watches them.
         self.clock[0] = max(self.clock[0], START.timestamp())
         sessions = open_sessions("local", load_cursors=needed_cursors, is_inline=True)
-        self.tick = HostTick("local", sessions, fence=OpenFence())
+        self.tick = HostTick("local", sessions, fence=OpenFence() if self.is_acting else None)
 
     def kill_worker(self) -> None:
         """Let go of everything in memory, as a killed process does."""
@@ -120,3 +121,8 @@ def group_of(user: User, *accounts: ConnectedAccount) -> AccountGroup:
     group = AccountGroup.objects.create(user=user, name="Desk")
     group.accounts.set(accounts)
     return group
+
+
+def own_rules(risk: Mapping[str, Any]) -> list[Any]:
+    """Return the rules of a live object without the margin cut-off, which everybody has."""
+    return [rule for rule in risk["rules"] if rule["rule_type"] != "MARGIN_LEVEL"]

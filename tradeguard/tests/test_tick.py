@@ -17,7 +17,7 @@ from accounts.tests.factories import make_user
 from notifications.models import Notification
 from risk.live import account_risk, group_risk
 from risk.models import RuleBreach, RuleState
-from tradeguard.tests.stage import SERVER, START, Stage, daily_loss, group_of, staged
+from tradeguard.tests.stage import SERVER, START, Stage, daily_loss, group_of, own_rules, staged
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -47,9 +47,9 @@ def test_it_shows_the_weakest_account_from_safe_to_violated(stage: Stage) -> Non
         ("critical", "Bold"),
         ("violated", "Bold"),
     ]
-    assert risk["rules"][0]["floor"] == 95_000.0
+    assert own_rules(risk)[0]["floor"] == 95_000.0
     assert risk["unknown_accounts"] == []
-    assert "Bold" in risk["rules"][0]["message"]
+    assert "Bold" in own_rules(risk)[0]["message"]
 
 
 def test_it_latches_once_and_tells_once(stage: Stage) -> None:
@@ -105,7 +105,7 @@ def test_it_counts_no_deposit_again_for_a_rule_that_came_after_it(stage: Stage) 
     stage.kill_worker()
     stage.run(6, seconds=0.6)
     assert RuleState.objects.values("day_deposits", "last_deal").get() == before
-    (rule,) = account_risk(account, now=stage.now)["rules"]
+    (rule,) = own_rules(account_risk(account, now=stage.now))
     assert (rule["status"], rule["floor"]) == ("safe", 99_000.0)
     assert not RuleBreach.objects.exists()
 
@@ -121,7 +121,7 @@ def test_it_is_unknown_and_never_zero_when_the_reading_is_stale(stage: Stage) ->
     assert risk["status"] == "unknown"
     assert risk["unknown_accounts"] == [str(account.pk)]
     assert risk["weakest_account"]["buffer"] is None
-    assert (risk["rules"][0]["used"], risk["rules"][0]["left"]) == (None, None)
+    assert (own_rules(risk)[0]["used"], own_rules(risk)[0]["left"]) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -210,16 +210,16 @@ def test_it_follows_rules_and_groups_as_they_change(stage: Stage) -> None:
     account = stage.open(alice, "Calm")
     group = group_of(alice, account)
     stage.run(3)
-    assert group_risk(group, now=stage.now)["rules"] == []
+    assert own_rules(group_risk(group, now=stage.now)) == []
     rule = daily_loss(alice, applies_to_all_accounts=False)
     rule.groups.add(group)
     stage.run(3, seconds=0.6)
-    (shown,) = group_risk(group, now=stage.now)["rules"]
+    (shown,) = own_rules(group_risk(group, now=stage.now))
     assert shown["status"] == "safe"
     rule.limit = Decimal("0.01")
     rule.save(update_fields=["limit", "updated_at"])
     stage.run(3, seconds=0.6)
-    (shown,) = group_risk(group, now=stage.now)["rules"]
+    (shown,) = own_rules(group_risk(group, now=stage.now))
     assert shown["limit"] == 1_000.0
 
 
@@ -229,7 +229,7 @@ def test_it_never_lets_a_rule_reach_another_users_account(stage: Stage) -> None:
     rule = daily_loss(bob, applies_to_all_accounts=False)
     rule.accounts.add(hers)
     stage.run(3)
-    assert account_risk(hers, now=stage.now)["rules"] == []
+    assert own_rules(account_risk(hers, now=stage.now)) == []
     assert not RuleState.objects.exists()
 
 
@@ -252,6 +252,7 @@ def test_it_costs_no_query_when_nothing_changes(
     stage: Stage, django_assert_num_queries: Any
 ) -> None:
     alice = make_user()
+    stage.is_acting = False  # orders and enforcement are looked for beside the tick
     stage.open(alice, "Calm")
     daily_loss(alice)
     stage.run(8)
@@ -293,7 +294,7 @@ def test_it_reads_no_latches_while_its_own_are_not_written(
         stage.server.set_prices("EURUSD", 1.12000, 1.12002)
         daily_loss(alice, limit="0.5")
         stage.run(3, seconds=0.8)
-        statuses = {rule["status"] for rule in account_risk(account, now=stage.now)["rules"]}
+        statuses = {rule["status"] for rule in own_rules(account_risk(account, now=stage.now))}
         assert "violated" in statuses
     stage.run(3, seconds=0.8)
     assert RuleBreach.objects.get().latched_at < stage.now - timedelta(seconds=4)

@@ -13,7 +13,7 @@ from accounts.terminals.simulated import constants as mt5
 from accounts.tests.factories import make_user
 from risk.live import account_risk
 from risk.models import RiskRule
-from tradeguard.tests.stage import SERVER, Stage, staged
+from tradeguard.tests.stage import SERVER, Stage, own_rules, staged
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NETTING = mt5.ACCOUNT_MARGIN_MODE_RETAIL_NETTING
@@ -45,7 +45,7 @@ def rule_of(user: Any, rule_type: RiskRule.Type, limit: int, **parameters: Any) 
 
 
 def shown(stage: Stage, account: ConnectedAccount) -> dict[str, Any]:
-    (rule,) = account_risk(account, now=stage.now)["rules"]
+    (rule,) = own_rules(account_risk(account, now=stage.now))
     return dict(rule)
 
 

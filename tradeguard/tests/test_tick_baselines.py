@@ -19,7 +19,7 @@ from notifications.models import Notification
 from risk.live import account_risk
 from risk.models import RiskRule, RuleBreach, RuleState
 from risk.tests.factories import make_rule
-from tradeguard.tests.stage import SERVER, START, Stage, daily_loss, staged
+from tradeguard.tests.stage import SERVER, START, Stage, daily_loss, own_rules, staged
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -65,7 +65,7 @@ def test_it_counts_a_deposit_once_also_over_a_killed_worker(stage: Stage) -> Non
     stage.run(4)
     state = RuleState.objects.get()
     assert (state.day_deposits, state.day_withdrawals) == (5_000.0, -2_000.0)
-    (rule,) = account_risk(account, now=stage.now)["rules"]
+    (rule,) = own_rules(account_risk(account, now=stage.now))
     assert (rule["used"], rule["floor"]) == (0.0, 98_000.0)
 
 
@@ -125,7 +125,7 @@ def test_it_works_a_missed_reset_out_from_deals_and_bars(stage: Stage) -> None:
     assert state.is_reconstructed
     assert state.day_balance == pytest.approx(100_000.0)
     assert state.day_equity == pytest.approx(100_498.0, abs=1.0)
-    (rule,) = account_risk(account, now=stage.now)["rules"]
+    (rule,) = own_rules(account_risk(account, now=stage.now))
     assert rule["status"] == "safe"
     assert rule["reconstructed"]
 
@@ -146,7 +146,7 @@ def test_a_missed_reset_of_a_flat_account_is_no_estimate(stage: Stage) -> None:
         if state.day_equity is not None and state.day_started_at == START + timedelta(hours=1):
             break
     assert (state.day_equity, state.is_reconstructed) == (100_000.0, False)
-    assert "estimated" not in account_risk(account, now=stage.now)["rules"][0]["message"]
+    assert "estimated" not in own_rules(account_risk(account, now=stage.now))[0]["message"]
 
 
 def test_a_reset_that_cannot_be_worked_out_is_unknown_until_the_next(
@@ -172,7 +172,7 @@ def test_a_reset_that_cannot_be_worked_out_is_unknown_until_the_next(
             break
     stage.run(5)
     assert len(asked) == 1
-    (rule,) = account_risk(account, now=stage.now)["rules"]
+    (rule,) = own_rules(account_risk(account, now=stage.now))
     assert (rule["status"], rule["used"], rule["buffer"]) == ("unknown", None, None)
     assert "could not be worked out" in rule["message"]
     stage.clock[0] = (START + timedelta(hours=25)).timestamp() - 0.3
@@ -244,12 +244,12 @@ def test_it_never_judges_a_new_login_by_readings_of_the_old_one(stage: Stage) ->
         account.login = 777
         account.save(update_fields=["login", "updated_at"])
         stage.run(2, seconds=0.8)
-        (rule,) = account_risk(account, now=stage.now)["rules"]
+        (rule,) = own_rules(account_risk(account, now=stage.now))
         assert (rule["status"], rule["used"]) == ("unknown", None)
     stage.run(6, seconds=0.8)
     state = RuleState.objects.get()
     assert (state.login, state.peak) == (777, 100_000.0)
-    assert account_risk(account, now=stage.now)["rules"][0]["status"] == "safe"
+    assert own_rules(account_risk(account, now=stage.now))[0]["status"] == "safe"
 
 
 def test_it_counts_deals_of_a_new_login_although_a_rule_is_new_too(stage: Stage) -> None:
@@ -292,10 +292,10 @@ def test_it_takes_a_desk_over_whole_or_not_at_all(stage: Stage) -> None:
     make_rule(alice, "Second", limit=Decimal("0.04"))
     with patch("risk.tracker.load_state", side_effect=OperationalError("database is away")):
         stage.run(3, seconds=0.8)
-        assert len(account_risk(account, now=stage.now)["rules"]) == 2
+        assert len(own_rules(account_risk(account, now=stage.now))) == 2
     stage.server.set_prices("EURUSD", 1.09, 1.09002)
     stage.run(3, seconds=0.8)
-    statuses = [rule["status"] for rule in account_risk(account, now=stage.now)["rules"]]
+    statuses = [rule["status"] for rule in own_rules(account_risk(account, now=stage.now))]
     assert statuses == ["safe", "safe"]
     assert RuleState.objects.count() == 2
 
@@ -313,7 +313,7 @@ def test_it_begins_no_day_with_a_reading_of_before_the_reset(stage: Stage) -> No
     stage.server.set_fault(account.login, FaultKind.HANG)
     stage.run(1, seconds=1.2)  # 13:00:00.3, and the reading is still fresh
     assert not RuleState.objects.filter(day_started_at__gte=START + timedelta(hours=1)).exists()
-    assert account_risk(account, now=stage.now)["rules"][0]["status"] == "unknown"
+    assert own_rules(account_risk(account, now=stage.now))[0]["status"] == "unknown"
     stage.server.clear_fault(account.login)
     stage.run(2)
     assert RuleState.objects.get().day_started_at == START + timedelta(hours=1)
@@ -326,7 +326,7 @@ def test_it_survives_an_answer_about_the_past_that_it_cannot_use(stage: Stage) -
     with patch("risk.missed_resets.deals_between", side_effect=ZeroDivisionError):
         daily_loss(alice, parameters={"reference": "equity"})
         stage.run(20, seconds=0.6)
-    (rule,) = account_risk(account, now=stage.now)["rules"]
+    (rule,) = own_rules(account_risk(account, now=stage.now))
     assert rule["status"] == "unknown"
 
 
