@@ -30,7 +30,8 @@ from risk.orders.view import HostView
 
 logger = logging.getLogger(__name__)
 
-SWEEP_SECONDS = 0.2
+# Whoever is woken between two ticks looks into the database, but not all the time.
+SWEEP_SECONDS = 0.05
 _REMEMBERED = 1000
 
 Signature = frozenset[tuple[int, str]]
@@ -47,17 +48,11 @@ class _Ended:
 class Enforcer:
     """Begins runs when a rule's action is due, and carries each on until it is confirmed.
 
-    `take` is for the desk's thread, `step` for the lane of the run's account, `running` for both:
-    it also finds in the database what people asked for and what a dead worker left.
+    `take` is for the desk's thread, `step` for the lane of the run's account, `running` for both.
+    What people asked for, and what a dead worker left, is found in the database.
     """
 
-    def __init__(
-        self,
-        host: str,
-        *,
-        sweep_seconds: float = SWEEP_SECONDS,
-        monotonic: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, host: str, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self.host = host
         self.notices = Notices()
         self._runs: dict[UUID, Enforcement] = {}
@@ -68,7 +63,7 @@ class Enforcer:
         self._locks = StandingLocks()
         self._patience = Patience()
         self._margin = MarginWatch()
-        self._sweep_seconds = sweep_seconds
+        self._view: HostView | None = None
         self._monotonic = monotonic
         self._swept_at = float("-inf")
         self._is_swept = False
@@ -79,8 +74,7 @@ class Enforcer:
         """Begin what this view calls for; the rows are written by the first step of each run."""
         for message, is_first in self._margin.news(view):
             self.notices.add(message, unless_recent=is_first)
-        if not self._is_swept:
-            self._sweep()  # what is under way must be known before anything begins anew
+        self._sweep_once_per_view(view)  # what is under way must be known before more begins
         if not self._is_swept:
             logger.warning("Enforcement begins without knowing what was under way before.")
         with self._lock:
@@ -93,8 +87,6 @@ class Enforcer:
 
     def running(self) -> Sequence[Enforcement]:
         """Return the runs that are not over, each the same object at every call."""
-        if self._monotonic() - self._swept_at >= self._sweep_seconds:
-            self._sweep()
         with self._lock:
             return list(self._runs.values())
 
@@ -211,6 +203,11 @@ class Enforcer:
             for memory in (self._over, self._ended):
                 while len(memory) > _REMEMBERED:
                     memory.pop(next(iter(memory)))
+
+    def _sweep_once_per_view(self, view: HostView) -> None:
+        if view is not self._view or self._monotonic() - self._swept_at >= SWEEP_SECONDS:
+            self._view = view
+            self._sweep()
 
     def _sweep(self) -> None:
         """Find in the database the runs of this host that are not over, and the locks."""
