@@ -67,47 +67,48 @@ def size_position(question: SizeQuestion) -> PositionSize:
     Source: DOMAIN.md, part 2. What does not reach the smallest lot is refused, never rounded up.
     """
     terms = question.terms
-    distance = (
-        question.entry_price - question.stop_loss
-        if question.is_buy
-        else question.stop_loss - question.entry_price
-    )
-    per_price = terms.loss_per_price
+    entry, stop = _exact(question.entry_price), _exact(question.stop_loss)
+    distance = entry - stop if question.is_buy else stop - entry
     if distance <= 0:
         side = "below" if question.is_buy else "above"
         return _refused(
             question, LimitedBy.UNKNOWN, f"The stop loss of this order must lie {side} its entry."
         )
-    if per_price is None:
+    if terms.loss_per_price is None:
         text = f"The terminal does not say what a move of {terms.name} is worth."
         return _refused(question, LimitedBy.UNKNOWN, text)
-    commission = question.commission_per_lot or 0.0
-    loss_per_lot = distance * per_price + 2.0 * commission
-    return _sized(question, loss_per_lot)
+    tick_value = _exact(terms.tick_value_loss or terms.tick_value)
+    commission = _exact(question.commission_per_lot or 0.0)
+    return _sized(question, distance * tick_value / _exact(terms.tick_size) + 2 * commission)
 
 
-def _sized(question: SizeQuestion, loss_per_lot: float) -> PositionSize:
+def _exact(number: float) -> Decimal:
+    """Take a double as it prints: 1.1002 is that, and not the double next to it."""
+    return Decimal(repr(float(number)))
+
+
+def _sized(question: SizeQuestion, loss_per_lot: Decimal) -> PositionSize:
     terms = question.terms
-    by_risk = Decimal(repr(question.risk_money)) / Decimal(repr(round(loss_per_lot, 12)))
-    bounds = [(by_risk, LimitedBy.STEP), (Decimal(repr(terms.volume_max)), LimitedBy.MAXIMUM)]
+    by_risk = _exact(question.risk_money) / loss_per_lot
+    bounds = [(by_risk, LimitedBy.STEP), (_exact(terms.volume_max), LimitedBy.MAXIMUM)]
     if terms.volume_limit > 0:
-        room = Decimal(repr(terms.volume_limit)) - Decimal(repr(round(question.held_lots, 9)))
+        room = _exact(terms.volume_limit) - _exact(round(question.held_lots, 9))
         bounds.append((max(room, Decimal(0)), LimitedBy.VOLUME_LIMIT))
     if question.margin_per_lot and question.margin_free is not None:
-        free = Decimal(repr(max(question.margin_free, 0.0)))
-        per_lot = Decimal(repr(question.margin_per_lot))
+        free = _exact(max(question.margin_free, 0.0))
+        per_lot = _exact(question.margin_per_lot)
         bounds.append((free / per_lot, LimitedBy.FREE_MARGIN))
     bound, limited_by = min(bounds, key=lambda each: each[0])
     lots = terms.floored(bound)
     if lots <= 0:
-        return _too_small(question, limited_by, loss_per_lot)
+        return _too_small(question, limited_by, float(loss_per_lot))
     if limited_by is LimitedBy.STEP and lots == bound:
         limited_by = LimitedBy.NOTHING
-    loss = float(lots) * loss_per_lot
+    loss = float(lots * loss_per_lot)
     return PositionSize(
         lots=lots,
         risk_money=question.risk_money,
-        loss_per_lot=loss_per_lot,
+        loss_per_lot=float(loss_per_lot),
         loss_at_stop=loss,
         margin=_margin(question, lots),
         entry_price=question.entry_price,
@@ -135,7 +136,7 @@ def _sentence(question: SizeQuestion, lots: Decimal, loss: float, limited_by: Li
 
 
 def _too_small(question: SizeQuestion, limited_by: LimitedBy, loss_per_lot: float) -> PositionSize:
-    smallest = Decimal(repr(question.terms.volume_min))
+    smallest = _exact(question.terms.volume_min)
     needed = float(smallest) * loss_per_lot
     if limited_by is LimitedBy.STEP:
         text = (

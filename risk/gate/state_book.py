@@ -60,6 +60,7 @@ def state_book(known: StateOfAccount, now: datetime) -> Book:
         orders=_alone(state.orders if state else np.zeros(0, ORDER_DTYPE)),
         symbols=state.tables.symbols if state else (),
         surroundings=known.surroundings,
+        is_preview=True,
     )
 
 

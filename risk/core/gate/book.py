@@ -71,7 +71,10 @@ class PairStanding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Book:
-    """Accounts with everything that decides on their orders; `labels` are by rule number."""
+    """Accounts with everything that decides on their orders; `labels` are by rule number.
+
+    `is_preview` tells that a host will look again before anything is sent.
+    """
 
     accounts: AccountSheet
     table: PairTable
@@ -81,6 +84,7 @@ class Book:
     orders: Rows
     symbols: tuple[str, ...]
     surroundings: Surroundings = EMPTY
+    is_preview: bool = False
     type_of_pair: Codes = field(init=False, repr=False)
     action_of_rule: Codes = field(init=False, repr=False)
     position_starts: Integers = field(init=False, repr=False)

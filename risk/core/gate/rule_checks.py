@@ -18,6 +18,8 @@ from risk.core.rule_types import OBJECTIVES, Action, RuleType
 from risk.core.statuses import Status
 
 _SMALLEST_MONEY: Final = 0.01  # a quotient by equity or balance counts one cent as left
+# What these look at is known where the accounts are, and not on the web.
+HOSTS_RULES: Final = frozenset({RuleType.MAX_CORRELATION, RuleType.NO_CROSS_HEDGING})
 _UNASKED: Final = frozenset({*OBJECTIVES, RuleType.INACTIVITY})
 
 _CODES: Final = {rule_type: code for code, rule_type in enumerate(RULE_TYPES)}
@@ -48,6 +50,9 @@ def rule_lines(cases: Cases) -> Lines:
         of_type = np.flatnonzero(kind == _CODES[rule_type])
         if len(of_type):
             fill(lines, cases, of_type)
+    lines.before[standing.status[pair] == Status.UNKNOWN] = np.nan
+    if book.is_preview:
+        _defer(lines)
     narrowed = is_narrowed(lines, cases)
     lines.budget[narrowed], lines.once[narrowed], lines.per_lot[narrowed] = np.inf, 0.0, 0.0
     lines.before[narrowed] = 0.0
@@ -58,6 +63,12 @@ def rule_lines(cases: Cases) -> Lines:
     lines.closing = np.maximum(np.nan_to_num(lines.closing), cases.closing_lots[case])
     lines.closing[lines.is_barred] = cases.closing_lots[case[lines.is_barred]]
     return lines
+
+
+def _defer(lines: Lines) -> None:
+    """Only warn of rules that a host alone can answer: it asks them when the order is there."""
+    hosts = np.isin(lines.kind, [_CODES[each] for each in HOSTS_RULES])
+    lines.effect[hosts & np.isnan(lines.before + lines.once)] = WARNS
 
 
 def is_narrowed(lines: Lines, cases: Cases) -> Flags:

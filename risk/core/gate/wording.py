@@ -16,7 +16,7 @@ from risk.core.gate.account_checks import (
 from risk.core.gate.cases import Cases
 from risk.core.gate.lines import WARNS, Lines
 from risk.core.gate.numbers import Numbers
-from risk.core.gate.rule_checks import is_named, is_narrowed
+from risk.core.gate.rule_checks import HOSTS_RULES, is_named, is_narrowed
 from risk.core.gate.times import minutes_to_window
 from risk.core.gate.verdicts import Check, Verdict
 from risk.core.pairs import RULE_TYPES
@@ -185,6 +185,8 @@ def _rule_sentence(
 def _unknown(cases: Cases, case: int, rule_type: RuleType) -> str:
     if rule_type in LOSS_RULES and not cases.has_stop[case]:
         return "an order without a stop loss may lose more than is left, so it needs one."
+    if cases.book.is_preview and rule_type in HOSTS_RULES:
+        return "it is looked at where the account is, when the order is there."
     return "what it would say is not known now, so nothing may be opened."
 
 
