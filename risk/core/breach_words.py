@@ -93,7 +93,8 @@ def _counted_text(rule: RuleParameters, numbers: PairNumbers, used: float, limit
             where = place(numbers, " with ")
             return f"correlation {used_text(used, 2)}{where}, the limit is {plain_text(limit)}"
         case MaxDailyTrades():
-            return f"{used_text(used, 0)} trades today, the limit is {amount_text(limit, 0)} trades"
+            most = counted_text(limit, "trade")
+            return f"{counted_text(used, 'trade')} today, the limit is {most}"
         case Inactivity():
             return f"no trade for {left_text(used, 1)} days, the limit is {plain_text(limit)} days"
         case _:

@@ -1,13 +1,16 @@
 """What people read."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import time
 
+import numpy as np
 import pytest
 
 from risk.core.figures import (
     Currency,
     amount_text,
+    duration_text,
     fraction_text,
     left_percent_text,
     left_text,
@@ -17,15 +20,35 @@ from risk.core.figures import (
 from risk.core.pair_numbers import known, pair_numbers
 from risk.core.pairs import Clock
 from risk.core.parameters import RuleParameters
-from risk.core.rule_sentences import rule_sentence
-from risk.core.rule_types import Action, RuleType
+from risk.core.rule_types import RuleType
 from risk.core.sentences import breach_sentence, risk_sentence, unit_of, unknown_sentence
 from risk.core.statuses import Reason
-from risk.tests.core_cases import SYMBOLS, Row, batch, evaluated, pairs_of, rule, state_of
+from risk.core.surroundings import Calendar, Correlations, Surroundings
+from risk.tests.core_cases import (
+    AROUND,
+    NOON,
+    SYMBOLS,
+    Row,
+    batch,
+    evaluated,
+    pairs_of,
+    rule,
+    state_of,
+    terms,
+)
 
 DAILY, DRAWDOWN, MARGIN = RuleType.MAX_DAILY_LOSS, RuleType.MAX_DRAWDOWN, RuleType.MARGIN_LEVEL
 SIZE, COUNT, LEVERAGE = RuleType.MAX_POSITION_SIZE, RuleType.POSITION_LIMIT, RuleType.MAX_LEVERAGE
 USD, YEN = Currency("USD"), Currency("JPY", 0)
+EXPOSURE, CORRELATION = RuleType.MAX_EXPOSURE, RuleType.MAX_CORRELATION
+RISK, STOP, WINDOW = RuleType.RISK_PER_TRADE, RuleType.STOP_LOSS_REQUIRED, RuleType.TRADING_WINDOW
+OPPOSITES, TRADES, IDLE = (
+    RuleType.NO_CROSS_HEDGING,
+    RuleType.MAX_DAILY_TRADES,
+    RuleType.INACTIVITY,
+)
+TARGET, DAYS = RuleType.PROFIT_TARGET, RuleType.MIN_TRADING_DAYS
+EVEN = RuleType.CONSISTENCY
 PRAGUE = Clock(time(0, 0), "Europe/Prague")
 HELD = [{"symbol": 0, "type": 1, "volume": 4.5, "notional": 450_000.0}]
 
@@ -37,11 +60,12 @@ def say(
     positions: Sequence[Row] = (),
     currency: Currency = USD,
     breach: bool = False,
+    around: Surroundings = AROUND,
     **state: float,
 ) -> str:
     table = pairs_of([parameters])
     pair_state = state_of(table, **{"day_balance": 100_000.0, "day_equity": 100_000.0} | state)
-    result = evaluated(table, pair_state, batch([account], positions))
+    result = evaluated(table, pair_state, batch([account], positions), surroundings=around)
     numbers = pair_numbers(result, pair_state, 0, SYMBOLS)
     sentence = breach_sentence if breach else risk_sentence
     return sentence("Alpha 3", parameters, numbers, currency)
@@ -148,78 +172,211 @@ def test_it_writes_the_digits_of_the_currency() -> None:
     assert text == "Alpha 3: 4,000 JPY of 5,000 left today (80 %)"
 
 
+OPEN = {
+    "symbol": 0,
+    "type": 0,
+    "volume": 1.0,
+    "notional": 110_000.0,
+    "price_open": 1.105,
+    "price_current": 1.1,
+    "time_msc": round((NOON - 150 + 3 * 3_600) * 1_000),
+}
+STOPPED = {**OPEN, "sl": 1.1}
+BOUGHT = {**OPEN, "symbol": 1, "notional": 50_000.0}
+ALIKE = replace(
+    AROUND,
+    correlations={"Demo": Correlations(SYMBOLS, np.array([[1, 0.9, 0], [0.9, 1, 0], [0, 0, 1.0]]))},
+    calendars={0: Calendar(NOON - 86_400, NOON + 86_400, ())},
+)
+
+
+def window(begin: str, end: str, limit: str = "60") -> RuleParameters:
+    return rule(WINDOW, limit, kind="daily", from_time=begin, until_time=end, zone="UTC")
+
+
 @pytest.mark.parametrize(
-    ("parameters", "action", "words"),
+    ("parameters", "positions", "state", "breach"),
     [
         (
-            DAILY_LOSS,
-            Action.ALERT,
-            "Alert when today's loss reaches 5 % of the initial balance, counted from the "
-            "higher of balance and equity at 00:00 Europe/Prague",
+            rule(EXPOSURE, "2"),
+            [STOPPED],
+            "exposure 1.10 of 2.00 times the equity, most of it EURUSD buy (45 % left)",
+            "exposure limit: exposure 1.10 times the equity, most of it EURUSD buy, "
+            "the limit is 2.00 times.",
         ),
         (
-            rule(DAILY, "0.045", amount_kind="fraction_of_reference", comparison="below"),
-            Action.BLOCK,
-            "Block new orders when today's loss exceeds 4.5 % of the balance "
-            "at 00:00 Europe/Prague",
+            rule(EXPOSURE, "1.5", exposure_of="currency"),
+            [STOPPED, BOUGHT],
+            "currency exposure 1.60 of 1.50 times the equity, most of it EURUSD buy, "
+            "0.10 beyond the limit",
+            "exposure limit: exposure 1.60 times the equity, most of it EURUSD buy, "
+            "the limit is 1.50 times.",
         ),
         (
-            rule(DAILY, "1500", amount_kind="money", reset_time="17:00"),
-            Action.CLOSE_ALL,
-            "Close everything and lock the account when today's loss reaches 1,500.00 USD, "
-            "counted from the balance at 17:00 Europe/Prague",
+            rule(CORRELATION, "0.8"),
+            [STOPPED, BOUGHT],
+            "correlation 0.90 of 0.80 allowed, with EURUSD buy, 0.10 beyond the limit",
+            "correlation limit: correlation 0.90 with EURUSD buy, the limit is 0.8.",
         ),
         (
-            rule(DRAWDOWN, "0.10"),
-            Action.ALERT,
-            "Alert when the loss reaches 10 % of the initial balance",
+            rule(RISK, "0.01"),
+            [STOPPED],
+            "500.00 USD of 1,000.00 at risk in EURUSD buy (50 % left)",
+            "risk per trade: 500.00 USD at risk in EURUSD buy, the limit is 1,000.00 USD.",
         ),
         (
-            rule(DRAWDOWN, "0.06", kind="trailing_closed_balance", lock="at_initial"),
-            Action.ALERT,
-            "Alert when the loss reaches 6 % of the initial balance, counted from the highest "
-            "closed balance; the floor stops rising at the initial balance",
+            rule(RISK, "0.001"),
+            [STOPPED],
+            "500.00 USD of 100.00 at risk in EURUSD buy, 400.00 USD beyond the limit",
+            "risk per trade: 500.00 USD at risk in EURUSD buy, the limit is 100.00 USD.",
         ),
         (
-            rule(
-                DRAWDOWN,
-                "2000",
-                amount_kind="money",
-                kind="trailing_end_of_day",
-                lock="at_offset",
-                lock_offset=100,
-            ),
-            Action.ALERT,
-            "Alert when the loss reaches 2,000.00 USD, counted from the highest balance at 00:00 "
-            "Europe/Prague; the floor stops rising 100.00 USD above the initial balance",
-        ),
-        (rule(MARGIN, "150"), Action.ALERT, "Alert when the margin level falls to 150 %"),
-        (
-            rule(SIZE, "5", symbols=["EURUSD", "GBPUSD"]),
-            Action.REDUCE_SIZE,
-            "Reduce the size when more than 5.00 lots of EURUSD or GBPUSD are held in one "
-            "direction, pending orders included",
+            rule(STOP, "5"),
+            [OPEN],
+            "EURUSD buy without a stop loss for 2.5 of 5 minutes (50 % left)",
+            "stop loss rule: EURUSD buy has had no stop loss for 2.5 minutes, "
+            "the limit is 5 minutes.",
         ),
         (
-            rule(COUNT, "10"),
-            Action.CLOSE_POSITION,
-            "Close the offending positions when more than 10 positions are open",
+            rule(STOP, "1"),
+            [OPEN],
+            "EURUSD buy without a stop loss for 2.5 of 1 minute, 1.5 beyond the limit",
+            "stop loss rule: EURUSD buy has had no stop loss for 2.5 minutes, "
+            "the limit is 1 minute.",
         ),
-        (rule(LEVERAGE, "30"), Action.ALERT, "Alert when the leverage exceeds 30"),
+        (
+            rule(STOP, "5"),
+            [STOPPED],
+            "no position is without a stop loss",
+            "stop loss rule: a position has had no stop loss for 0.0 minutes, "
+            "the limit is 5 minutes.",
+        ),
+        (
+            window("12:25", "13:00"),
+            [OPEN],
+            "nothing may be open in 25 minutes",
+            "trading window: something is open 25.0 minutes before the time in which nothing may "
+            "be.",
+        ),
+        (
+            window("11:57", "13:00"),
+            [OPEN],
+            "something is open, 3 minutes into the time in which nothing may be",
+            "trading window: something is open, 3 minutes into the time in which nothing may be.",
+        ),
+        (
+            window("12:00", "13:00"),
+            [OPEN],
+            "something is open as the time begins in which nothing may be",
+            "trading window: something is open as the time begins in which nothing may be.",
+        ),
+        (window("12:25", "13:00"), [], "nothing is open", None),
+        (rule(WINDOW, "5", kind="news"), [OPEN], "no news ahead in the calendar", None),
+        (rule(OPPOSITES, "1"), [OPEN], "nothing is held against another account", None),
+        (rule(TRADES, "5"), [], "2 of 5 trades opened today (60 % left)", None),
+        (
+            rule(TRADES, "1"),
+            [],
+            "2 of 1 trades opened today, 1 beyond the limit",
+            "limit of trades a day: 2 trades today, the limit is 1 trade.",
+        ),
+        (
+            rule(IDLE, "4"),
+            [],
+            "2.5 of 4.0 days without a trade (37 % left)",
+            "inactivity limit: no trade for 2.5 days, the limit is 4 days.",
+        ),
+        (rule(TARGET, "0.08"), [], "3,200.00 USD of 8,000.00 made", None),
+        (rule(TARGET, "0.03"), [], "3,200.00 USD of 3,000.00 made, target reached", None),
+        (rule(DAYS, "5"), [], "4 of 5 trading days", None),
+        (rule(DAYS, "1"), [], "4 of 1 trading day, enough", None),
+        (
+            rule(EVEN, "0.5"),
+            [],
+            "the best day made 50 % of the profit, within the 50 % allowed",
+            None,
+        ),
+        (
+            rule(EVEN, "0.4"),
+            [],
+            "the best day made 50 % of the profit, more than the 40 % allowed",
+            None,
+        ),
     ],
 )
-def test_it_says_a_rule_in_one_sentence(
-    parameters: RuleParameters, action: Action, words: str
+def test_it_says_the_rules_on_trades_and_times(
+    parameters: RuleParameters, positions: Sequence[Row], state: str, breach: str | None
 ) -> None:
-    assert rule_sentence(parameters, action, USD, PRAGUE) == words
+    counts = {
+        "day_started_at": NOON - 3_600,
+        "day_trades": 2.0,
+        "trading_days": 3.0,
+        "total_profit": 3_200.0,
+        "best_day": 1_600.0,
+        "last_trade_at": NOON - 2.5 * 86_400,
+    }
+    account = {"balance": 100_000.0}
+    said = say(parameters, account, positions=positions, around=ALIKE, **counts)
+    assert said == f"Alpha 3: {state}"
+    if breach is not None:
+        said = say(parameters, account, positions=positions, around=ALIKE, breach=True, **counts)
+        assert said == f"Alpha 3 broke its {breach}"
 
 
-def test_it_says_a_rule_without_knowing_the_accounts() -> None:
-    text = rule_sentence(rule(DAILY, "50", amount_kind="money"), Action.ALERT, None, None)
-    assert text.endswith(
-        "reaches 50.00 in account currency, counted from the balance "
-        "at the start of the account's trading day"
+@pytest.mark.parametrize(
+    ("symbols", "words"), [((0,), "EURUSD buy is held"), ((0, 1), "2 symbols")]
+)
+def test_it_says_what_is_held_against_another_account(symbols: Sequence[int], words: str) -> None:
+    parameters = rule(OPPOSITES, "1")
+    table = pairs_of([parameters], [terms(), terms()])
+    state = state_of(table)
+    held = [{"symbol": symbol, "type": 0, "volume": 1.0} for symbol in symbols]
+    against = [{**row, "account": 1, "type": 1} for row in held]
+    result = evaluated(table, state, batch([{}, {}], [*held, *against]))
+    numbers = pair_numbers(result, state, 0, SYMBOLS)
+    assert words in risk_sentence("Alpha 3", parameters, numbers, USD)
+    assert breach_sentence("Alpha 3", parameters, numbers, USD) == (
+        "Alpha 3 broke its rule against opposite positions: "
+        "EURUSD buy is held against another account."
     )
+
+
+@pytest.mark.parametrize(
+    ("parameters", "account", "words"),
+    [
+        (DAILY_LOSS, {"balance": 95_150.0}, "used 97 % of its daily loss limit: 4,850.00 USD lost"),
+        (
+            rule(MARGIN, "150"),
+            {"equity": 1_550.0, "margin": 1_000.0, "margin_level": 155.0},
+            "came near its margin level limit: margin level 155.0 %, the limit is 150 %.",
+        ),
+    ],
+)
+def test_it_says_that_it_acts_before_the_limit(
+    parameters: RuleParameters, account: Row, words: str
+) -> None:
+    table = pairs_of([parameters])
+    state = state_of(table, day_balance=100_000.0, day_equity=100_000.0)
+    result = evaluated(table, state, batch([account]))
+    numbers = pair_numbers(result, state, 0, SYMBOLS)
+    said = breach_sentence("Alpha 3", parameters, numbers, USD, is_early=True)
+    assert said.startswith(f"Alpha 3 {words}")
+
+
+@pytest.mark.parametrize(
+    ("minutes", "words"),
+    [
+        (0.99, "under a minute"),
+        (1.0, "1 minute"),
+        (119.9, "119 minutes"),
+        (120.0, "2 h"),
+        (200.0, "3 h 20 min"),
+        (2_880.0, "2 days"),
+        (3_120.0, "2 days 4 h"),
+    ],
+)
+def test_it_writes_durations_rounded_down(minutes: float, words: str) -> None:
+    assert duration_text(minutes) == words
 
 
 def test_it_rounds_towards_the_cautious_side() -> None:
