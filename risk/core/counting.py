@@ -20,7 +20,7 @@ from risk.core.pairs import DRAWDOWN_CODE, NO_MAGIC, Clock, PairTable
 from risk.core.rule_types import DrawdownKind
 from risk.core.states import PairState
 from risk.core.strategies import of_strategies
-from risk.core.transfers import are_transfers, broker_msc, deal_amounts, joined
+from risk.core.transfers import DEAL_TYPE_CREDIT, are_transfers, broker_msc, deal_amounts, joined
 
 _TRADE_TYPES = (0, 1)  # DEAL_TYPE_BUY, DEAL_TYPE_SELL
 _OPENING_ENTRIES = (0, 2)  # DEAL_ENTRY_IN, DEAL_ENTRY_INOUT
@@ -170,7 +170,7 @@ class _DayGroups:
         place, row = joined(table.account_index[pairs], deals)
         magic = table.magic[pairs][place]
         counts = (magic == NO_MAGIC) | (deals["magic"][row] == magic)
-        counts &= ~are_transfers(deals)[row]
+        counts &= ~(are_transfers(deals) | (deals["type"] == DEAL_TYPE_CREDIT))[row]
         place, row = place[counts], row[counts]
         day = _days_of_deals(table, pairs, place, deals["time_msc"][row])
         day = _never_back(place, np.fmax(day, state.day_started_at[pairs][place]))
