@@ -2,9 +2,11 @@ from django.urls import path
 from rest_framework.routers import SimpleRouter
 
 from risk.api import enforcement, live, orders
+from risk.api.dry_run import RuleTestView
 from risk.api.enforcement import EnforcementViewSet
 from risk.api.news import NewsViewSet
 from risk.api.presets import GroupTemplateViewSet, PresetViewSet
+from risk.api.sizing import PositionSizeView
 from risk.api.views import BreachViewSet, RuleViewSet
 
 router = SimpleRouter(trailing_slash=False)
@@ -27,6 +29,12 @@ urlpatterns = [
         "news-events/coverage",
         NewsViewSet.as_view({"get": "coverage"}, filter_backends=[], pagination_class=None),
         name="news-event-coverage",
+    ),
+    path("risk-rules/test", RuleTestView.as_view(), name="risk-rule-test"),
+    path(
+        "risk-rules/calculate-position-size",
+        PositionSizeView.as_view(),
+        name="risk-rule-position-size",
     ),
     *router.urls,
     path("accounts/<str:pk>/status", live.AccountStatusView.as_view(), name="account-status"),
