@@ -9,10 +9,10 @@ from decimal import Decimal
 from typing import Final
 
 from django.utils import timezone
-from risk.services.orders import await_outcome, close_position, place_order
-from risk.services.panic import close_all
 
 from risk.models import Enforcement, Order, RiskRule, RuleBreach
+from risk.services.orders import await_outcome, close_position, place_order
+from risk.services.panic import close_all
 from tradeguard.scenarios.stage import SYMBOL, HouseRule, Part, Stage
 
 Type, Action = RiskRule.Type, RiskRule.Action
@@ -39,7 +39,7 @@ def _daily_loss_cascade(stage: Stage) -> None:
     for name in ("Fast", "Steady", "Calm"):
         stage.await_breach(name)
         stage.await_flat(name)
-        stage.expect(f"{name} is locked", stage.is_locked(name))
+        stage.expect_locked(name)
 
 
 def _safety_margin(stage: Stage) -> None:
@@ -58,7 +58,7 @@ def _margin_cutoff(stage: Stage) -> None:
     stage.move_price(to=216.40, step=1.0)
     stage.await_breach("Stretched")
     stage.await_flat("Stretched")
-    stage.expect("Stretched is locked", stage.is_locked("Stretched"))
+    stage.expect_locked("Stretched")
 
 
 def _size_reduced(stage: Stage) -> None:
@@ -132,7 +132,7 @@ def _opened_while_locked(stage: Stage) -> None:
     stage.await_flat("Defiant")
     stage.buy_by_hand("Defiant", 50)
     stage.await_("what was opened while locked is closed", lambda: stage.lots("Defiant") == 0)
-    stage.expect("Defiant is still locked", stage.is_locked("Defiant"))
+    stage.expect_locked("Defiant")
 
 
 def _order(stage: Stage, name: str, lots: int) -> Order:

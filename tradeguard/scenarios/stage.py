@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from django.utils import timezone
-from risk.services.arming import arm_rule
 
 from accounts.models import AccountConnection, ConnectedAccount, User
 from accounts.models.connection import ConnectionState
@@ -21,6 +20,7 @@ from accounts.terminals.simulated.calls import BrokerCalls
 from groups.models import AccountGroup
 from groups.services import create_group
 from risk.models import AccountLock, Enforcement, Order, RiskRule, RuleBreach
+from risk.services.arming import arm_rule
 from risk.services.rules import create_rule
 from tradeguard.scenarios.timeline import Timeline
 
@@ -93,6 +93,9 @@ class Stage:
             "all accounts are connected",
             lambda: self._connected() == len(self.accounts),
         )
+        # What was read before the connection came says that there is none.
+        for account in self.accounts.values():
+            account.refresh_from_db()
         for rule in rules:
             self._lay_down(rule, self.group)
         self.timeline.follow(account.pk for account in self.accounts.values())
@@ -174,6 +177,9 @@ class Stage:
             raise ScenarioFailedError(f"It is not so: {what}.")
         self.timeline.say(f"✓ {what}")
 
+    def expect_locked(self, name: str) -> None:
+        self.expect(f"{self._named(name)} is locked", self.is_locked(name))
+
     def lots(self, name: str) -> float:
         """Return what the broker holds of the account, in lots."""
         rows = self._broker.call("positions", self.accounts[name].login, None, None, None)
@@ -232,6 +238,7 @@ class Stage:
             server=SERVER,
             login=login,
             password=password,
+            currency="USD",
             initial_balance=Decimal(str(part.deposit)),
             tags=("scenario",),
             now=timezone.now(),
