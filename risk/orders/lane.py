@@ -26,7 +26,6 @@ logger = logging.getLogger(__name__)
 State = Order.State
 # Two answers without the order, this far apart, say that it was never carried out.
 ABSENCE = timedelta(seconds=5)
-ABSENCES_NEEDED = 2
 LOOK_AGAIN = timedelta(seconds=1)
 
 
