@@ -35,6 +35,8 @@ from risk.parameter_fields import (
 MONEY = "money"
 PREFIX = "parameters."
 _NUMBER = {"inputmode": "decimal", "autocomplete": "off"}
+# They are not optional where the page shows them, whatever the other choices of a rule leave out.
+NEEDED = frozenset({"from_weekday", "until_weekday", "from_time", "until_time", "lock_offset"})
 # What a field that nobody filled in means.
 _DEFAULTS: Mapping[str, Any] = {
     "act_at_fraction": Decimal(1),
@@ -136,6 +138,7 @@ class RuleForm(forms.Form, ServiceForm):
     ) -> None:
         initial = _initial(rule) if rule else dict(initial or {})
         super().__init__(data, initial=initial)
+        self.stored = rule.parameters if rule else None
         self.type_name = self._type_in(data, rule, initial)
         self.parameter_names = PARAMETERS[self.type_name]
         for name in self.parameter_names:
@@ -193,9 +196,16 @@ class RuleForm(forms.Form, ServiceForm):
         """Whether this type knows an action that sends orders by itself."""
         return bool(ARMED_ACTIONS & set(allowed_actions(RuleType(self.type_name))))
 
-    def parameter_fields(self) -> list[forms.BoundField]:
-        """Return the fields that belong to this type, without the unit of the limit."""
-        return [self[name] for name in self.parameter_names if name != "amount_kind"]
+    def parameter_fields(self) -> list[tuple[forms.BoundField, bool]]:
+        """Return the fields that belong to this type, and whether they may stay empty.
+
+        The unit of the limit is not among them: it stands beside the limit.
+        """
+        return [
+            (self[name], not self.fields[name].required and name not in NEEDED)
+            for name in self.parameter_names
+            if name != "amount_kind"
+        ]
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
@@ -242,7 +252,7 @@ class RuleForm(forms.Form, ServiceForm):
     def parameters(self) -> dict[str, Any]:
         """Return the plain values of the rule's parameters; what is empty keeps its default."""
         values = {name: self.cleaned_data.get(name) for name in self.parameter_names}
-        for name in self._idle_names(values):
+        for name in (*self._idle_names(values), *self._silent_names(values)):
             values.pop(name, None)
         return {name: value for name, value in values.items() if value not in (None, "", [])}
 
@@ -253,6 +263,16 @@ class RuleForm(forms.Form, ServiceForm):
         if values["kind"] == DrawdownKind.STATIC and values["lock"] != Lock.NONE:
             return ("lock", "lock_offset")
         return () if values["lock"] == Lock.AT_OFFSET else ("lock_offset",)
+
+    def _silent_names(self, values: Mapping[str, Any]) -> list[str]:
+        """Name what the rule has never set, and what still is what it means without."""
+        return [
+            name
+            for name, value in values.items()
+            if self.stored is not None
+            and name not in self.stored
+            and value == (self.fields[name].initial or (False if value is False else None))
+        ]
 
     def errors_by_field(
         self, errors: Mapping[str, list[ValidationError]]

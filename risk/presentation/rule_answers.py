@@ -10,8 +10,9 @@ from django.db.models import Q
 from accounts.models import ConnectedAccount, User
 from accounts.refusals import Refusal
 from accounts.screen.parts import Cell
+from risk import dry_run
 from risk.core.statuses import Status, status_from_text
-from risk.dry_run import RuleAnswer, test_rule
+from risk.dry_run import RuleAnswer
 from risk.forms import RuleForm
 from risk.presentation.cells import STATUS_NAMES, bar_cell
 
@@ -43,7 +44,7 @@ def rule_answers(user: User, form: RuleForm, *, now: datetime) -> RuleAnswers:
     if not accounts:
         return RuleAnswers(note="Choose what it applies to, and this says what it would find now.")
     try:
-        answers = test_rule(
+        answers = dry_run.rule_answers(
             user=user, fields=_fields(form), accounts=accounts[:MOST_ACCOUNTS], now=now
         )
     except (ValidationError, Refusal) as error:

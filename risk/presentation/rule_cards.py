@@ -8,7 +8,7 @@ from uuid import UUID
 
 from accounts.models import ConnectedAccount, User
 from accounts.screen.parts import Cell, short
-from risk.core.rule_types import ARMED_ACTIONS, OBJECTIVES
+from risk.core.rule_types import ARMED_ACTIONS, OBJECTIVES, RuleType
 from risk.live import load_members
 from risk.live_objects.members import Member, Row, by_weakness
 from risk.models import RiskRule, RuleArming, RuleBreach, RuleOverride
@@ -18,6 +18,7 @@ from risk.selectors import rules_of
 from risk.services.cutoff import CutoffTerms, terms_of
 
 OFF = "none"
+_FEARED = [kind.value for kind in RuleType]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,13 @@ def rule_cards(user: User, *, now: datetime) -> list[RuleCard]:
         )
         for rule in rules
     ]
-    return sorted(cards, key=lambda card: not card.rule.is_cutoff)
+    return sorted(cards, key=_place)
+
+
+def _place(card: RuleCard) -> tuple[bool, bool, int, str]:
+    """Order by what traders fear most; the cut-off stands first, what is switched off last."""
+    rule = card.rule
+    return not rule.is_cutoff, not rule.is_active, _FEARED.index(rule.rule_type), rule.name
 
 
 def rules_now(user: User, *, now: datetime) -> dict[UUID, RuleNow]:
