@@ -48,7 +48,7 @@ def decide_orders(
         intent_of(
             order,
             rows[order.account_id],
-            terms=terms(order.login, order.symbol),
+            terms=terms(int(book.accounts.logins[rows[order.account_id]]), order.symbol),
             commission_per_lot=learned(order.account_id, order.symbol),
             is_expected=_is_of(order, book.accounts.servers, book.accounts.logins, rows),
         )

@@ -95,7 +95,7 @@ def _sheet(known: StateOfAccount, now: datetime) -> AccountSheet:
         trade_allowed=flag("trade_allowed"),
         algo_allowed=flag("algo_trading_allowed"),
         is_netting=np.array([mode != MarginMode.HEDGING]),
-        leverage=number("leverage"),
+        leverage=np.array([float(state.account["leverage"]) if state is not None else 0.0]),
         balance=number("balance"),
         equity=number("equity"),
         margin=number("margin"),
