@@ -12,6 +12,7 @@ import numpy.typing as npt
 from accounts.terminals.readings import DEAL_DTYPE, Rows
 
 TIMEFRAME_M1 = 1
+TIMEFRAME_D1 = 16408
 _DAY_SECONDS = 86_400
 
 
@@ -75,17 +76,18 @@ def minute_bars(
 ) -> npt.NDArray[Any]:
     """Return the one-minute bars of the days up to and including the minute of `broker_epoch`."""
     minute = broker_epoch - broker_epoch % 60
-    rates = _ask(
-        source,
-        "rates",
-        login,
-        symbol,
-        TIMEFRAME_M1,
-        minute - days_back * _DAY_SECONDS,
-        minute,
-        None,
-        None,
-    )
+    first = minute - days_back * _DAY_SECONDS
+    rates = _ask(source, "rates", login, symbol, TIMEFRAME_M1, first, minute, None, None)
+    return np.asarray(rates)
+
+
+def daily_bars(
+    source: Calls, login: int, symbol: str, broker_epoch: float, days_back: int
+) -> npt.NDArray[Any]:
+    """Return the bars of the days that ended before the broker's date of `broker_epoch`."""
+    today = broker_epoch - broker_epoch % _DAY_SECONDS
+    first = today - days_back * _DAY_SECONDS
+    rates = _ask(source, "rates", login, symbol, TIMEFRAME_D1, first, today - 1, None, None)
     return np.asarray(rates)
 
 

@@ -26,6 +26,7 @@ from risk.core.pairs import DRAWDOWN_CODE, PairTable
 from risk.core.rule_types import DrawdownKind, RuleType
 from risk.core.states import PairState
 from risk.core.strategies import of_strategies, strategy_floating
+from risk.core.surroundings import EMPTY, Surroundings
 from risk.core.transfers import add_transfers
 from risk.desk import Desk, Fingerprint, desk_fingerprint, load_desk
 from risk.due import Due, due_actions
@@ -36,6 +37,7 @@ from risk.missed_resets import MissedResets
 from risk.openers import Openers
 from risk.services.cutoff import ensure_cutoffs
 from risk.state_store import StoredState, changed_pairs, load_state, save_state
+from risk.surroundings import SurroundingsBook
 
 FINGERPRINT_SECONDS = 1.0
 
@@ -56,6 +58,7 @@ class Assessment:
     reset_at: Floats  # per pair, UTC epoch seconds, NaN for a rule without a trading day
     breach_ids: Mapping[int, UUID] = field(default_factory=dict)
     due: tuple[Due, ...] = ()
+    surroundings: Surroundings = EMPTY
 
 
 class RiskTracker:
@@ -84,6 +87,7 @@ class RiskTracker:
         self._missed: MissedDays
         self._backfill: Backfill
         self._openers = Openers()
+        self._surroundings = SurroundingsBook(host, source, self._executor)
         self._strategies: Flags
         self._shows_reset: Flags
         self._positions: Rows = np.empty(0, dtype=POSITION_DTYPE)
@@ -137,6 +141,7 @@ class RiskTracker:
         self._missed = MissedDays(desk, self._resets)
         self._backfill = Backfill(desk, self._executor, is_inline=self._is_inline)
         self._openers.load(desk)
+        self._surroundings.load(desk)
         self._strategies = of_strategies(desk.pairs)
         self._shows_reset = _shown_resets(desk.pairs)
         self._days = day_starts(desk.pairs, poll.now.timestamp())
@@ -180,7 +185,8 @@ class RiskTracker:
         exposures = exposures_of(poll.batch)
         # A day that waits for its first reading is not known, lest yesterday's violates today.
         seen = state if not waiting.any() else _without_day(state, waiting)
-        evaluation = evaluate(table, seen, accounts, exposures)
+        surroundings = self._surroundings.around(poll)
+        evaluation = evaluate(table, seen, accounts, exposures, surroundings)
         latches = decide_latches(table, state, evaluation, self._days, moment, desk.triggers)
         breach_ids = self._named_breaches(latches)
         # From here on nothing fails: the deals are counted with everything that follows from them.
@@ -199,6 +205,7 @@ class RiskTracker:
             reset_at=self._resets_ahead(),
             breach_ids=breach_ids,
             due=due_actions(desk, latches.state, breach_ids, may_trade, moment),
+            surroundings=surroundings,
         )
 
     def _advanced(
