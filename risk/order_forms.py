@@ -95,7 +95,7 @@ class TicketForm(KeyedForm):
         help_text="Where the limit order is placed once the stop price is reached.",
     )
     stops_in = forms.ChoiceField(
-        choices=[(PRICE, "as prices"), (POINTS, "in points from the entry")],
+        choices=[(PRICE, "as prices"), (POINTS, "in points")],
         initial=PRICE,
         required=False,
         label="Stops",

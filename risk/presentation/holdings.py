@@ -18,6 +18,7 @@ class Holding:
     positions: int | None
     orders: int | None
     floating: float | None
+    can_be_closed: bool = True
 
     @property
     def is_known(self) -> bool:
@@ -25,6 +26,8 @@ class Holding:
 
     @property
     def sentence(self) -> str:
+        if not self.can_be_closed:
+            return "not connected: TradeGuard can close nothing there"
         if self.positions is None or self.orders is None:
             return "not known now; whatever is open when it answers"
         if not self.positions and not self.orders:
@@ -41,10 +44,16 @@ class Holding:
 
 
 def holdings(accounts: Sequence[ConnectedAccount], *, now: datetime) -> list[Holding]:
-    """Return what each account holds by its newest reading, in one round trip."""
+    """Return what each account holds by its newest reading, in one round trip.
+
+    Those with something to close come first, those that are flat last.
+    """
     states = last_states(accounts)
     found = []
     for account in accounts:
+        if not is_within_reach(account):
+            found.append(Holding(account, None, None, None, can_be_closed=False))
+            continue
         state = states.get(account.pk)
         is_live = (
             state is not None
@@ -55,23 +64,36 @@ def holdings(accounts: Sequence[ConnectedAccount], *, now: datetime) -> list[Hol
             continue
         floating = float(state.account["profit"])
         found.append(Holding(account, len(state.positions), len(state.orders), floating))
-    return found
+    return sorted(found, key=_place)
+
+
+def is_within_reach(account: ConnectedAccount) -> bool:
+    """Tell whether anybody keeps a session of the account, and so can close there."""
+    connection = getattr(account, "connection", None)
+    return account.is_active and connection is not None and connection.is_wanted
+
+
+def _place(holding: Holding) -> tuple[bool, bool, bool]:
+    is_flat = holding.is_known and not holding.positions and not holding.orders
+    return not holding.can_be_closed, is_flat, not holding.is_known
 
 
 def closing_sentence(found: Sequence[Holding]) -> str:
     """Say in one sentence what closing all of it means."""
-    positions = sum(each.positions or 0 for each in found)
-    orders = sum(each.orders or 0 for each in found)
-    unknown = sum(not each.is_known for each in found)
-    text = (
-        f"{positions} position{'' if positions == 1 else 's'} will be closed and"
-        f" {orders} pending order{'' if orders == 1 else 's'} deleted"
-    )
-    if len(found) > 1:
-        text += f", on {len(found)} accounts"
-    if unknown == len(found):
+    within = [each for each in found if each.can_be_closed]
+    if not within:
+        return "No account here is connected: TradeGuard can close nothing"
+    unknown = sum(not each.is_known for each in within)
+    if unknown == len(within):
         what = "The account does" if unknown == 1 else f"{unknown} accounts do"
         return f"{what} not answer now: whatever is open will be closed as soon as possible"
+    positions = sum(each.positions or 0 for each in within)
+    orders = sum(each.orders or 0 for each in within)
+    text = f"{positions} position{'' if positions == 1 else 's'} will be closed"
+    if orders:
+        text += f" and {orders} pending order{'' if orders == 1 else 's'} deleted"
+    if len(within) > 1:
+        text += f", on {len(within)} accounts"
     if unknown:
         text += f"; {unknown} of them do{'es' if unknown == 1 else ''} not answer now"
     return text

@@ -31,10 +31,10 @@ VERDICT_TONES = {
 }
 _WANTED = {
     Kind.MODIFY_ORDER: "Change order {order_ticket}",
-    Kind.CANCEL: "Cancel order {order_ticket}",
-    Kind.MODIFY_POSITION: "Stops of position {position_ticket}",
-    Kind.CLOSE: "Close position {position_ticket}",
-    Kind.CLOSE_BY: "Close position {position_ticket} by {opposite_ticket}",
+    Kind.CANCEL: "Delete order {order_ticket}",
+    Kind.MODIFY_POSITION: "Set the stops of position {position_ticket}",
+    Kind.CLOSE: "Close {volume}position {position_ticket}",
+    Kind.CLOSE_BY: "Close {volume}position {position_ticket} by {opposite_ticket}",
 }
 
 
@@ -90,9 +90,8 @@ def wanted(order: Order) -> str:
     """Say what was asked for: "Buy 0.50 EURUSD at the market"."""
     kind = Kind(order.kind)
     if kind in _WANTED:
-        text = _WANTED[kind].format_map(_tickets(order))
-        volume = f"{lots(order.requested_volume)} of " if order.requested_volume else ""
-        return text.replace("Close position", f"Close {volume}position" if volume else "Close")
+        text = _WANTED[kind].format_map(_told(order))
+        return f"{text}, {order.symbol}" if order.symbol else text
     side = order.get_direction_display()
     text = f"{side} {lots(order.requested_volume)} {order.symbol}"
     if order.type == Order.Type.MARKET:
@@ -167,9 +166,10 @@ def lots(volume: Decimal | float | None) -> str:
     return f"{whole}.{part.ljust(2, '0')}"
 
 
-def _tickets(order: Order) -> dict[str, object]:
+def _told(order: Order) -> dict[str, object]:
     names = ("order_ticket", "position_ticket", "opposite_ticket")
-    return {name: getattr(order, name) or UNKNOWN for name in names}
+    volume = f"{lots(order.requested_volume)} lots of " if order.requested_volume else ""
+    return {"volume": volume, **{name: getattr(order, name) or UNKNOWN for name in names}}
 
 
 def _done(order: Order) -> str:

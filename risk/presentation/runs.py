@@ -4,12 +4,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db.models import Q
 from django.utils import timezone
 
 from risk.models import Enforcement
 
-# How long a run that has ended stays on the pages.
-SHOWN_FOR = timedelta(minutes=10)
+# How long a run that has ended stays on the pages; what somebody asked for stays longer.
+SHOWN_FOR = timedelta(minutes=3)
+PANIC_SHOWN_FOR = timedelta(minutes=15)
+MOST_ENDED_GROUPS = 3
 MOST_SHOWN = 200
 
 Stage = Enforcement.Stage
@@ -38,6 +41,11 @@ class RunGroup:
     lines: tuple[RunLine, ...]
 
     @property
+    def is_short(self) -> bool:
+        """Whether one line is enough: it went as it should."""
+        return not self.is_running and self.tone == "safe"
+
+    @property
     def done_count(self) -> int:
         return sum(line.run.finished_at is not None for line in self.lines)
 
@@ -46,18 +54,31 @@ def runs_to_show(user_id: int, *, now: datetime) -> list[Enforcement]:
     """Return the user's runs that are running or ended a short while ago, newest first."""
     own = Enforcement.objects.owned_by(user_id)
     running = list(own.running()[:MOST_SHOWN])
-    ended = list(own.filter(finished_at__gte=now - SHOWN_FOR)[:MOST_SHOWN])
+    recent = Q(finished_at__gte=now - SHOWN_FOR) | Q(
+        cause=Cause.PANIC, finished_at__gte=now - PANIC_SHOWN_FOR
+    )
+    ended = list(own.filter(recent)[:MOST_SHOWN])
     return sorted([*running, *ended], key=lambda run: run.created_at, reverse=True)
 
 
 def run_groups(runs: Iterable[Enforcement]) -> list[RunGroup]:
-    """Put runs together as somebody who pressed one button thinks of them, newest first."""
+    """Put runs together as somebody who pressed one button thinks of them.
+
+    All that are running come first, then the latest few that have ended.
+    """
     grouped: dict[str, list[Enforcement]] = {}
     for run in runs:
         is_shared = run.cause == Cause.PANIC
         key = f"panic-{run.created_at:%Y%m%d%H%M%S%f}" if is_shared else str(run.pk)
         grouped.setdefault(key, []).append(run)
-    return [_group(key, members) for key, members in grouped.items()]
+    groups = [_group(key, members) for key, members in grouped.items()]
+    running = [group for group in groups if group.is_running]
+    ended: dict[str, RunGroup] = {}
+    for group in groups:
+        if not group.is_running:
+            # Of what was done again and again, the last time is enough.
+            ended.setdefault(group.title, group)
+    return [*running, *list(ended.values())[:MOST_ENDED_GROUPS]]
 
 
 def run_line(run: Enforcement) -> RunLine:
@@ -116,13 +137,8 @@ def _title(runs: Sequence[Enforcement]) -> str:
     where = first.account_name if len(runs) == 1 else f"{len(runs)} accounts"
     if first.cause == Cause.PANIC:
         return f"Close all: {where}"
-    what = {
-        Enforcement.Action.CLOSE_ALL: "is closed",
-        Enforcement.Action.CLOSE_POSITION: "loses what broke the rule",
-        Enforcement.Action.REDUCE_SIZE: "is reduced",
-    }[Enforcement.Action(first.action)]
     why = f"“{first.rule_name}”" if first.rule_name else first.get_cause_display().lower()
-    return f"{where} {what}: {why}"
+    return f"{where}: {why}"
 
 
 def _group_sentence(lines: Sequence[RunLine], is_running: bool) -> str:

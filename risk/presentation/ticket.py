@@ -10,6 +10,7 @@ from accounts.models import ConnectedAccount
 from accounts.symbol_terms import SymbolTerms
 from risk.core.gate.verdicts import Check, GateDecision, Verdict
 from risk.gate import preview_order
+from risk.gate.sizing import position_size
 from risk.models import Order
 from risk.order_forms import Prices, TicketForm
 from risk.presentation.orders import VERDICT_TONES, CheckRow, check_row, lots
@@ -62,6 +63,7 @@ def ticket_answer(
     return {
         "quote": _quote(terms, now),
         "no_quote": f"{symbol} has no price now." if symbol else "Choose a symbol.",
+        **_size(account, form, terms, prices, now),
         **_decision(account, form, prices, now),
     }
 
@@ -124,6 +126,35 @@ def _decision(
     draft = draft_order(account, form, prices, now=now)
     decision = preview_order(account=account, draft=draft, now=now)
     return {"decision": decision_view(decision, draft)}
+
+
+def _size(
+    account: ConnectedAccount,
+    form: TicketForm,
+    terms: SymbolTerms | None,
+    prices: Prices | None,
+    now: datetime,
+) -> dict[str, Any]:
+    risk = form.risk()
+    if risk is None:
+        return {"size_waiting": "Say how much may be lost, and where the stop loss is."}
+    cleaned = form.cleaned_data
+    if not cleaned.get("symbol") or not cleaned.get("direction"):
+        return {"size_waiting": "Choose the symbol and the side."}
+    if terms is None:
+        return {"size_waiting": "The terms of the symbol are not known now."}
+    if prices is None or prices.stop_loss is None:
+        return {"size_waiting": "A size needs a stop loss."}
+    size = position_size(
+        account=account,
+        symbol=cleaned["symbol"],
+        direction=cleaned["direction"],
+        stop_loss=prices.stop_loss,
+        entry_price=form.entry_price(terms),
+        now=now,
+        **risk,
+    )
+    return {"size": SizeView(lots(size.lots), size.sentence, size.is_refused)}
 
 
 def _quote(terms: SymbolTerms | None, now: datetime) -> Quote | None:

@@ -17,7 +17,7 @@ from accounts.views.lookups import own_account, signed_in
 from accounts.views.modals import close_modal, is_modal, render_framed
 from risk.enforcement_forms import CloseAllForm, UnlockForm
 from risk.presentation.history import enforcement_rows
-from risk.presentation.holdings import closing_sentence, holdings
+from risk.presentation.holdings import closing_sentence, holdings, is_within_reach
 from risk.presentation.standing import lock_lines, standing_of
 from risk.services.panic import close_all
 from risk.services.unlocking import unlock_account, unlocking_sentences
@@ -102,10 +102,11 @@ def account_enforcements(request: HttpRequest, account_id: UUID) -> HttpResponse
 def _close(request: HttpRequest, scope: Scope, address: str, back: str) -> HttpResponse:
     form = CloseAllForm(request.POST or None)
     context = {"scope": scope, "address": address, "back": back, "form": form}
-    if request.method == "POST" and form.is_valid():
+    within = [account for account in scope.accounts if is_within_reach(account)]
+    if request.method == "POST" and form.is_valid() and within:
         try:
             close_all(
-                accounts=scope.accounts,
+                accounts=within,
                 actor=scope.user,
                 reason=form.reason_given(),
                 lock=form.cleaned_data["lock"],
@@ -119,7 +120,8 @@ def _close(request: HttpRequest, scope: Scope, address: str, back: str) -> HttpR
             answer = render_framed(request, "risk/panic_started.html", context | _standing(scope))
             return trigger_client_event(answer, "standing-changed", after="settle")
     found = holdings(scope.accounts, now=timezone.now())
-    context |= {"holdings": found, "sentence": closing_sentence(found) if found else ""}
+    sentence = closing_sentence(found) if found else ""
+    context |= {"holdings": found, "sentence": sentence, "can_close": bool(within)}
     return render_framed(request, "risk/close_all.html", context)
 
 

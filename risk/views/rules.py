@@ -8,11 +8,14 @@ from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django_htmx.http import trigger_client_event
 
 from accounts.refusals import Refusal
 from accounts.views.lookups import own_account, signed_in
+from accounts.views.modals import close_modal, render_framed
 from risk.core.rule_types import ARMED_ACTIONS
 from risk.forms import AcknowledgeForm, CutoffForm, RuleForm, RuleListForm
 from risk.models import RiskRule, RuleBreach
@@ -177,11 +180,12 @@ def rule_acknowledge(request: HttpRequest, rule_id: UUID, account_id: UUID) -> H
             form.take_error(error)
         else:
             messages.success(request, _acknowledged(rule, account.name, breach.cleared_at))
-            return redirect("account-detail", account.pk)
+            answer = close_modal(request, otherwise=reverse("account-detail", args=[account.pk]))
+            return trigger_client_event(answer, "standing-changed", after="settle")
     latched = RuleBreach.objects.owned_by(user).latched()
     breach_now = latched.filter(rule_id=rule.pk, account_id=account.pk).first()
     context = {"form": form, "rule": rule, "account": account, "breach": breach_now}
-    return render(request, "risk/acknowledge.html", context)
+    return render_framed(request, "risk/acknowledge.html", context)
 
 
 def _acknowledged(rule: RiskRule, account_name: str, cleared_at: datetime | None) -> str:
