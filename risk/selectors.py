@@ -15,6 +15,7 @@ from risk.models import (
     RuleOverride,
     RulePreset,
 )
+from risk.models.breach import RuleBreachQuerySet
 
 
 def rules_of(user: User) -> QuerySet[RiskRule]:
@@ -79,7 +80,7 @@ def holding_breaches() -> QuerySet[RuleBreach]:
     return RuleBreach.objects.latched().filter(acknowledged_at=None)
 
 
-def breaches_of(user: User) -> QuerySet[RuleBreach]:
+def breaches_of(user: User) -> RuleBreachQuerySet:
     """Return the user's violations, past and present, newest first."""
     return RuleBreach.objects.owned_by(user)
 

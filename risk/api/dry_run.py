@@ -66,7 +66,9 @@ class GivenNumbersSerializer(serializers.Serializer[Any]):
     positive_days = PriceField(required=False)
     total_profit = PriceField(required=False)
     idle_days = PriceField(required=False)
-    positions = GivenPositionSerializer(many=True, required=False, max_length=_MOST_POSITIONS)
+    positions = serializers.ListField(
+        child=GivenPositionSerializer(), required=False, max_length=_MOST_POSITIONS
+    )
 
 
 class RuleTestSerializer(serializers.ModelSerializer[RiskRule]):

@@ -53,7 +53,7 @@ class Program(serializers.Serializer[Any]):
     phases = Phase(many=True)
     rules = ProgramRule(many=True)
     checked_on = serializers.DateField()
-    source = serializers.CharField()
+    source_page = serializers.CharField(help_text="The firm's page that it was read from.")
     breach = serializers.CharField(help_text="When the firm calls it a breach.")
     advice = serializers.CharField()
     copying = serializers.CharField(help_text="What the firm says about copying trades.")

@@ -203,10 +203,14 @@ def _rules_of(given: dict[str, Any]) -> dict[str, Any]:
 def _program(preset: Preset) -> dict[str, Any]:
     names = (
         "key", "name", "firm", "program", "account_size", "currency", "phases", "checked_on",
-        "source", "breach", "advice", "copying", "notes",
+        "breach", "advice", "copying", "notes",
     )  # fmt: skip
     rules = [
         {**written(terms), "phase": phase, "sentence": terms_sentence(terms)}
         for phase, terms in preset.rules
     ]
-    return {**{name: getattr(preset, name) for name in names}, "rules": rules}
+    return {
+        **{name: getattr(preset, name) for name in names},
+        "source_page": preset.source,
+        "rules": rules,
+    }

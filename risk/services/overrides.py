@@ -90,7 +90,7 @@ def override_sentence(rule: RiskRule, override: RuleOverride) -> str:
     if override.is_excluded:
         return "left out"
     parts = [
-        f"{RuleOverride._meta.get_field(name).verbose_name} {value:f}"
+        f"{name} {value:f}"
         for name in ("limit", "caution", "critical")
         if (value := getattr(override, name)) is not None
     ]

@@ -84,9 +84,7 @@ def make_desk(user: User) -> Desk:
         dedupe_key=str(breach.pk),
         created_at=breach.latched_at,
     )
-    NewsEvent.objects.create(
-        user=user, at=NOW, currency="USD", importance="high", title="Payrolls"
-    )
+    NewsEvent.objects.create(user=user, at=NOW, currency="USD", importance="high", title="Payrolls")
     RuleOverride.objects.create(rule=rule, account=account, limit="0.04")
     preset, template = make_preset(user), make_template(user)
     run, order = make_run(account), make_order(account)

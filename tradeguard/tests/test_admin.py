@@ -18,7 +18,15 @@ from accounts.tests.factories import NOW, PASSWORD, SECRET, make_account, make_u
 from accounts.tests.history_rows import make_deal, snapshot
 from groups.models import AccountGroup, Membership
 from notifications.tests.factories import make_notification
-from risk.models import RiskRule, RuleBreach, RuleState
+from risk.models import NewsCalendar, NewsEvent, RiskRule, RuleArming, RuleBreach, RuleState
+from risk.tests.factories import (
+    make_check,
+    make_lock,
+    make_order,
+    make_preset,
+    make_run,
+    make_template,
+)
 
 MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
 LEDGERS = [model for model in MODELS if isinstance(admin.site._registry[model], LedgerAdmin)]
@@ -68,6 +76,16 @@ def make_rows(number: int) -> None:
         message=f"Alpha {number}: 6 positions of 5",
         latched_at=NOW,
     )
+    RuleArming.objects.create(rule=rule, account=account, armed_at=NOW)
+    make_preset(owner)
+    make_template(owner)
+    NewsEvent.objects.create(user=owner, at=NOW, currency="USD", importance="high", title="News")
+    NewsCalendar.objects.create(
+        user=owner, covers_from_at=NOW, covers_until_at=NOW, imported_at=NOW
+    )
+    make_check(make_order(account))
+    make_run(account)
+    make_lock(account)
     ConnectionLog.objects.create(
         account_id=account.pk,
         user_id=owner.pk,
@@ -115,12 +133,17 @@ def test_it_administers_every_app() -> None:
         "risk",
     }
     assert {model.__name__ for model in LEDGERS} == {
+        "AccountLock",
         "ApiKeyAuditLog",
         "ConnectionLog",
         "Deal",
         "Delivery",
+        "Enforcement",
         "EquitySnapshot",
+        "GateCheck",
         "Notification",
+        "Order",
+        "RuleArming",
         "RuleBreach",
         "RuleState",
     }
