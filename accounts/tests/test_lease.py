@@ -4,10 +4,21 @@ import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import OperationalError
 
 from accounts.models import TerminalHost
 from accounts.sessions import lease as leases
-from accounts.sessions.lease import Lease, acquire, is_held, owner_name, release, renew
+from accounts.sessions.lease import (
+    LEASE_SECONDS,
+    Lease,
+    LeaseFence,
+    Standing,
+    acquire,
+    is_held,
+    owner_name,
+    release,
+    renew,
+)
 from accounts.tests.factories import make_host
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -120,3 +131,21 @@ def test_of_two_who_saw_it_free_one_wins(monkeypatch: pytest.MonkeyPatch) -> Non
     assert acquire("local", ELSEWHERE, NOW) is None
     row = TerminalHost.objects.get(pk="local")
     assert (row.lease_owner, row.lease_token) == ("a-third-machine:1:bbbb", 1)
+
+
+def test_a_fence_stands_as_long_as_the_lease_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    fence = LeaseFence(taken(ELSEWHERE))
+    end = NOW + timedelta(seconds=LEASE_SECONDS)
+    assert fence.standing(end - timedelta(microseconds=1)) is Standing.HELD
+    # Nobody has taken it yet: it may be renewed.
+    assert fence.standing(end) is Standing.UNKNOWN
+    with monkeypatch.context() as patch:
+        patch.setattr(TerminalHost.objects, "filter", _away)
+        assert fence.standing(NOW) is Standing.UNKNOWN
+    assert acquire("local", "another-machine:2:bbbb", end) is not None
+    assert fence.standing(end) is Standing.LOST
+    assert fence.standing(NOW) is Standing.LOST
+
+
+def _away(**_conditions: object) -> object:
+    raise OperationalError("the database is away")

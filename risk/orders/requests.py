@@ -51,9 +51,8 @@ def trade_request(order: Order, terms: SymbolTerms | None, zone: str) -> dict[st
 
 
 def needs_quote(order: Order) -> bool:
-    """Tell whether the request of an order depends on the symbol's terms and price."""
-    return order.kind in (Order.Kind.OPEN, Order.Kind.CLOSE, Order.Kind.PLACE,
-                          Order.Kind.MODIFY_ORDER)  # fmt: skip
+    """Tell whether the request of an order depends on the symbol's terms or price."""
+    return order.kind not in (Order.Kind.CANCEL, Order.Kind.CLOSE_BY)
 
 
 def market_price(order: Order, terms: SymbolTerms) -> float:

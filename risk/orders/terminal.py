@@ -119,7 +119,7 @@ def lots(volume: float) -> Decimal:
 
 
 class AccountTerminal:
-    """The terminal of one login; every answer is checked to be that login's.
+    """The terminal of one login; what it says of the account is checked to be that login's.
 
     Raises LinkError; its `may_have_executed` tells whether an order may have gone out.
     """
@@ -158,10 +158,12 @@ class AccountTerminal:
         return [_order(row) for row in rows]
 
     def symbol(self, name: str) -> SymbolTerms:
-        """Return a symbol's terms with its newest quote."""
-        terms = SymbolTerms.from_row(self._ask("symbol_info", name))
-        self.account()
-        return terms
+        """Return a symbol's terms with its newest quote.
+
+        Of all answers the only one that is not compared with the account: a price is no secret of
+        one, and `send` looks once more.
+        """
+        return SymbolTerms.from_row(self._ask("symbol_info", name))
 
     def history_orders(self, start: float, end: float) -> list[PendingOrder]:
         """Return the orders that ended between two moments of the broker's clock."""
