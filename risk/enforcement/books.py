@@ -17,8 +17,13 @@ from risk.orders.view import HostView
 
 _SELL = 1
 _CLOSE_BY_FLAG = 64  # SYMBOL_ORDER_CLOSEBY
-_CLOSE_BY_TYPE = 8  # an order that waits to close by another position opens nothing
+_PENDING_TYPES = range(2, 8)  # ORDER_TYPE_BUY_LIMIT to _SELL_STOP_LIMIT
 _DAY_SECONDS = 86_400
+
+
+def is_under_way(order: TerminalOrder) -> bool:
+    """Tell whether the broker is carrying an order out at this moment: it no longer waits."""
+    return order.type not in _PENDING_TYPES
 
 
 def rows_of(rows: Rows, row: int) -> Rows:
@@ -58,7 +63,7 @@ def book_of_view(view: HostView, row: int) -> Book:
                 magic=int(each["magic"]),
             )
             for each in rows_of(batch.orders, row)
-            if int(each["type"]) < _CLOSE_BY_TYPE
+            if int(each["type"]) in _PENDING_TYPES
         ),
         equity=float(account["equity"]),
         balance=float(account["balance"]),
@@ -107,7 +112,7 @@ def book_of_terminal(
                 magic=each.magic,
             )
             for each in orders
-            if each.type < _CLOSE_BY_TYPE
+            if each.type in _PENDING_TYPES
         ),
         equity=reading.equity,
         balance=seen.balance if seen else 0.0,

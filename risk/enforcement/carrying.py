@@ -111,7 +111,7 @@ class Carrier:
     def _finish(self, lane: Lane, run: Enforcement, book: Book) -> None:
         """Write the end of a run; its answer, None, says that there is no next step."""
         now = lane.clock()
-        closed, cancelled = closed_by(run)
+        closed, cancelled = closed_by(lane, run)
         has_acted = bool(closed or cancelled)
         values = {
             "stage": Stage.DONE,

@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -216,6 +216,9 @@ class Enforcer:
             rows = list(Enforcement.objects.running().filter(host=self.host))
             locks = list(AccountLock.objects.standing())
             kept = _kept_by_runs(locks)
+            waiting = list(self._locks.unconfirmed)
+            known = AccountLock.objects.filter(pk__in=waiting) if waiting else ()
+            seen = {lock.pk for lock in known}
         except (DatabaseError, InterfaceError) as error:
             forget_connection()
             logger.warning("Enforcement is known from memory only: %s", error)
@@ -227,19 +230,8 @@ class Enforcer:
                     # A person may have asked for a lock while it was under way.
                     if run.options.get("lock") and not known.options.get("lock"):
                         known.options = {**known.options, "lock": True}
-            self._locks.replace([*locks, *self._unwritten_locks(locks)], kept)
+            self._locks.replace(locks, kept, seen)
             self._is_swept = True
-
-    def _unwritten_locks(self, stored: Iterable[AccountLock]) -> list[AccountLock]:
-        """Return locks of runs under way that the database does not have yet."""
-        known = {lock.pk for lock in stored}
-        alive = set(self._runs)
-        return [
-            lock
-            for locks in self._locks.by_account.values()
-            for lock in locks
-            if lock.pk not in known and lock.enforcement_id in alive
-        ]
 
 
 def _kept_by_runs(locks: Sequence[AccountLock]) -> dict[UUID, dict[str, str]]:

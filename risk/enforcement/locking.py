@@ -1,7 +1,7 @@
 """Accounts that are locked: what turns up there is closed again, but not without end."""
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from uuid import UUID
@@ -19,10 +19,26 @@ class StandingLocks:
 
     by_account: dict[UUID, list[AccountLock]] = field(default_factory=dict)
     kept: dict[UUID, dict[str, str]] = field(default_factory=dict)
+    unconfirmed: dict[UUID, AccountLock] = field(default_factory=dict)
 
     def replace(
-        self, locks: Iterable[AccountLock], kept_by_run: Mapping[UUID, dict[str, str]]
+        self,
+        locks: Iterable[AccountLock],
+        kept_by_run: Mapping[UUID, dict[str, str]],
+        known: Collection[UUID],
     ) -> None:
+        """Take what the database has; `known` are the unconfirmed locks that it has seen.
+
+        Those that wait in the journal go on standing.
+        """
+        locks = list(locks)
+        taken = {(lock.account_id, lock.breach_id) for lock in locks}
+        self.unconfirmed = {
+            key: lock
+            for key, lock in self.unconfirmed.items()
+            if key not in known and (lock.account_id, lock.breach_id) not in taken
+        }
+        locks += self.unconfirmed.values()
         by_account: dict[UUID, list[AccountLock]] = {}
         kept: dict[UUID, dict[str, str]] = {}
         for lock in locks:
@@ -30,9 +46,12 @@ class StandingLocks:
             if lock.enforcement_id is not None:
                 mine = kept.setdefault(lock.account_id, {})
                 mine.update(kept_by_run.get(lock.enforcement_id, {}))
+                if lock.pk in self.unconfirmed:
+                    mine.update(self.kept.get(lock.account_id, {}))
         self.by_account, self.kept = by_account, kept
 
     def add(self, lock: AccountLock) -> None:
+        self.unconfirmed[lock.pk] = lock
         self.by_account.setdefault(lock.account_id, []).append(lock)
 
     def is_locked_for(self, account_id: UUID, breach_id: UUID) -> bool:

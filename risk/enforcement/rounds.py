@@ -41,15 +41,15 @@ class Verdict:
     refuses_close_by: bool = False
 
 
-def busy_tickets(doubtful: Iterable[Order], look: Look) -> set[int]:
-    """Return the positions that must not be touched before an order in doubt is settled.
+def busy_tickets(doubtful: Collection[Order], look: Look) -> set[int]:
+    """Return the positions and orders that must not be touched before a doubt is settled.
 
     On a hedging account a whole position is closed by its ticket: what has gone cannot go twice.
     A part of one, and everything on a netting account, could.
     """
     volumes = {position.ticket: position.volume for position in look.book.positions}
     symbols = set()
-    busy: set[int] = set()
+    busy = _cancelling(doubtful)
     for order in doubtful:
         if order.kind not in _CLOSING:
             continue
@@ -61,6 +61,14 @@ def busy_tickets(doubtful: Iterable[Order], look: Look) -> set[int]:
     if not look.is_hedging:
         busy |= {each.ticket for each in look.book.positions if each.symbol in symbols}
     return busy
+
+
+def _cancelling(doubtful: Iterable[Order]) -> set[int]:
+    return {
+        order.order_ticket
+        for order in doubtful
+        if order.kind == Order.Kind.CANCEL and order.order_ticket is not None
+    }
 
 
 def draft_round(
@@ -79,7 +87,7 @@ def draft_round(
     cancels = [
         draft_cancel(account, pending[ticket], origin=origin, enforcement_id=run.pk, now=now)
         for ticket in found.cancels
-        if ticket in pending and not asleep(pending[ticket].symbol)
+        if ticket in pending and ticket not in busy and not asleep(pending[ticket].symbol)
     ]
     positions = {position.ticket: position for position in look.positions}
     closes = [

@@ -15,6 +15,7 @@ from django.db import DatabaseError, InterfaceError
 from accounts.terminals.link import LinkError
 from risk.core.offending import Book, Offence
 from risk.desk import AccountFacts
+from risk.enforcement.books import is_under_way
 from risk.enforcement.goals import NO_CLOSE_BY, still_to_do
 from risk.enforcement.rounds import Look, Verdict, busy_tickets, draft_round, judge
 from risk.ledger.entries import Change
@@ -166,7 +167,8 @@ class Round:
     def _confirm(self, doubtful: Sequence[Order]) -> float | None:
         """Believe that all is done when a second look says so and nothing is in doubt."""
         progress = self._progress
-        if any(order.kind in _MOVING for order in doubtful):
+        is_moving = any(is_under_way(order) for order in self._look.orders)
+        if is_moving or any(order.kind in _MOVING for order in doubtful):
             progress.is_flat_once = False
             return DOUBT_SECONDS
         if progress.is_flat_once or (not progress.has_acted and self._run.attempts == 0):
@@ -238,18 +240,19 @@ def may_trade(account: AccountFacts, trade_allowed: bool) -> str:
     )
 
 
-def closed_by(run: Enforcement) -> tuple[int, int]:
+def closed_by(lane: Lane, run: Enforcement) -> tuple[int, int]:
     """Count the positions that a run closed and the orders that it deleted.
 
     The orders know it best: what a lost answer had left open was found out later.
     """
+    if lane.ledger.is_behind:
+        return run.positions_closed, run.orders_cancelled
     try:
         orders = list(Order.objects.filter(enforcement_id=run.pk, state=Order.State.FILLED))
     except (DatabaseError, InterfaceError):
         forget_connection()
         return run.positions_closed, run.orders_cancelled
-    closed, cancelled = _closed(orders), _cancelled(orders)
-    return max(closed, run.positions_closed), max(cancelled, run.orders_cancelled)
+    return _closed(orders), _cancelled(orders)
 
 
 def _closed(orders: Sequence[Order]) -> int:

@@ -102,3 +102,10 @@ def crash_price(stage: Stage, bid: float = 1.09000) -> None:
 
 def watched(stage: Stage, user: User, name: str = "Bold", **terms: Any) -> ConnectedAccount:
     return stage.open(user, name, **terms)
+
+
+def pass_time(stage: Stage, ticks: int = 1, seconds: float = 0.2) -> None:
+    """Run ticks while the broker's own time goes on: what is late arrives."""
+    for _ in range(ticks):
+        stage.server.step()
+        stage.run(seconds=seconds)
