@@ -1,5 +1,6 @@
 """Check a machine's setup: one finding per part, each with what to do about it."""
 
+import os
 import stat
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ from accounts.services.sealed_values import SecretCounts, count_secrets
 from accounts.sessions.process import terminal_programs
 from accounts.terminals.processes.programs import METATRADER5, TerminalPrograms
 from accounts.vault.register import MasterKeyRefusedError
+from risk.ledger.host_ledger import journal_path
 from tradeguard.health.probes import (
     OLDEST_TICK_SECONDS,
     open_redis,
@@ -57,6 +59,7 @@ def check_all(*, now: datetime) -> list[Check]:
         _check_broker,
         _check_hosts,
         _check_terminals,
+        _check_journal,
         _check_mail,
     ]
     return [finding for check in checks for finding in check(now)]
@@ -247,6 +250,22 @@ def _terminal_problem(programs: TerminalPrograms, server: str, login: int) -> st
         return programs.problem(programs.folder(server, login))
     except ValueError as error:
         return str(error)
+
+
+def _check_journal(_now: datetime) -> Iterator[Check]:
+    folder = journal_path("any").parent
+    behind = sorted(path.stem for path in folder.glob("*.jsonl") if path.stat().st_size)
+    if behind:
+        yield Check(
+            "journal",
+            "warn",
+            f"{', '.join(behind)}: the database has not taken everything yet",
+            f"Start the workers of these hosts; never delete {folder}",
+        )
+    elif not os.access(folder if folder.exists() else settings.HOME, os.W_OK):
+        yield Check("journal", "fail", f"{folder} cannot be written to", f"chmod u+w {folder}")
+    else:
+        yield Check("journal", "ok", "the database has everything")
 
 
 def _check_mail(_now: datetime) -> Iterator[Check]:

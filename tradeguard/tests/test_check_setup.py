@@ -12,6 +12,7 @@ from redis import Redis
 from accounts.models import ApiKey, MasterKey, TerminalHost, User
 from accounts.tests.factories import make_key
 from accounts.vault.fields import Ciphertext
+from risk.ledger.host_ledger import journal_path
 from tradeguard.health.checks import Check, check_all, judge_clock, judge_lease
 
 ANOTHER_KEY = "another master key of at least 32 characters"
@@ -127,3 +128,15 @@ def test_it_judges_the_mail_settings(backend: str, is_embedded: bool, state: str
         EMAIL_BACKEND=backend, EMBEDDED=is_embedded, EMAIL_HOST="127.0.0.1", EMAIL_PORT=1
     ):
         assert finding("mail").state == state
+
+
+def test_it_tells_of_what_the_database_has_not_taken() -> None:
+    path = journal_path("elsewhere")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("[]\n")
+    try:
+        check = finding("journal")
+    finally:
+        path.unlink()
+    assert (check.state, "elsewhere" in check.message) == ("warn", True)
+    assert finding("journal").state == "ok"
