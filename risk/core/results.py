@@ -75,9 +75,10 @@ def against_limit(
 ) -> None:
     """Hold values that grow towards a limit against it, for accounts that were read.
 
-    The limit is `fixed_amount` unless one is given.
+    The limit is `fixed_amount` unless one is given; without one above zero nothing is known.
     """
     limit = table.fixed_amount[part] if limit is None else limit
+    limit = np.where(limit > 0, limit, np.nan)
     value = np.where(accounts.known[table.account_index[part]], value, np.nan)
     left = without_noise(limit - value)
     result.value[part] = value

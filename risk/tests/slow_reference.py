@@ -3,22 +3,34 @@
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from risk.core.pairs import AccountTerms
 from risk.core.parameters import (
+    Inactivity,
     MarginLevel,
     MaxDailyLoss,
     MaxDrawdown,
     MaxLeverage,
     MaxPositionSize,
+    NoCrossHedging,
     PositionLimit,
     RuleParameters,
+    TradingWindow,
 )
-from risk.core.rule_types import AmountKind, Comparison, DrawdownKind, Lock, Reference
+from risk.core.rule_types import (
+    OBJECTIVES,
+    AmountKind,
+    Comparison,
+    DrawdownKind,
+    Lock,
+    Reference,
+)
 from risk.core.statuses import Status
+from risk.core.surroundings import Surroundings
 from risk.tests.core_cases import SYMBOLS
+from risk.tests.slow_positions import SlowHoldings, slow_more
 
 NOISE = 0.5e-6
 CLOSE_BY = 8
@@ -44,12 +56,18 @@ class SlowAccount:
     row: Mapping[str, float]
     positions: Sequence[Any]
     orders: Sequence[Any]
+    others: Sequence[Sequence[Any] | None] = ()  # positions of others; None was not read
 
 
-def slow_pair(rule: RuleParameters, state: Mapping[str, Any], account: SlowAccount) -> Slow:
+def slow_pair(
+    rule: RuleParameters,
+    state: Mapping[str, Any],
+    account: SlowAccount,
+    around: Surroundings,
+) -> Slow:
     if isinstance(rule, MarginLevel) and account.row["margin"] == 0:
         return Slow(Status.SAFE, math.nan, 1.0)
-    left, limit = slow_left(rule, state, account)
+    left, limit = slow_left(rule, state, of_strategy(rule, account), around)
     if math.isnan(left) or math.isnan(limit) or limit <= 0:
         return NOT_KNOWN
     if abs(left) <= NOISE:
@@ -62,7 +80,20 @@ def slow_pair(rule: RuleParameters, state: Mapping[str, Any], account: SlowAccou
     return Slow(slow_status(rule, left, buffer), left, buffer)
 
 
+def of_strategy(rule: RuleParameters, account: SlowAccount) -> SlowAccount:
+    """Leave out what another strategy than the rule's has opened."""
+
+    def own(rows: Sequence[Any]) -> list[Any]:
+        return [row for row in rows if rule.magic in (None, row["magic"])]
+
+    return replace(account, positions=own(account.positions), orders=own(account.orders))
+
+
 def slow_status(rule: RuleParameters, left: float, buffer: float) -> Status:
+    if rule.rule_type in OBJECTIVES:
+        return Status.SAFE
+    if isinstance(rule, TradingWindow | NoCrossHedging | Inactivity) and left <= 0:
+        return Status.VIOLATED
     at_the_limit_is_fine = getattr(rule, "comparison", Comparison.BELOW) is Comparison.BELOW
     if left < 0 or (left == 0 and not at_the_limit_is_fine):
         return Status.VIOLATED
@@ -74,7 +105,10 @@ def slow_status(rule: RuleParameters, left: float, buffer: float) -> Status:
 
 
 def slow_left(
-    rule: RuleParameters, state: Mapping[str, Any], account: SlowAccount
+    rule: RuleParameters,
+    state: Mapping[str, Any],
+    account: SlowAccount,
+    around: Surroundings,
 ) -> tuple[float, float]:
     """Return what is left and the limit."""
     row, limit = account.row, float(rule.limit)
@@ -82,7 +116,7 @@ def slow_left(
     match rule:
         case MaxDailyLoss() | MaxDrawdown():
             amount, floor = slow_floor(rule, account.terms.initial_balance, state)
-            return row["equity"] - row["credit"] - floor, amount
+            return slow_equity(rule, state, account) - floor, amount
         case MarginLevel():
             return row["equity"] / row["margin"] * 100 - limit, limit
         case MaxPositionSize():
@@ -94,7 +128,25 @@ def slow_left(
             notional = slow_notional(account.positions, gross=rule.gross)
             return limit - notional / max(row["equity"], 0.01), limit
         case _:
-            raise AssertionError(rule)
+            held = SlowHoldings(
+                balance=row["balance"],
+                equity=row["equity"],
+                initial=account.terms.initial_balance,
+                positions=account.positions,
+                pending=pending,
+                others=account.others,
+            )
+            return slow_more(rule, state, held, around)
+
+
+def slow_equity(
+    rule: MaxDailyLoss | MaxDrawdown, state: Mapping[str, Any], account: SlowAccount
+) -> float:
+    if rule.magic is None:
+        return account.row["equity"] - account.row["credit"]
+    if math.isnan(state["day_started_at"]):
+        return math.nan
+    return float(account.terms.initial_balance + state["realised"] + state["floating"])
 
 
 def slow_size(rule: MaxPositionSize, rows: Sequence[Any]) -> float:

@@ -116,7 +116,7 @@ def _reasons(
             daily & (lacks_balance | lacks_equity) & np.isnan(state.day_started_at[pairs]),
             daily & (lacks_balance | lacks_equity),
             drawdown & trails & np.isnan(state.peak[pairs]),
-            daily | drawdown,
+            daily | drawdown | (activity & (table.fixed_amount[pairs] <= 0)),
             activity,
         ],
         [
