@@ -89,10 +89,11 @@ class LatchLedger:
         for pair in latches.opened.tolist():
             self._unwritten.append(_breach(assessment, poll, pair, at))
         for pair in latches.escalated.tolist():
+            rule_id, account_id = keys[pair]
             breach_id = assessment.breach_ids.get(pair)
             if breach_id is not None:
                 numbers = _numbers(assessment, poll, pair)
-                self._unwritten.append(_Escalated(breach_id, *keys[pair], at, numbers))
+                self._unwritten.append(_Escalated(breach_id, rule_id, account_id, at, numbers))
 
     def write(self, now: datetime) -> int:
         """Write what is waiting, with its notifications, in one transaction; return how much.

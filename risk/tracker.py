@@ -280,7 +280,7 @@ def _without_day(state: PairState, pairs: Flags) -> PairState:
 
 def _shown_resets(table: PairTable) -> Flags:
     """Tell which pairs begin anew at their reset, or move their floor then."""
-    shown = table.drawdown_kind == DRAWDOWN_CODE[DrawdownKind.TRAILING_END_OF_DAY]
+    shown: Flags = table.drawdown_kind == DRAWDOWN_CODE[DrawdownKind.TRAILING_END_OF_DAY]
     for rule_type in (RuleType.MAX_DAILY_LOSS, RuleType.MAX_DAILY_TRADES):
         shown[table.slice_of(rule_type)] = True
     return shown
