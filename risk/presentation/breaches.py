@@ -74,7 +74,7 @@ def breach_row(breach: RuleBreach) -> BreachRow:
     state, tone = _state(breach)
     return BreachRow(
         breach,
-        spent_amount(breach.observed, breach.unit),
+        _observed(breach),
         limit_amount(breach.limit, breach.unit),
         state,
         tone,
@@ -98,6 +98,13 @@ def breach_page(breach: RuleBreach) -> dict[str, Any]:
         "rule": RiskRule.objects.filter(pk=breach.rule_id).first(),
         "is_open": breach.cleared_at is None,
     }
+
+
+def _observed(breach: RuleBreach) -> str:
+    is_window = breach.rule_type == RiskRule.Type.TRADING_WINDOW
+    if is_window and breach.observed is not None and breach.observed <= 0:
+        return "inside the window"
+    return spent_amount(breach.observed, breach.unit)
 
 
 def _state(breach: RuleBreach) -> tuple[str, str]:

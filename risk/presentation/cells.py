@@ -1,6 +1,6 @@
 """The cells that group and account pages have in common."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from accounts.figures import UNKNOWN
@@ -25,7 +25,9 @@ STATUS_NAMES = {
     "none": "Not watched",
 }
 # Units that a reader could not guess from the account; the others are currencies.
-COUNTED = frozenset({"lots", "positions", "x", "%"})
+COUNTED = frozenset(
+    {"lots", "positions", "x", "%", "coefficient", "minutes", "trades", "symbols", "days", "share"}
+)
 RULE_NAMES = {
     "MAX_DAILY_LOSS": "Daily loss",
     "MAX_DRAWDOWN": "Drawdown",
@@ -33,7 +35,21 @@ RULE_NAMES = {
     "MAX_POSITION_SIZE": "Position size",
     "POSITION_LIMIT": "Positions",
     "MAX_LEVERAGE": "Leverage",
+    "MAX_EXPOSURE": "Exposure",
+    "RISK_PER_TRADE": "Risk per trade",
+    "STOP_LOSS_REQUIRED": "Stop loss",
+    "TRADING_WINDOW": "Trading window",
+    "MAX_DAILY_TRADES": "Trades a day",
+    "MAX_CORRELATION": "Correlation",
+    "NO_CROSS_HEDGING": "Opposite positions",
+    "INACTIVITY": "Inactivity",
+    "PROFIT_TARGET": "Profit target",
+    "MIN_TRADING_DAYS": "Trading days",
+    "CONSISTENCY": "Consistency",
 }
+_DIGITS = {"positions": 0, "trades": 0, "symbols": 0, "days": 1, "minutes": 1, "%": 1}
+_MINUTES_OF_A_DAY = 24 * 60
+_LONG_MINUTES = 120
 
 
 def used_percent(buffer: float | None) -> float | None:
@@ -72,6 +88,9 @@ def bar_cell(id_: str, rule: RiskObject, *, is_compact: bool = False) -> Cell:
         used = rule.get("used")
         level = "no margin" if used is None else f"{left_text(used, 0)} %"
         texts = (level, "" if is_compact else f"limit {limit_amount(rule['limit'], unit)}")
+    elif rule.get("rule_type") == "TRADING_WINDOW" and left is not None and left < 0:
+        # How far beyond its beginning, in percent of the warning before it, says nothing.
+        texts = ("in the window", "" if is_compact else _minutes_text(-left))
     elif is_compact:
         words = left_amount(left, unit if unit in COUNTED else "") if left is not None else ""
         texts = (_percent(buffer), words)
@@ -87,12 +106,12 @@ def bar_cell(id_: str, rule: RiskObject, *, is_compact: bool = False) -> Cell:
 
 def left_amount(value: float | None, unit: str) -> str:
     """Write what is left in a rule's unit, rounded down; see risk.core.figures."""
-    return UNKNOWN if value is None else _in_unit(left_text(value, _digits(unit)), unit)
+    return UNKNOWN if value is None else _written(value, unit, left_text)
 
 
 def used_amount(value: float | None, unit: str) -> str:
     """Write what is used in a rule's unit, rounded up."""
-    return UNKNOWN if value is None else _in_unit(used_text(value, _digits(unit)), unit)
+    return UNKNOWN if value is None else _written(value, unit, used_text)
 
 
 def spent_amount(value: float | None, unit: str) -> str:
@@ -103,20 +122,36 @@ def spent_amount(value: float | None, unit: str) -> str:
 def limit_amount(value: float | None, unit: str) -> str:
     if value is None:
         return UNKNOWN
-    text = plain_text(value) if unit == "%" else amount_text(value, _digits(unit))
-    return _in_unit(text, unit)
+    if unit == "%":
+        return _in_unit(plain_text(value), unit)
+    return _written(value, unit, amount_text)
 
 
 def _percent(buffer: float) -> str:
     return left_percent_text(buffer).replace("-", "−")
 
 
-def _digits(unit: str) -> int:
-    return {"positions": 0, "%": 1}.get(unit, 2)
+def _written(value: float, unit: str, write: Callable[[float, int], str]) -> str:
+    if unit == "minutes" and abs(value) >= _LONG_MINUTES:
+        return _minutes_text(value)
+    if unit == "share":
+        return _in_unit(write(value * 100, 1), "%")
+    return _in_unit(write(value, _DIGITS.get(unit, 2)), unit)
+
+
+def _minutes_text(minutes: float) -> str:
+    """Write a long time as people say it: "12 h 34 min"."""
+    sign, rest = ("−" if minutes < 0 else ""), int(abs(minutes))
+    days, rest = divmod(rest, _MINUTES_OF_A_DAY)
+    hours, rest = divmod(rest, 60)
+    parts = [(days, "d"), (hours, "h"), (rest, "min")]
+    return sign + (" ".join(f"{n} {name}" for n, name in parts if n) or "0 min")
 
 
 def _in_unit(text: str, unit: str) -> str:
     text = text.replace("-", "−")
+    if unit == "coefficient":
+        return text
     if text == "1":
         unit = unit.removesuffix("s")
     return f"{text}×" if unit == "x" else f"{text} {unit}".rstrip()

@@ -18,7 +18,7 @@ from risk.presentation.cells import STATUS_NAMES, bar_cell
 
 # A page that asks again and again is to stay cheap, and nobody reads more lines than this.
 MOST_ACCOUNTS = 100
-MOST_SHOWN = 8
+MOST_SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,8 @@ def rule_answers(user: User, form: RuleForm, *, now: datetime) -> RuleAnswers:
     except (ValidationError, Refusal) as error:
         return RuleAnswers(note=_reason(error))
     answers.sort(key=_weakness)
-    lines = [_line(number, each) for number, each in enumerate(answers[:MOST_SHOWN])]
+    shown = answers[:MOST_SHOWN]
+    lines = [_line(number, each, form.type_name) for number, each in enumerate(shown)]
     return RuleAnswers(tuple(lines), _rest(len(accounts)))
 
 
@@ -82,8 +83,9 @@ def _status(answer: RuleAnswer) -> Status:
         return Status.UNKNOWN
 
 
-def _line(number: int, answer: RuleAnswer) -> AnswerLine:
+def _line(number: int, answer: RuleAnswer, rule_type: str) -> AnswerLine:
     numbers = {
+        "rule_type": rule_type,
         "buffer": answer.buffer,
         "left": answer.left,
         "used": answer.used,
