@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import IntEnum, StrEnum
 from uuid import UUID
 
-from accounts.terminals.base import (
+from accounts.terminals.codes import (
     ALGO_TRADING_DISABLED,
     AUTHORIZATION_FAILED,
     IPC_FAILED,

@@ -1,21 +1,21 @@
 """How a call to a terminal fails, whichever kind of terminal it is."""
 
-from accounts.terminals import base
+from accounts.terminals import codes
 
 _TEXTS = {
-    base.CALL_FAILED: "Terminal: Call failed",
-    base.INVALID_PARAMS: "Terminal: Invalid params",
-    base.NOT_FOUND: "Terminal: Not found",
-    base.INVALID_VERSION: (
+    codes.CALL_FAILED: "Terminal: Call failed",
+    codes.INVALID_PARAMS: "Terminal: Invalid params",
+    codes.NOT_FOUND: "Terminal: Not found",
+    codes.INVALID_VERSION: (
         "Terminal: Incompatible versions, please install the latest version of Terminal and "
         "Python module"
     ),
-    base.AUTHORIZATION_FAILED: "Terminal: Authorization failed",
-    base.ALGO_TRADING_DISABLED: "Auto-Trading using Python API disabled in Terminal",
-    base.IPC_SEND_FAILED: "IPC send failed",
-    base.IPC_RECEIVE_FAILED: "IPC recv failed",
-    base.IPC_NO_CONNECTION: "No IPC connection",
-    base.IPC_TIMEOUT: "IPC timeout",
+    codes.AUTHORIZATION_FAILED: "Terminal: Authorization failed",
+    codes.ALGO_TRADING_DISABLED: "Auto-Trading using Python API disabled in Terminal",
+    codes.IPC_SEND_FAILED: "IPC send failed",
+    codes.IPC_RECEIVE_FAILED: "IPC recv failed",
+    codes.IPC_NO_CONNECTION: "No IPC connection",
+    codes.IPC_TIMEOUT: "IPC timeout",
 }
 
 
@@ -33,11 +33,11 @@ class LinkError(Exception):
     @property
     def may_have_executed(self) -> bool:
         """Whether an order whose call failed so may still have reached the broker."""
-        return base.may_have_executed(self.code)
+        return codes.may_have_executed(self.code)
 
 
 class LinkTimeout(LinkError):  # noqa: N818 (named for what happened, as in the contract)
     """No answer within the limit; what was asked may still be carried out."""
 
-    def __init__(self, code: int = base.IPC_TIMEOUT, text: str = "") -> None:
+    def __init__(self, code: int = codes.IPC_TIMEOUT, text: str = "") -> None:
         super().__init__(code, text)

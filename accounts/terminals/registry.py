@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from accounts.terminals.base import IPC_NOT_STARTED
+from accounts.terminals.codes import IPC_NOT_STARTED
 from accounts.terminals.link import LinkError
 from accounts.terminals.processes.programs import TerminalPrograms
 from accounts.terminals.processes.source import ChildProcesses

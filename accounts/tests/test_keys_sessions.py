@@ -13,7 +13,7 @@ from accounts.sessions.host import HostSessions
 from accounts.sessions.logins import log_in
 from accounts.sessions.poll import Attempt
 from accounts.sessions.states import Reason
-from accounts.terminals.base import LOGIN_UNDER_WAY
+from accounts.terminals.codes import LOGIN_UNDER_WAY
 from accounts.terminals.simulated.server import TradeServer
 from accounts.tests.factories import NOW, make_account, make_key
 from accounts.tests.key_stage import account_at, trail

@@ -24,7 +24,7 @@ from accounts.sessions.states import Reason
 from accounts.sessions.verification import verify_on_host
 from accounts.task_messages import TaskMessage
 from accounts.tasks import close_verifications, expire_keys, verify_key
-from accounts.terminals.base import AUTHORIZATION_FAILED, IPC_TIMEOUT, LOGIN_UNDER_WAY
+from accounts.terminals.codes import AUTHORIZATION_FAILED, IPC_TIMEOUT, LOGIN_UNDER_WAY
 from accounts.terminals.link import LinkError
 from accounts.terminals.registry import NO_TERMINALS, NoTerminals, register, unregister
 from accounts.terminals.simulated.server import TradeServer

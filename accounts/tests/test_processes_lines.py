@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from accounts.terminals.base import IPC_TIMEOUT
 from accounts.terminals.child.frames import Hello, Kind, frame, hello_payload, same_payload
+from accounts.terminals.codes import IPC_TIMEOUT
 from accounts.terminals.processes.child import Child, Look
 from accounts.terminals.processes.failures import AnswerLostError, CallRefusedError
 from accounts.terminals.processes.keeper import Limits

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from accounts.terminals.base import AUTHORIZATION_FAILED, CALL_FAILED, LOGIN_UNDER_WAY
+from accounts.terminals.codes import AUTHORIZATION_FAILED, CALL_FAILED, LOGIN_UNDER_WAY
 from accounts.terminals.readings import Outcome
 from accounts.tests.terminal_host import PASSWORD, SERVER, TerminalDesk, terminal_desk, wait_for
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from accounts.terminals.base import AUTHORIZATION_FAILED, CALL_FAILED, IPC_NOT_STARTED
+from accounts.terminals.codes import AUTHORIZATION_FAILED, CALL_FAILED, IPC_NOT_STARTED
 from accounts.terminals.processes.failures import AnswerLostError, CallRefusedError
 from accounts.terminals.processes.folders import folder_name
 from accounts.terminals.processes.keeper import Limits

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from accounts.symbol_terms import SymbolTerms
-from accounts.terminals.base import ALGO_TRADING_DISABLED
+from accounts.terminals.codes import ALGO_TRADING_DISABLED
 from accounts.terminals.link import LinkError
 from risk.models import Order
 from risk.orders.outcomes import Outcome, answered, doubtful, not_sent, refused, waiting

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any, Final, Protocol
 
 from accounts.symbol_terms import SymbolTerms
-from accounts.terminals.base import AUTHORIZATION_FAILED, CALL_FAILED, IPC_NO_CONNECTION
+from accounts.terminals.codes import AUTHORIZATION_FAILED, CALL_FAILED, IPC_NO_CONNECTION
 from accounts.terminals.link import LinkError
 
 BUY, SELL = 0, 1  # POSITION_TYPE_*, and ORDER_TYPE_* of a market order

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ def _story(number: int, kind: str, points: list[str]) -> dict[str, Any]:
         request = {"action": 1, "symbol": "EURUSD", "volume": 0.1, "type": 0, "type_filling": 1}
         ticket = int(broker.trade_by_hand(account.login, request)[2])
     connections.close_all()
-    signals = [_forked(lambda point=point: _work(account, kind, ticket, point)) for point in points]
+    signals = [_forked(partial(_work, account, kind, ticket, point)) for point in points]
     last = _forked(lambda: _work(account, kind, ticket, None))
     orders = Order.objects.filter(account_id=account.pk)
     broker.authorise_many([(account.login, SECRET, account.server)])

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -244,7 +245,7 @@ def test_the_tick_never_waits_for_a_lane(stage: OrderStage, alice: User) -> None
         HOST, stage.server, stage.fence, enforcer=runs, gate=stage.gate, ledger=stage.ledger
     )
     # Orders are the database's, which lives in this thread's memory alone.
-    desk._accounts_with_orders = set  # type: ignore[method-assign, assignment]
+    desk._accounts_with_orders = set  # type: ignore[method-assign]
     assert stage.desk is not None
     view = stage.desk._newest_view()
     try:
@@ -274,7 +275,7 @@ def test_a_pool_runs_jobs_side_by_side_and_ends_its_threads() -> None:
         done.append(number)
 
     for number in range(4):
-        assert pool.submit(lambda number=number: job(number))
+        assert pool.submit(partial(job, number))
     wait_for(lambda: len(done) == 4)
     assert len(begun) == 2
     wait_for(lambda: not pool._threads)

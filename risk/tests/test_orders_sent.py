@@ -86,7 +86,7 @@ def test_it_places_changes_and_deletes_a_pending_order(stage: OrderStage, alice:
     assert order.state == State.PLACED
     (row,) = stage.terminal(account).pending_orders()
     assert (row.ticket, row.magic, row.price_open) == (order.order_ticket, order.tag, 1.09)
-    asked = {"account": account, "user": alice, "ticket": row.ticket}
+    asked: dict[str, Any] = {"account": account, "user": alice, "ticket": row.ticket}
     changed = services.modify_order(**asked, price=1.085, now=stage.now)
     assert stage.ended(changed).state == State.FILLED
     (row,) = stage.terminal(account).pending_orders()
@@ -101,7 +101,7 @@ def test_it_places_changes_and_deletes_a_pending_order(stage: OrderStage, alice:
 def test_it_moves_and_removes_stops(stage: OrderStage, alice: User) -> None:
     account = stage.connect(alice)
     ticket = stage.position(account)
-    asked = {"account": account, "user": alice, "ticket": ticket}
+    asked: dict[str, Any] = {"account": account, "user": alice, "ticket": ticket}
     order = services.modify_position(**asked, stop_loss=1.09, take_profit=1.12, now=stage.now)
     assert stage.ended(order).state == State.FILLED
     order = services.modify_position(**asked, stop_loss=0.0, now=stage.now)
@@ -289,7 +289,7 @@ def test_a_doubtful_answer_proves_no_absence(
     order = stage.buy(account)
     stage.run()
     Order.objects.filter(pk=order.pk).update(state=State.UNKNOWN, next_attempt_at=None)
-    peer = {"peer": other.login} if kind is FaultKind.WRONG_ACCOUNT else {}
+    peer: dict[str, Any] = {"peer": other.login} if kind is FaultKind.WRONG_ACCOUNT else {}
     stage.server.set_fault(account.login, kind, **peer)
     order = stage.ended(order, 60)
     assert order.state in (State.UNKNOWN, State.FILLED)  # EMPTY leaves the history
@@ -399,7 +399,7 @@ def test_a_line_that_is_gone_before_the_order_lets_it_wait(stage: OrderStage, al
 def test_what_is_unknown_about_a_position_comes_first(stage: OrderStage, alice: User) -> None:
     account = stage.connect(alice)
     ticket = stage.position(account)
-    asked = {"account": account, "user": alice, "ticket": ticket}
+    asked: dict[str, Any] = {"account": account, "user": alice, "ticket": ticket}
     stage.server.set_fault(account.login, FaultKind.TIMEOUT_BEFORE, once=True)
     close = services.close_position(**asked, now=stage.now)
     moved = services.modify_position(**asked, stop_loss=1.09, now=stage.now)

@@ -43,7 +43,12 @@ def account(alice: User) -> ConnectedAccount:
 
 
 def buy(account: ConnectedAccount, **fields: Any) -> Order:
-    asked = {"symbol": "EURUSD", "direction": "buy", "volume": Decimal("0.10"), **fields}
+    asked: dict[str, Any] = {
+        "symbol": "EURUSD",
+        "direction": "buy",
+        "volume": Decimal("0.10"),
+        **fields,
+    }
     return place_order(account=account, user=account.user, origin="ticket", **asked, now=NOW)
 
 
@@ -133,7 +138,12 @@ def test_keys_belong_to_their_user(account: ConnectedAccount, bob: User) -> None
 
 
 def test_a_key_also_holds_for_closes_and_changes(account: ConnectedAccount) -> None:
-    asked = {"account": account, "user": account.user, "ticket": 7, "idempotency_key": "one"}
+    asked: dict[str, Any] = {
+        "account": account,
+        "user": account.user,
+        "ticket": 7,
+        "idempotency_key": "one",
+    }
     first = close_position(**asked, now=NOW)
     assert close_position(**asked, now=NOW).pk == first.pk
     with pytest.raises(Refusal):

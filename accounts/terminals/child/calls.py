@@ -8,19 +8,19 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from accounts.terminals.base import (
+from accounts.terminals.base import TerminalError
+from accounts.terminals.child.deals import EVER
+from accounts.terminals.child.frames import Failure, Request
+from accounts.terminals.child.package import Package, ask, last_error
+from accounts.terminals.child.reading import Identity
+from accounts.terminals.codes import (
     AUTHORIZATION_FAILED,
     CALL_FAILED,
     INVALID_PARAMS,
     IPC_NO_CONNECTION,
     IPC_TIMEOUT,
     UNSUPPORTED,
-    TerminalError,
 )
-from accounts.terminals.child.deals import EVER
-from accounts.terminals.child.frames import Failure, Request
-from accounts.terminals.child.package import Package, ask, last_error
-from accounts.terminals.child.reading import Identity
 
 ORDER_SEND: Final = "order_send"
 

@@ -4,10 +4,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from accounts.terminals.base import CALL_FAILED, TerminalError
+from accounts.terminals.base import TerminalError
 from accounts.terminals.child.package import Package, ask
 from accounts.terminals.child.rows import deal_row
 from accounts.terminals.child.symbols import Symbols
+from accounts.terminals.codes import CALL_FAILED
 
 EVER: Final = 2**31 - 1  # the package cuts dates to 32 bits
 DAY_SECONDS: Final = 86_400

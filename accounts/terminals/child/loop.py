@@ -5,7 +5,6 @@ import time
 from queue import Empty
 from typing import Any, Final
 
-from accounts.terminals.base import INVALID_PARAMS, IPC_NO_CONNECTION
 from accounts.terminals.child.calls import ORDER_SEND, Calls, RequestRefused, failure_of_call
 from accounts.terminals.child.frames import (
     Bye,
@@ -24,6 +23,7 @@ from accounts.terminals.child.frames import (
 from accounts.terminals.child.package import Package
 from accounts.terminals.child.pipe import Inbox, Outbox
 from accounts.terminals.child.reading import Reader
+from accounts.terminals.codes import INVALID_PARAMS, IPC_NO_CONNECTION
 
 LOG_IN: Final = "log_in"
 # A host that hears nothing for longer takes the child for silent; one look may still come between.

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from accounts.terminals.base import CALL_FAILED, TerminalError
+from accounts.terminals.base import TerminalError
+from accounts.terminals.codes import CALL_FAILED
 
 Package = Any  # a module without types, whose functions are those of `base.Terminal`
 

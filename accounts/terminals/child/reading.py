@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from accounts.terminals.base import CALL_FAILED, IPC_TIMEOUT, TerminalError
+from accounts.terminals.base import TerminalError
 from accounts.terminals.child.deals import Deals
 from accounts.terminals.child.frames import reading_body
 from accounts.terminals.child.package import Package, ask
@@ -17,6 +17,7 @@ from accounts.terminals.child.rows import (
     unanswered_row,
 )
 from accounts.terminals.child.symbols import Symbols
+from accounts.terminals.codes import CALL_FAILED, IPC_TIMEOUT
 from accounts.terminals.readings import Outcome
 
 # Balance, credit and profit are each rounded to the currency's digits before they are added up.

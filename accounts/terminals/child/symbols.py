@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from accounts.terminals.base import CALL_FAILED, TerminalError
+from accounts.terminals.base import TerminalError
 from accounts.terminals.child.package import Package, ask, last_error
+from accounts.terminals.codes import CALL_FAILED
 
 # What a price is worth moves with the exchange rate, unless no money is exchanged.
 RATE_SECONDS: Final = 1.0

@@ -1,6 +1,6 @@
 """How a call to a child process can fail, and whether an order may have gone out all the same."""
 
-from accounts.terminals.base import IPC_NO_CONNECTION, IPC_TIMEOUT
+from accounts.terminals.codes import IPC_NO_CONNECTION, IPC_TIMEOUT
 from accounts.terminals.link import LinkError, LinkTimeout
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any, Final
 
-from accounts.terminals.base import CALL_FAILED, IPC_NO_CONNECTION, IPC_NOT_STARTED, IPC_TIMEOUT
 from accounts.terminals.child.frames import Farewell
+from accounts.terminals.codes import CALL_FAILED, IPC_NO_CONNECTION, IPC_NOT_STARTED, IPC_TIMEOUT
 from accounts.terminals.processes.child import Child
 from accounts.terminals.processes.failures import CallRefusedError
 from accounts.terminals.processes.programs import TerminalPrograms

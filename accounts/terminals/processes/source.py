@@ -12,7 +12,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from accounts.terminals.base import (
+from accounts.terminals.child.frames import FrameError
+from accounts.terminals.codes import (
     AUTHORIZATION_FAILED,
     CALL_FAILED,
     IPC_NO_CONNECTION,
@@ -20,7 +21,6 @@ from accounts.terminals.base import (
     IPC_TIMEOUT,
     LOGIN_UNDER_WAY,
 )
-from accounts.terminals.child.frames import FrameError
 from accounts.terminals.processes.batches import Names, Part, assembled, decoded
 from accounts.terminals.processes.child import Child
 from accounts.terminals.processes.failures import AnswerLostError, not_sent
