@@ -42,6 +42,7 @@ _WANTED = {
 class OrderRow:
     order: Order
     wanted: str
+    title: str
     outcome: str
     tone: str
     is_reduced: bool
@@ -71,6 +72,10 @@ class CheckRow:
     tone: str
     rule_id: UUID | None
 
+    @property
+    def passes(self) -> bool:
+        return self.tone == "safe"
+
 
 def order_rows(orders: Iterable[Order]) -> list[OrderRow]:
     return [order_row(order) for order in orders]
@@ -83,7 +88,7 @@ def order_row(order: Order) -> OrderRow:
         and order.volume < order.requested_volume
     )
     tone = _TONES[State(order.state)]
-    return OrderRow(order, wanted(order), outcome(order), tone, is_reduced)
+    return OrderRow(order, wanted(order), _title(order), outcome(order), tone, is_reduced)
 
 
 def wanted(order: Order) -> str:
@@ -101,7 +106,19 @@ def wanted(order: Order) -> str:
 
 
 def outcome(order: Order) -> str:
-    """Say honestly what became of an order, in one sentence."""
+    """Say honestly what became of an order, in one sentence without its full stop."""
+    return _outcome(order).rstrip(".")
+
+
+def _title(order: Order) -> str:
+    if order.state == State.FILLED and not order.opens:
+        return "Closed" if order.kind in (Kind.CLOSE, Kind.CLOSE_BY) else "Done"
+    if order.state == State.REJECTED and order.refused_by == Order.RefusedBy.GATE:
+        return "Blocked"
+    return order.get_state_display()
+
+
+def _outcome(order: Order) -> str:
     state = State(order.state)
     if state == State.FILLED:
         return f"{_done(order)}{_reduced(order)}"
@@ -153,8 +170,15 @@ def check_rows(checks: Iterable[GateCheck]) -> list[CheckRow]:
 def check_row(name: str, verdict: str, sentence: str, rule_id: UUID | None) -> CheckRow:
     known = Verdict(verdict)
     words = name.replace("_", " ")
-    name = f"{words[:1].upper()}{words[1:]}"
-    return CheckRow(name, sentence, known.label, VERDICT_TONES[known], rule_id)
+    # The name stands before it already.
+    said = sentence.removeprefix(f"{name}: ")
+    return CheckRow(
+        f"{words[:1].upper()}{words[1:]}",
+        f"{said[:1].upper()}{said[1:]}",
+        known.label,
+        VERDICT_TONES[known],
+        rule_id,
+    )
 
 
 def lots(volume: Decimal | float | None) -> str:

@@ -34,10 +34,6 @@ class DecisionView:
     volume: str
     checks: tuple[CheckRow, ...]
 
-    @property
-    def is_open(self) -> bool:
-        return self.tone != "safe"
-
 
 @dataclass(frozen=True, slots=True)
 class Quote:

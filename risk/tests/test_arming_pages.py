@@ -1,0 +1,65 @@
+"""Arming as pages: nobody arms what they have not seen."""
+
+from uuid import uuid4
+
+import pytest
+from django.test import Client
+
+from accounts.models import ConnectedAccount, User
+from accounts.tests.factories import make_account
+from risk.models import RiskRule, RuleArming
+from risk.tests.factories import make_rule
+
+MODAL = {"HX-Request": "true", "HX-Target": "modal-body"}
+
+
+@pytest.fixture
+def page(alice: User, client: Client) -> Client:
+    client.force_login(alice)
+    return client
+
+
+@pytest.fixture
+def account(alice: User) -> ConnectedAccount:
+    return make_account(alice, "Alpha 1", state="connected")
+
+
+@pytest.fixture
+def closing_rule(alice: User, account: ConnectedAccount) -> RiskRule:
+    return make_rule(alice, accounts=[account], action="CLOSE_ALL")
+
+
+def test_a_rule_is_armed_after_somebody_has_looked(
+    page: Client, account: ConnectedAccount, closing_rule: RiskRule
+) -> None:
+    assert (
+        "1 rule may not act yet" in page.get(f"/accounts/{account.pk}/arming/hint").content.decode()
+    )
+    html = page.get(f"/rules/{closing_rule.pk}/arming", headers=MODAL).content.decode()
+    pair = f"{closing_rule.pk}:{account.pk}"
+    assert f'value="{pair}" checked' in html
+
+    page.post(f"/rules/{closing_rule.pk}/arming", {"pair": pair, "do": "arm"}, headers=MODAL)
+
+    assert RuleArming.objects.get().account == account
+    assert "may not act" not in page.get(f"/accounts/{account.pk}/arming/hint").content.decode()
+
+
+def test_an_armed_rule_is_disarmed(
+    page: Client, account: ConnectedAccount, closing_rule: RiskRule
+) -> None:
+    address, pair = f"/accounts/{account.pk}/arming", f"{closing_rule.pk}:{account.pk}"
+    page.post(address, {"pair": pair, "do": "arm"})
+    page.post(address, {"pair": pair, "do": "disarm"})
+    assert not RuleArming.objects.exists()
+
+
+@pytest.mark.parametrize("pair", [[], ["x"], ["x:y"], [f"{uuid4()}:{uuid4()}"]])
+def test_it_arms_nothing_that_was_not_shown(
+    page: Client, account: ConnectedAccount, closing_rule: RiskRule, pair: list[str]
+) -> None:
+    for address in (f"/accounts/{account.pk}/arming", f"/rules/{closing_rule.pk}/arming"):
+        answer = page.post(address, {"pair": pair, "do": "arm"})
+        assert answer.status_code == 200
+        assert "Choose at least one." in answer.content.decode()
+    assert not RuleArming.objects.exists()
