@@ -34,13 +34,23 @@ def rows_of(rows: Rows, row: int) -> Rows:
 
 
 def book_of_view(view: HostView, row: int) -> Book:
-    """Lay out what the newest tick saw; steps are not known there, so volumes are close guesses."""
-    batch, account = view.poll.batch, view.poll.batch.accounts[row]
+    """Lay out what the newest tick saw of an account."""
+    batch = view.poll.batch
+    return book_of_rows(
+        batch.accounts[row],
+        rows_of(batch.positions, row),
+        rows_of(batch.orders, row),
+        batch.symbols,
+    )
+
+
+def book_of_rows(account: np.void, positions: Rows, orders: Rows, symbols: Sequence[str]) -> Book:
+    """Lay out a reading; steps are not known there, so volumes are close guesses."""
     return Book(
         positions=tuple(
             OpenPosition(
                 ticket=int(each["ticket"]),
-                symbol=batch.symbols[int(each["symbol"])],
+                symbol=symbols[int(each["symbol"])],
                 is_sell=int(each["type"]) == _SELL,
                 volume=lots(float(each["volume"])),
                 profit=float(each["profit"] + each["swap"]),
@@ -51,18 +61,18 @@ def book_of_view(view: HostView, row: int) -> Book:
                 opened_msc=int(each["time_msc"]),
                 magic=int(each["magic"]),
             )
-            for each in rows_of(batch.positions, row)
+            for each in positions
         ),
         orders=tuple(
             PendingOrder(
                 ticket=int(each["ticket"]),
-                symbol=batch.symbols[int(each["symbol"])],
+                symbol=symbols[int(each["symbol"])],
                 is_sell=bool(int(each["type"]) & 1),
                 volume=lots(float(each["volume"])),
                 placed_msc=int(each["time_msc"]),
                 magic=int(each["magic"]),
             )
-            for each in rows_of(batch.orders, row)
+            for each in orders
             if int(each["type"]) in _PENDING_TYPES
         ),
         equity=float(account["equity"]),

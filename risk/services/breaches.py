@@ -6,21 +6,28 @@ from django.db import transaction
 from accounts.models import ConnectedAccount, User
 from accounts.refusals import Refusal
 from risk.models import RiskRule, RuleBreach
+from risk.services.references import LOSS_TYPES, take_new_reference
 
 LONGEST_REASON = 255
-# Their limit is a floor in money; acknowledging never moves it, so the violation stays.
-LOSS_TYPES = frozenset({RiskRule.Type.MAX_DAILY_LOSS, RiskRule.Type.MAX_DRAWDOWN})
 
 
 @transaction.atomic
 def reset_rule(
-    *, rule: RiskRule, account: ConnectedAccount, actor: User, reason: str, now: datetime
+    *,
+    rule: RiskRule,
+    account: ConnectedAccount,
+    actor: User,
+    reason: str,
+    now: datetime,
+    new_reference: bool = False,
 ) -> RuleBreach:
     """Acknowledge the violation of a rule on an account, with a reason; re-arms its action.
 
     No floor moves: a firm's rule and any loss rule stays "violated, acknowledged" until it ends by
     itself. Another rule of the user's own is cleared at once, and violated anew if the next
-    reading says so. Raises Refusal when there is nothing to acknowledge.
+    reading says so. With `new_reference` a loss rule of the user's own is counted from the present
+    balance and equity on, and cleared. Raises Refusal when there is nothing to acknowledge, or no
+    new reference is possible.
     """
     reason = checked_reason(reason)
     latches = RuleBreach.objects.latched().select_for_update()
@@ -29,11 +36,13 @@ def reset_rule(
         raise Refusal(f"The rule is not violated on {account.name}.", code="not_violated")
     if breach.acknowledged_at is not None:
         raise Refusal("The violation is acknowledged already.", code="already_acknowledged")
+    if new_reference:
+        take_new_reference(rule=rule, account=account, now=now)
     breach.acknowledged_at = now
     breach.acknowledged_by_id = actor.pk
     breach.acknowledged_reason = reason
     changed = ["acknowledged_at", "acknowledged_by_id", "acknowledged_reason"]
-    if not rule.is_firm_rule and rule.rule_type not in LOSS_TYPES:
+    if new_reference or (not rule.is_firm_rule and rule.rule_type not in LOSS_TYPES):
         breach.cleared_at = now
         breach.cleared_by_id = actor.pk
         breach.cleared_reason = reason

@@ -11,19 +11,24 @@ from uuid import UUID
 from accounts.models import ConnectedAccount
 from accounts.refusals import Refusal
 from groups.models import AccountGroup
-from risk.models import RiskRule, RuleBreach, RuleState
+from risk.models import AccountLock, RiskRule, RuleArming, RuleBreach, RuleOverride, RuleState
 from risk.selectors import holding_breaches
 
 _ACTIONS = list(RiskRule.Action.values)  # from the mildest on
+_LOCKED = "everything was closed on it and nobody has unlocked it"
 
 
 class ViolationLock:
     """Tells `accounts` which accounts a violation holds (accounts.services.locks.AccountLock)."""
 
     def reasons(self, *, account_ids: Collection[UUID]) -> Mapping[UUID, str]:
+        locks = AccountLock.objects.standing().filter(account_id__in=account_ids)
         held = holding_breaches().filter(account_id__in=account_ids)
         names = held.order_by("-latched_at").values_list("account_id", "rule_name")
-        return {account_id: f"the rule “{name}” is violated" for account_id, name in names}
+        return {
+            **dict.fromkeys(locks.values_list("account_id", flat=True), _LOCKED),
+            **{account_id: f"the rule “{name}” is violated" for account_id, name in names},
+        }
 
 
 def forget_account(*, account_id: UUID, now: datetime) -> None:
@@ -31,7 +36,11 @@ def forget_account(*, account_id: UUID, now: datetime) -> None:
     RuleBreach.objects.latched().filter(account_id=account_id).update(
         cleared_at=now, cleared_reason="The account was deleted."
     )
-    RuleState.objects.filter(account_id=account_id).delete()
+    AccountLock.objects.standing().filter(account_id=account_id).update(
+        unlocked_at=now, unlocked_reason="The account was deleted."
+    )
+    for kept in (RuleState, RuleArming, RuleOverride):
+        kept._default_manager.filter(account_id=account_id).delete()
     targets = RiskRule.accounts.through._default_manager
     targets.filter(connectedaccount_id=account_id).delete()
 
@@ -42,7 +51,11 @@ def departure_refusal(group: AccountGroup, account_ids: Collection[UUID]) -> str
         return None
     held = holding_breaches().filter(account_id__in=account_ids).first()
     if held is None:
-        return None
+        lock = AccountLock.objects.standing().filter(account_id__in=account_ids).first()
+        return lock and (
+            f"{lock.account_name} is locked, so it cannot leave the group “{group.name}” and its"
+            " rules until it is unlocked."
+        )
     return (
         f"{held.account_name} cannot leave the group “{group.name}” and its rules while"
         f" “{held.rule_name}” is violated; acknowledge that with a reason first."
@@ -61,12 +74,21 @@ def refuse_loosening(
     `after` is None when the rule is to be deleted; `accounts` and `groups` when they stay.
     """
     held = holding_breaches().filter(rule_id=before.pk).first()
-    if held is None:
+    lock = AccountLock.objects.standing().filter(rule_id=before.pk).first()
+    if held is None and lock is None:
         return
     change = "deleted" if after is None else _loosening(before, after)
     if change is None and _removes_targets(before, accounts, groups):
         change = "taken off accounts or groups"
-    if change is not None:
+    if change is None:
+        return
+    if held is None and lock is not None:
+        raise Refusal(
+            f"The rule has locked {lock.account_name}, so it cannot be {change} until the account"
+            " is unlocked. Its name and thresholds can be changed, and it can be tightened.",
+            code="locked",
+        )
+    if held is not None:
         raise Refusal(
             f"The rule is violated on {held.account_name}, so it cannot be {change} until"
             " somebody has acknowledged that with a reason. Its name and thresholds can be"
@@ -85,6 +107,15 @@ def _loosening(before: RiskRule, after: RiskRule) -> str | None:
         ),
         "given other parameters": after.parameters != before.parameters,
         "given a milder action": _ACTIONS.index(after.action) < _ACTIONS.index(before.action),
+        "given a later action": (
+            after.act_at_fraction > before.act_at_fraction
+            or after.act_after_seconds > before.act_after_seconds
+        ),
+        "made to close less": (
+            after.close_fraction < before.close_fraction
+            or (after.losers_only and not before.losers_only)
+        ),
+        "given another strategy": after.magic != before.magic,
         "turned into a rule of your own": before.is_firm_rule and not after.is_firm_rule,
         "taken off accounts or groups": (
             before.applies_to_all_accounts and not after.applies_to_all_accounts

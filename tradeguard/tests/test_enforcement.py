@@ -2,15 +2,21 @@
 
 from collections.abc import Iterator
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
+from accounts.refusals import Refusal
+from accounts.services.locks import refuse_if_locked
 from accounts.tests.factories import make_user
 from notifications.models import Notification
-from risk.models import AccountLock, Enforcement, Order, RiskRule
-from risk.services.arming import arm_rule
+from risk.models import AccountLock, Enforcement, Order, RiskRule, RuleBreach
+from risk.services.arming import arm_rule, arming_views, disarm_edited, disarm_rule
+from risk.services.breaches import reset_rule
+from risk.services.locks import refuse_loosening
 from risk.services.panic import close_all
-from risk.services.unlocking import unlock_account
+from risk.services.unlocking import unlock_account, unlocking_sentences
+from risk.tests.factories import make_breach
 from tradeguard.tests.enforcement_stage import (
     MARGIN_MODES,
     armed,
@@ -312,3 +318,103 @@ def test_it_says_that_the_broker_would_be_first(stage: Stage) -> None:
     told = Notification.objects.get()
     assert told.type == "margin_warning"
     assert "at a margin level of 30 %" in told.body
+
+
+def test_a_rule_of_ones_own_may_be_counted_anew(stage: Stage) -> None:
+    account = watched(stage, make_user())
+    rule = rule_on(account, "MAX_DAILY_LOSS", "0.05", action="BLOCK")
+    stage.run(3)
+    trade(stage, account, 10.0)
+    crash_price(stage)
+    stage.run(3)
+    assert RuleBreach.objects.latched().filter(rule_id=rule.pk).exists()
+    asked = {"rule": rule, "account": account, "actor": account.user, "reason": "A new start."}
+    breach = reset_rule(**asked, now=stage.now, new_reference=True)
+    assert breach.cleared_at == stage.now
+    stage.run(20)
+    assert not RuleBreach.objects.latched().filter(rule_id=rule.pk).exists()
+    crash_price(stage, 1.08490)
+    stage.run(5)
+    assert not RuleBreach.objects.latched().filter(rule_id=rule.pk).exists()
+    crash_price(stage, 1.08400)
+    stage.run(5)
+    again = RuleBreach.objects.latched().get(rule_id=rule.pk)
+    assert again.floor == pytest.approx(90_000.0 - 20 - 5_000.0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "code"),
+    [
+        ({"is_firm_rule": True}, "firm_rule"),
+        ({"rule_type": "MAX_DRAWDOWN"}, "no_reference"),
+        ({"magic": 7}, "no_reference"),
+    ],
+)
+def test_no_other_floor_moves(stage: Stage, fields: dict[str, Any], code: str) -> None:
+    account = watched(stage, make_user())
+    kind = fields.pop("rule_type", "MAX_DAILY_LOSS")
+    rule = rule_on(account, kind, "0.05", action="BLOCK", **fields)
+    make_breach(rule, account)
+    asked = {"rule": rule, "account": account, "actor": account.user, "reason": "A new start."}
+    with pytest.raises(Refusal) as refusal:
+        reset_rule(**asked, now=stage.now, new_reference=True)
+    assert refusal.value.code == code
+    assert RuleBreach.objects.get().acknowledged_at is None
+
+
+def test_it_shows_what_a_rule_would_do_before_it_is_armed(stage: Stage) -> None:
+    account = watched(stage, make_user())
+    rule = rule_on(account, "MAX_DAILY_LOSS", "0.05")
+    rule.armings.all().delete()
+    (view,) = arming_views(rules=[rule], now=stage.now)
+    assert "no fresh reading" in view.sentence
+    stage.run(3)
+    trade(stage, account, 5.0)
+    trade(stage, account, 5.0)
+    place(stage, account, 1.0, 1.05)
+    stage.run(2)
+    (view,) = arming_views(rules=[rule], now=stage.now)
+    assert (view.is_armed, view.is_violated) == (False, False)
+    assert "closes 2 positions, deletes 1 pending order" in view.sentence
+    crash_price(stage)
+    stage.run(3)
+    (view,) = arming_views(rules=[rule], now=stage.now)
+    assert (view.is_armed, view.is_violated) == (False, True)
+    assert "closes nothing because of this violation" in view.sentence
+    names = {each.rule.name for each in arming_views(account=account, now=stage.now)}
+    assert names == {rule.name, "Margin cut-off"}
+
+
+def test_a_locked_account_and_its_rule_cannot_be_loosened(stage: Stage) -> None:
+    account = watched(stage, make_user())
+    rule = rule_on(account, "MAX_DAILY_LOSS", "0.05")
+    stage.run(3)
+    trade(stage, account, 10.0)
+    crash_price(stage)
+    stage.run(10)
+    actor = account.user
+    reset_rule(rule=rule, account=account, actor=actor, reason="I know.", now=stage.now)
+    for change in (
+        lambda: disarm_rule(rule=rule, accounts=[account], actor=actor, now=stage.now),
+        lambda: refuse_loosening(before=rule, after=None, accounts=None, groups=None),
+        lambda: refuse_if_locked(account_id=account.pk, change="deleted"),
+    ):
+        with pytest.raises(Refusal) as refusal:
+            change()
+        assert refusal.value.code == "locked"
+    assert disarm_edited(rule) == 0
+    assert rule.armings.count() == 1
+    sentences = unlocking_sentences(account)
+    assert "The lock of 18 November 2026" in sentences.changes[0]
+    unlock_account(account=account, actor=actor, reason="Tomorrow again.", now=stage.now)
+    disarm_rule(rule=rule, accounts=[account], actor=actor, now=stage.now)
+    with pytest.raises(Refusal):
+        unlock_account(account=account, actor=actor, reason="Again.", now=stage.now)
+
+
+def test_it_cannot_be_unlocked_while_it_is_closing(stage: Stage) -> None:
+    account = watched(stage, make_user())
+    close_all(accounts=[account], actor=account.user, reason="Enough.", now=stage.now)
+    with pytest.raises(Refusal) as refusal:
+        unlock_account(account=account, actor=account.user, reason="No.", now=stage.now)
+    assert refusal.value.code == "enforcing"

@@ -1,0 +1,66 @@
+"""A new reference for a loss rule of the user's own: it is counted from now on."""
+
+from datetime import datetime
+from typing import Any
+
+from accounts.models import ConnectedAccount
+from accounts.refusals import Refusal
+from risk.core.rule_types import DrawdownKind
+from risk.live import load_members
+from risk.models import RiskRule, RuleState
+
+# Their limit is a floor in money; acknowledging never moves it, so the violation stays.
+LOSS_TYPES = frozenset({RiskRule.Type.MAX_DAILY_LOSS, RiskRule.Type.MAX_DRAWDOWN})
+
+
+def take_new_reference(*, rule: RiskRule, account: ConnectedAccount, now: datetime) -> None:
+    """Count a loss rule on an account from its present balance and equity; in a transaction.
+
+    Raises Refusal for a firm's rule, whose floor never moves, where the reference is not of this
+    kind, and without a fresh reading.
+    """
+    _refuse_impossible(rule)
+    member = load_members([account], now=now)[account.pk]
+    if member.state is None or not member.is_fresh:
+        raise Refusal(
+            f"{account.name} has no fresh reading, so there is no reference to take.",
+            code="no_reading",
+        )
+    reading = member.state.account
+    equity = float(reading["equity"]) - float(reading["credit"])
+    values = _values(rule, float(reading["balance"]), equity, now)
+    updated = RuleState.objects.filter(rule=rule, account=account).update(**values, updated_at=now)
+    if not updated:
+        raise Refusal("The rule does not watch the account yet.", code="no_reading")
+    # The host reads the baselines again when a rule has changed.
+    rule.save(update_fields=["updated_at"])
+
+
+def _refuse_impossible(rule: RiskRule) -> None:
+    if rule.is_firm_rule:
+        raise Refusal("The floor of a firm's rule never moves.", code="firm_rule")
+    if rule.rule_type not in LOSS_TYPES:
+        raise Refusal("Only a loss is counted from a reference.", code="no_reference")
+    if rule.magic is not None:
+        raise Refusal("A strategy's own result has no other reference.", code="no_reference")
+    kind = rule.parameters.get("kind", DrawdownKind.STATIC)
+    if rule.rule_type == RiskRule.Type.MAX_DRAWDOWN and kind == DrawdownKind.STATIC:
+        raise Refusal(
+            "A static maximum loss is counted from the account's initial balance: change that, or"
+            " the limit.",
+            code="no_reference",
+        )
+
+
+def _values(rule: RiskRule, balance: float, equity: float, now: datetime) -> dict[str, Any]:
+    if rule.rule_type == RiskRule.Type.MAX_DAILY_LOSS:
+        return {
+            "day_balance": balance,
+            "day_equity": equity,
+            "day_deposits": 0.0,
+            "day_withdrawals": 0.0,
+            "is_reconstructed": False,
+        }
+    kind = rule.parameters.get("kind")
+    peak = equity if kind == DrawdownKind.TRAILING_INTRADAY_EQUITY else balance
+    return {"peak": peak, "deposits": 0.0, "withdrawals": 0.0, "started_at": now}
