@@ -45,6 +45,7 @@ def _daily_loss_cascade(stage: Stage) -> None:
 def _safety_margin(stage: Stage) -> None:
     stage.buy_by_hand("Careful", 1_000)
     stage.pause(1)
+    stage.move_price(to=264.00)
     stage.move_price(to=263.50, step=0.10)
     stage.await_flat("Careful")
     breach = RuleBreach.objects.get(account_id=stage.accounts["Careful"].pk)
@@ -55,7 +56,8 @@ def _margin_cutoff(stage: Stage) -> None:
     stage.arm_cutoff()
     stage.buy_by_hand("Stretched", 180)
     stage.pause(1)
-    stage.move_price(to=216.40, step=1.0)
+    stage.move_price(to=220.40, step=4.0)
+    stage.move_price(to=216.40)
     stage.await_breach("Stretched")
     stage.await_flat("Stretched")
     stage.expect_locked("Stretched")
