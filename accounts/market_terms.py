@@ -6,13 +6,15 @@ off the tick, asks the terminal and writes the answer where the page waits for i
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgpack
 from redis import RedisError
 
-from accounts.market_history import Calls, HistoryUnavailableError, symbol_row
+from accounts.core.zones import broker_zone, to_broker_epoch
+from accounts.market_history import Calls, HistoryUnavailableError, daily_bars, symbol_row
 from accounts.redis import redis_client
 from accounts.symbol_terms import SymbolTerms
 
@@ -22,6 +24,8 @@ logger = logging.getLogger(__name__)
 REFRESH_SECONDS: Final = 3.0
 MARGIN_REFRESH_SECONDS: Final = 30.0
 SYMBOLS_REFRESH_SECONDS: Final = 3600.0
+DAYS_REFRESH_SECONDS: Final = 6 * 3600.0
+DAYS_BACK: Final = 110  # calendar days that hold more than 60 trading days
 # A page that waits asks again before its wish lapses.
 WANTED_SECONDS: Final = 15.0
 # What the web still takes as the present price.
@@ -32,6 +36,18 @@ _KEPT_SECONDS: Final = 3600
 _MOST_PER_SWEEP: Final = 100
 _BUY, _SELL = 0, 1
 _NAME_PLACE: Final = 93  # in a SymbolInfo row
+_DAY_SECONDS: Final = 86_400
+# What is asked for: [kind, server, login, symbol, zone].
+_TERMS, _NAMES, _DAYS = "terms", "names", "days"
+_Wish = tuple[str, str, int, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolDays:
+    """What a symbol is: its base and profit currency, and its closes by day (since the epoch)."""
+
+    currencies: tuple[str, str]
+    closes: Mapping[int, float] = field(repr=False)
 
 
 def terms_key(server: str) -> str:
@@ -40,6 +56,10 @@ def terms_key(server: str) -> str:
 
 def symbols_key(server: str) -> str:
     return f"symbol_names:{{{server}}}"
+
+
+def days_key(server: str) -> str:
+    return f"symbol_days:{{{server}}}"
 
 
 def wanted_key(host: str) -> str:
@@ -67,6 +87,7 @@ class TermsBook:
         self._terms: dict[tuple[int, str], tuple[float, SymbolTerms]] = {}
         self._margins: dict[tuple[int, str], tuple[float, float | None, float | None]] = {}
         self._names_at: dict[str, float] = {}
+        self._days_at: dict[tuple[str, str], float] = {}
 
     def terms(self, login: int, symbol: str) -> SymbolTerms | None:
         """Return a symbol's terms as an account sees them, a few seconds old at most.
@@ -95,17 +116,19 @@ class TermsBook:
         """
         try:
             wanted = self._wanted()
-            for server, login, symbol in wanted:
-                if symbol:
+            for kind, server, login, symbol, zone in wanted:
+                if kind == _TERMS:
                     self._hand_over(server, login, symbol)
-                else:
+                elif kind == _NAMES:
                     self._hand_over_names(server, login)
+                else:
+                    self._hand_over_days(server, login, symbol, zone)
         except RedisError as error:
             logger.warning("Nobody can be told the terms of symbols: %s", error)
             return 0
         return len(wanted)
 
-    def _wanted(self) -> list[tuple[str, int, str]]:
+    def _wanted(self) -> list[_Wish]:
         now = self._clock()
         pipeline = redis_client().pipeline(transaction=False)
         pipeline.zrangebyscore(wanted_key(self._host), now, "+inf", start=0, num=_MOST_PER_SWEEP)
@@ -137,6 +160,27 @@ class TermsBook:
         self._names_at[server] = now
         names = sorted(str(row[_NAME_PLACE]) for row in rows)
         redis_client().set(symbols_key(server), msgpack.packb(names), ex=24 * _KEPT_SECONDS)
+
+    def _hand_over_days(self, server: str, login: int, symbol: str, zone: str) -> None:
+        now = self._monotonic()
+        is_recent = now - self._days_at.get((server, symbol), float("-inf")) < DAYS_REFRESH_SECONDS
+        if is_recent and redis_client().hexists(days_key(server), symbol):
+            return
+        try:
+            terms = SymbolTerms.from_row(symbol_row(self._source, login, symbol))
+            today = to_broker_epoch(self._clock(), broker_zone(zone))
+            bars = daily_bars(self._source, login, symbol, today, DAYS_BACK)
+        except (HistoryUnavailableError, ValueError) as error:
+            logger.info("The days of %s are not known: %s", symbol, error)
+            return
+        self._days_at[server, symbol] = now
+        days = (bars["time"] // _DAY_SECONDS).tolist() if len(bars) else []
+        closes = bars["close"].tolist() if len(bars) else []
+        told = [terms.currency_base, terms.currency_profit, days, closes]
+        pipeline = redis_client().pipeline(transaction=False)
+        pipeline.hset(days_key(server), symbol, msgpack.packb(told))
+        pipeline.expire(days_key(server), 24 * _KEPT_SECONDS)
+        pipeline.execute()
 
     def _margin(
         self, login: int, symbol: str, terms: SymbolTerms, now: float
@@ -170,7 +214,7 @@ def terms_of(
     """
     deadline = time.monotonic() + wait_seconds
     try:
-        _want(host, server, login, symbol)
+        _want(host, (_TERMS, server, login, symbol, ""))
         while True:
             packed: Any = redis_client().hget(terms_key(server), _field(login, symbol))
             terms = SymbolTerms.unpacked(packed) if packed is not None else None
@@ -190,7 +234,7 @@ def symbols_of(
     """Return the names of all symbols of a server, in order; None while they are not known."""
     deadline = time.monotonic() + wait_seconds
     try:
-        _want(host, server, login, "")
+        _want(host, (_NAMES, server, login, "", ""))
         while True:
             packed: Any = redis_client().get(symbols_key(server))
             if packed is not None:
@@ -203,9 +247,47 @@ def symbols_of(
         return None
 
 
-def _want(host: str, server: str, login: int, symbol: str) -> None:
-    member = msgpack.packb([server, login, symbol])
-    redis_client().zadd(wanted_key(host), {member: time.time() + WANTED_SECONDS})
+def days_of(
+    server: str,
+    symbols: Collection[str],
+    *,
+    host: str,
+    login: int,
+    zone: str,
+    wait_seconds: float = WAIT_SECONDS,
+) -> dict[str, SymbolDays]:
+    """Return the currencies and daily closes of symbols; those that are not known are left out.
+
+    `zone` is the broker's, for its days. Waits once for all of them.
+    """
+    names = sorted(symbols)
+    if not names:
+        return {}
+    deadline = time.monotonic() + wait_seconds
+    try:
+        while True:
+            told: list[Any] = redis_client().hmget(days_key(server), names)
+            found = {name: value for name, value in zip(names, told, strict=True) if value}
+            if len(found) == len(names) or time.monotonic() >= deadline:
+                return {name: _unpacked_days(value) for name, value in found.items()}
+            _want(
+                host, *((_DAYS, server, login, name, zone) for name in names if name not in found)
+            )
+            time.sleep(_LOOK_AGAIN_SECONDS)
+    except RedisError as error:
+        logger.warning("The days of symbols can't be read, Redis is away: %s", error)
+        return {}
+
+
+def _unpacked_days(packed: bytes) -> SymbolDays:
+    base, profit, days, closes = msgpack.unpackb(packed)
+    return SymbolDays((base, profit), dict(zip(days, closes, strict=True)))
+
+
+def _want(host: str, *wishes: _Wish) -> None:
+    until = time.time() + WANTED_SECONDS
+    members = {msgpack.packb(wish): until for wish in wishes}
+    redis_client().zadd(wanted_key(host), members)
 
 
 def _field(login: int, symbol: str) -> str:

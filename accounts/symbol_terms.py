@@ -182,6 +182,7 @@ class SymbolTerms:
         """Return the margin of one lot: what the terminal said, else MetaTrader's formula.
 
         In the account's currency; None where the formula needs a rate that the terms do not hold.
+        The margin rates of order types are in no formula, for no terminal tells them.
         Source: DOMAIN.md, part 2.
         """
         told = self.margin_buy if is_buy else self.margin_sell
@@ -197,6 +198,8 @@ class SymbolTerms:
             return notional / leverage if leverage > 0 else None
         if self.calc_mode in _UNLEVERAGED:
             return notional
+        if self.calc_mode == CalcMode.CFD_INDEX:
+            return notional * self.contract_size
         return None
 
     @property
