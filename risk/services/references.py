@@ -14,7 +14,7 @@ LOSS_TYPES = frozenset({RiskRule.Type.MAX_DAILY_LOSS, RiskRule.Type.MAX_DRAWDOWN
 
 
 def take_new_reference(*, rule: RiskRule, account: ConnectedAccount, now: datetime) -> None:
-    """Count a loss rule on an account from its present balance and equity; in a transaction.
+    """Count a loss rule on an account from its present equity; in a transaction.
 
     Raises Refusal for a firm's rule, whose floor never moves, where the reference is not of this
     kind, and without a fresh reading.
@@ -28,7 +28,7 @@ def take_new_reference(*, rule: RiskRule, account: ConnectedAccount, now: dateti
         )
     reading = member.state.account
     equity = float(reading["equity"]) - float(reading["credit"])
-    values = _values(rule, float(reading["balance"]), equity, now)
+    values = _values(rule, equity, now)
     updated = RuleState.objects.filter(rule=rule, account=account).update(**values, updated_at=now)
     if not updated:
         raise Refusal("The rule does not watch the account yet.", code="no_reading")
@@ -52,15 +52,14 @@ def _refuse_impossible(rule: RiskRule) -> None:
         )
 
 
-def _values(rule: RiskRule, balance: float, equity: float, now: datetime) -> dict[str, Any]:
+def _values(rule: RiskRule, equity: float, now: datetime) -> dict[str, Any]:
+    # The balance, too, is taken to be the equity: what floats is behind the new reference.
     if rule.rule_type == RiskRule.Type.MAX_DAILY_LOSS:
         return {
-            "day_balance": balance,
+            "day_balance": equity,
             "day_equity": equity,
             "day_deposits": 0.0,
             "day_withdrawals": 0.0,
             "is_reconstructed": False,
         }
-    kind = rule.parameters.get("kind")
-    peak = equity if kind == DrawdownKind.TRAILING_INTRADAY_EQUITY else balance
-    return {"peak": peak, "deposits": 0.0, "withdrawals": 0.0, "started_at": now}
+    return {"peak": equity, "deposits": 0.0, "withdrawals": 0.0, "started_at": now}

@@ -333,13 +333,13 @@ def test_a_rule_of_ones_own_may_be_counted_anew(stage: Stage) -> None:
     assert breach.cleared_at == stage.now
     stage.run(20)
     assert not RuleBreach.objects.latched().filter(rule_id=rule.pk).exists()
-    crash_price(stage, 1.08490)
+    crash_price(stage, 1.08510)
     stage.run(5)
     assert not RuleBreach.objects.latched().filter(rule_id=rule.pk).exists()
     crash_price(stage, 1.08400)
     stage.run(5)
     again = RuleBreach.objects.latched().get(rule_id=rule.pk)
-    assert again.floor == pytest.approx(90_000.0 - 20 - 5_000.0)
+    assert again.floor == pytest.approx(89_980.0 - 5_000.0)
 
 
 @pytest.mark.parametrize(
