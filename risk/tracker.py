@@ -112,7 +112,7 @@ class RiskTracker:
         latches = latch_fingerprint()
         self._checked_at = poll.monotonic
         if roster_moved or fingerprint != self.desk.fingerprint:
-            self._load(poll, fingerprint, latches)
+            self._load(poll, latches)
             return True
         if latches != self._latch_fingerprint:
             stored = load_latches(self.desk, self._state)
@@ -120,12 +120,12 @@ class RiskTracker:
             self._latch_fingerprint = latches
         return False
 
-    def _load(self, poll: Poll, fingerprint: Fingerprint, latches: Fingerprint) -> None:
+    def _load(self, poll: Poll, latches: Fingerprint) -> None:
         """Take over what the database says; all of it, or nothing when the database goes away."""
         if self._roster_version >= 0:
             # What is read back must contain everything that this process has counted.
             self.save(poll.now)
-        desk = self._read_desk(poll, fingerprint)
+        desk = self._read_desk(poll)
         counted, read_at = self._carried_over(desk)
         stored = load_state(desk, poll.now, counted)
         # An account that this process has not polled: its session delivers all deals since the
@@ -148,10 +148,10 @@ class RiskTracker:
         self._roster_version = poll.roster_version
         self._latch_fingerprint = latches
 
-    def _read_desk(self, poll: Poll, fingerprint: Fingerprint) -> Desk:
+    def _read_desk(self, poll: Poll) -> Desk:
         owners = ConnectedAccount.objects.filter(terminal_host=self.host).order_by()
         ensure_cutoffs(owners.values_list("user_id", flat=True).distinct())
-        return load_desk(poll.account_ids, fingerprint)
+        return load_desk(poll.account_ids, desk_fingerprint())
 
     def _carried_over(self, desk: Desk) -> tuple[Integers, Floats]:
         """Return what this process has counted of each account: newest deal, and last reading.
