@@ -6,6 +6,7 @@ import numpy as np
 
 from accounts.terminals.readings import ReadingBatch, Rows
 from risk.core.arrays import Flags, Floats, Integers
+from risk.core.holders import Strategies
 
 POSITION_TYPE_SELL = 1
 _ORDER_TYPE_CLOSE_BY = 8
@@ -13,7 +14,7 @@ _ORDER_TYPE_CLOSE_BY = 8
 
 @dataclass(frozen=True, slots=True)
 class Exposures:
-    """Sums over positions and orders, one element per account.
+    """Sums over positions and orders, one element per holder: accounts, then strategies on them.
 
     `sized_*` are the sums of lots per symbol and direction (0 buy, 1 sell), pendings included,
     `net_*` those of the notional of the positions per symbol (positive is bought), both sorted by
@@ -41,13 +42,20 @@ class Exposures:
     def __len__(self) -> int:
         return len(self.positions)
 
-    def of_strategy(self, magic: int | None) -> "Exposures":
-        """Return the sums over the positions and orders of one magic number; None: of all."""
-        if magic is None:
+    def with_strategies(self, strategies: Strategies) -> "Exposures":
+        """Return the sums with one more element for each strategy, behind those of the accounts.
+
+        Its positions and orders are listed once more, as those of that element.
+        """
+        if not len(strategies):
             return self
-        held = self.held[self.held["magic"] == magic]
-        pending = self.pending[self.pending["magic"] == magic]
-        return _added_up(held, pending, self.account_server, self.servers, self.symbols)
+        return _added_up(
+            np.concatenate([self.held, _owned(self.held, strategies, len(self))]),
+            np.concatenate([self.pending, _owned(self.pending, strategies, len(self))]),
+            np.concatenate([self.account_server, self.account_server[strategies.account]]),
+            self.servers,
+            self.symbols,
+        )
 
 
 def exposures_of(batch: ReadingBatch) -> Exposures:
@@ -55,6 +63,20 @@ def exposures_of(batch: ReadingBatch) -> Exposures:
     pending = batch.orders[batch.orders["type"] < _ORDER_TYPE_CLOSE_BY]
     servers = batch.accounts["server"].astype(np.int64)
     return _added_up(batch.positions, pending, servers, batch.servers, batch.symbols)
+
+
+def _owned(rows: Rows, strategies: Strategies, accounts: int) -> Rows:
+    """Return the rows that strategies have opened, sorted by strategy, with it for the account."""
+    magics = np.unique(strategies.magic)
+    keys = strategies.account * len(magics) + np.searchsorted(magics, strategies.magic)
+    code = np.minimum(np.searchsorted(magics, rows["magic"]), len(magics) - 1)
+    key = rows["account"] * len(magics) + code
+    places = np.minimum(np.searchsorted(keys, key), len(keys) - 1)
+    found = np.flatnonzero((magics[code] == rows["magic"]) & (keys[places] == key))
+    found = found[np.argsort(places[found], kind="stable")]
+    owned: Rows = rows[found]
+    owned["account"] = accounts + places[found]
+    return owned
 
 
 def _added_up(

@@ -9,7 +9,7 @@ from risk.core.surroundings import Surroundings
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
-    """The accounts of one batch; `exposures` are those of one strategy when rules are narrowed."""
+    """The accounts of one batch; `exposures` also has the strategies behind them as holders."""
 
     accounts: AccountColumns
     exposures: Exposures

@@ -9,6 +9,7 @@ import numpy as np
 
 from accounts.core.zones import broker_zone
 from risk.core.arrays import Codes, Flags, Floats, Integers
+from risk.core.holders import Strategies, find_holders
 from risk.core.parameters import (
     DayParameters,
     Inactivity,
@@ -43,10 +44,6 @@ NO_MAGIC = -1
 # A buffer is a quotient of doubles: a threshold is reached when it is missed by noise alone.
 _BUFFER_NOISE = 1e-9
 
-# Pairs of one rule type: all of them, or those of one strategy.
-Part = slice | Integers
-Strategies = Mapping[RuleType, tuple[tuple[int | None, Part], ...]]
-
 Item = TypeVar("Item")
 
 
@@ -75,7 +72,8 @@ class PairTable:
     the table was built from, so `mine[table.source]` brings a column of the caller into the
     order of the table. `account_index` is the account's row in AccountColumns. `magic` is that of
     the strategy that a pair is narrowed to (NO_MAGIC: none). What a `counted` pair remembers is
-    counted from deals: of activity rules, and of loss rules narrowed to a strategy.
+    counted from deals: of activity rules, and of loss rules narrowed to a strategy. What a pair of
+    another type counts is what its `holder` holds: its account, or a strategy on it (`strategies`).
     """
 
     rules: tuple[RuleParameters, ...]
@@ -84,6 +82,7 @@ class PairTable:
     account_index: Integers
     source: Integers
     slices: Mapping[RuleType, slice]
+    holder: Integers
     strategies: Strategies
     magic: Integers
     counted: Flags
@@ -163,6 +162,7 @@ def build_pairs(
     filters, filter_by_rule = _distinct([_symbols(rule) for rule in rules])
     clocks, clock_index = _clocks(rules, accounts, rule_index, account_index)
     zones, zone_by_account = _distinct([terms.broker_zone for terms in accounts])
+    holder, strategies = find_holders(rules, len(accounts), rule_index, account_index)
     trading = slices[RuleType.TRADING_WINDOW]
     windows, window_index = _windows(rules, accounts, rule_index[trading], account_index[trading])
     pairs_by_account = np.argsort(account_index, kind="stable")
@@ -176,7 +176,8 @@ def build_pairs(
         account_index=account_index,
         source=source,
         slices=slices,
-        strategies=_strategies(rules, rule_index, slices),
+        holder=holder,
+        strategies=strategies,
         magic=np.array([_magic(rule) for rule in rules], dtype=np.int64)[rule_index],
         counted=per_rule(_is_counted) > 0,
         caution=per_rule(lambda rule: rule.thresholds.caution) + _BUFFER_NOISE,
@@ -205,26 +206,6 @@ def build_pairs(
         pairs_by_account=pairs_by_account,
         account_starts=account_starts,
     )
-
-
-def _strategies(
-    rules: Sequence[RuleParameters], rule_index: Integers, slices: Mapping[RuleType, slice]
-) -> Strategies:
-    magics, magic_by_rule = _distinct([rule.magic for rule in rules])
-    found: dict[RuleType, tuple[tuple[int | None, Part], ...]] = {}
-    for rule_type, part in slices.items():
-        if part.start == part.stop:
-            continue
-        numbers = magic_by_rule[rule_index[part]]
-        present = np.unique(numbers)
-        if len(present) == 1:
-            found[rule_type] = ((magics[int(present[0])], part),)
-            continue
-        found[rule_type] = tuple(
-            (magics[number], part.start + np.flatnonzero(numbers == number))
-            for number in present.tolist()
-        )
-    return found
 
 
 def _amount_is(rule: RuleParameters, kind: AmountKind) -> bool:

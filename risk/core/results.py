@@ -6,7 +6,7 @@ import numpy as np
 
 from risk.core.account_columns import AccountColumns
 from risk.core.arrays import Codes, Flags, Floats, Integers
-from risk.core.pairs import PairTable, Part
+from risk.core.pairs import PairTable
 from risk.core.statuses import Reason, Status
 
 # Doubles carry noise: what is nearer to the limit than this is at the limit.
@@ -68,7 +68,7 @@ def with_latches(evaluation: Evaluation, latched: Flags) -> Evaluation:
 def against_limit(
     result: Evaluation,
     table: PairTable,
-    part: Part,
+    part: slice,
     accounts: AccountColumns,
     value: Floats,
     limit: Floats | None = None,
@@ -94,25 +94,25 @@ def without_noise(left: Floats) -> Floats:
     return np.where(np.abs(left) <= TOLERANCE, 0.0, left)
 
 
-def mark_breaches(result: Evaluation, table: PairTable, part: Part, left: Floats) -> None:
+def mark_breaches(result: Evaluation, table: PairTable, part: slice, left: Floats) -> None:
     """Mark what is beyond its limit, or at it where the rule does not allow the limit itself."""
     breached = (left < 0) | ((left == 0) & ~table.below[part])
     result.present[part] = np.where(breached, np.int8(Status.VIOLATED), np.int8(Status.SAFE))
 
 
-def mark_reached(result: Evaluation, part: Part, left: Floats) -> None:
+def mark_reached(result: Evaluation, part: slice, left: Floats) -> None:
     """Mark what has nothing left, whatever its rule says of the limit itself."""
     result.present[part] = np.where(left <= 0, np.int8(Status.VIOLATED), np.int8(Status.SAFE))
 
 
-def give_reason(result: Evaluation, part: Part, reason: Reason, where: Flags) -> None:
+def give_reason(result: Evaluation, part: slice, reason: Reason, where: Flags) -> None:
     """Note why those of the pairs are not known, unless a reason was given before."""
     known = result.reason[part]
     told = where & (known == Reason.NONE)
     result.reason[part] = np.where(told, np.int8(reason), known)
 
 
-def point_at(result: Evaluation, part: Part, symbol: Integers, selling: Integers | Flags) -> None:
+def point_at(result: Evaluation, part: slice, symbol: Integers, selling: Integers | Flags) -> None:
     """Note where each pair is nearest to its limit; -1 for a symbol that there is none of."""
     result.symbol[part] = symbol
     result.direction[part] = np.where(symbol >= 0, selling, 0)

@@ -39,12 +39,12 @@ def minutes_open(
     """
     clock = held["time_msc"] / 1000.0
     quarters = np.floor(clock / _QUARTER_SECONDS).astype(np.int64)
-    keys = np.stack([zone_index, quarters])
-    distinct, inverse = np.unique(keys, axis=1, return_inverse=True)
+    distinct, inverse = np.unique(quarters * len(zones) + zone_index, return_inverse=True)
     offsets = np.array(
-        [_offset(zones[zone], quarter) for zone, quarter in distinct.T.tolist()], dtype=np.float64
+        [_offset(zones[key % len(zones)], key // len(zones)) for key in distinct.tolist()],
+        dtype=np.float64,
     )
-    opened_at = clock - offsets[inverse.reshape(-1)] if len(held) else clock
+    opened_at = clock - offsets[inverse.reshape(-1)]
     return np.maximum(moment - opened_at, 0.0) / 60
 
 

@@ -1,5 +1,7 @@
 """The times at which nothing may be open: how many minutes are left until they begin."""
 
+import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -88,30 +90,26 @@ def covers(calendar: Calendar | None, window: NewsWindow, moment: float) -> bool
 
 def minutes_until_news(
     window: NewsWindow, calendar: Calendar, currencies: Sequence[str], moment: float
-) -> Floats:
+) -> list[float]:
     """Return for each currency the minutes until the window around its next event begins.
 
     Negative since when such a window runs, infinite where the calendar has no further event.
     """
     around = window.minutes * 60
-    minutes = np.full(len(currencies), np.inf)
-    for number, currency in enumerate(currencies):
+    minutes = []
+    for currency in currencies:
         times = _event_times(window, calendar, currency)
-        ahead = int(np.searchsorted(times, moment - around, side="right"))
-        if ahead < len(times):
-            minutes[number] = (times[ahead] - around - moment) / 60
+        ahead = bisect_right(times, moment - around)
+        minutes.append((times[ahead] - around - moment) / 60 if ahead < len(times) else math.inf)
     return minutes
 
 
-@lru_cache(maxsize=4096)
-def _event_times(window: NewsWindow, calendar: Calendar, currency: str) -> Floats:
-    return np.array(
-        sorted(
-            event.at
-            for event in calendar.events
-            if event.currency == currency and window.concerns(currency, event.importance)
-        ),
-        dtype=np.float64,
+@lru_cache(maxsize=65_536)
+def _event_times(window: NewsWindow, calendar: Calendar, currency: str) -> list[float]:
+    return sorted(
+        event.at
+        for event in calendar.events
+        if event.currency == currency and window.concerns(currency, event.importance)
     )
 
 

@@ -17,7 +17,7 @@ from risk.core.exposures import (
 )
 from risk.core.holdings import Holdings
 from risk.core.instruments import currency_codes
-from risk.core.pairs import PairTable, Part
+from risk.core.pairs import PairTable
 from risk.core.results import Evaluation, against_limit, give_reason, point_at
 from risk.core.statuses import Reason
 from risk.core.surroundings import Surroundings
@@ -33,7 +33,7 @@ class _Largest:
     unknown: Flags  # for lack of a symbol's currencies
 
 
-def judge_exposure(result: Evaluation, table: PairTable, part: Part, holdings: Holdings) -> None:
+def judge_exposure(result: Evaluation, table: PairTable, part: slice, holdings: Holdings) -> None:
     """Compare the largest |net notional| of one symbol or currency with the equity.
 
     A pair counts in its base currency as it was traded and in its profit currency against that. An
@@ -50,25 +50,27 @@ def judge_exposure(result: Evaluation, table: PairTable, part: Part, holdings: H
         else:
             largest = _by_symbol(holdings.exposures, names)
         here = kinds == kind
-        accounts = index[here]
-        value[here], symbol[here] = largest.value[accounts], largest.symbol[accounts]
-        selling[here], unknown[here] = largest.selling[accounts], largest.unknown[accounts]
+        holder = table.holder[part][here]
+        value[here], symbol[here] = largest.value[holder], largest.symbol[holder]
+        selling[here], unknown[here] = largest.selling[holder], largest.unknown[holder]
     give_reason(result, part, Reason.NO_CURRENCIES, unknown)
     point_at(result, part, symbol, selling)
     of_equity = over_money(value, holdings.accounts.equity[index])
     against_limit(result, table, part, holdings.accounts, np.where(unknown, np.nan, of_equity))
 
 
-def judge_correlation(result: Evaluation, table: PairTable, part: Part, holdings: Holdings) -> None:
+def judge_correlation(
+    result: Evaluation, table: PairTable, part: slice, holdings: Holdings
+) -> None:
     """Compare the largest coefficient; one beyond the limit counts even if another is missing."""
-    index = table.account_index[part]
-    wanted = np.zeros(len(holdings.accounts), dtype=np.bool_)
-    wanted[index] = True
+    holder = table.holder[part]
+    wanted = np.zeros(len(holdings.exposures), dtype=np.bool_)
+    wanted[holder] = True
     largest = largest_correlations(holdings.exposures, holdings.surroundings, wanted)
-    coefficient = largest.coefficient[index]
-    unknown = largest.unknown[index] & (coefficient <= table.fixed_amount[part])
+    coefficient = largest.coefficient[holder]
+    unknown = largest.unknown[holder] & (coefficient <= table.fixed_amount[part])
     give_reason(result, part, Reason.NO_CORRELATION, unknown)
-    point_at(result, part, largest.symbol[index], largest.selling[index])
+    point_at(result, part, largest.symbol[holder], largest.selling[holder])
     against_limit(result, table, part, holdings.accounts, np.where(unknown, np.nan, coefficient))
 
 

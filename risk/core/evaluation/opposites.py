@@ -8,7 +8,7 @@ from risk.core.arrays import Floats, Integers
 from risk.core.exposures import POSITION_TYPE_SELL, largest_rows, sums_by, taken_whole
 from risk.core.holdings import Holdings
 from risk.core.instruments import instrument_codes
-from risk.core.pairs import PairTable, Part
+from risk.core.pairs import PairTable
 from risk.core.results import Evaluation, against_limit, give_reason, point_at
 from risk.core.statuses import Reason
 from risk.core.surroundings import Surroundings
@@ -28,7 +28,7 @@ class _Sides:
     sold: Floats
 
 
-def judge_opposites(result: Evaluation, table: PairTable, part: Part, holdings: Holdings) -> None:
+def judge_opposites(result: Evaluation, table: PairTable, part: slice, holdings: Holdings) -> None:
     """Count the instruments that an account holds against another account of the same rule.
 
     Each account that takes part is marked. Both directions within one account oppose nobody. When
@@ -57,7 +57,7 @@ def judge_opposites(result: Evaluation, table: PairTable, part: Part, holdings: 
     against_limit(result, table, part, holdings.accounts, np.where(hidden, np.nan, count))
 
 
-def _families(table: PairTable, part: Part, surroundings: Surroundings) -> Integers:
+def _families(table: PairTable, part: slice, surroundings: Surroundings) -> Integers:
     rules = table.rule_index[part]
     return rules if surroundings.rule_families is None else surroundings.rule_families[rules]
 
@@ -65,7 +65,8 @@ def _families(table: PairTable, part: Part, surroundings: Surroundings) -> Integ
 def _sides(holdings: Holdings, index: Integers) -> tuple[tuple[str, ...], _Sides]:
     """List what the account of each pair holds, of what was read."""
     exposures = holdings.exposures
-    held = exposures.held[holdings.accounts.known[exposures.held["account"]]]
+    whole = exposures.held[exposures.held["account"] < len(holdings.accounts)]
+    held = whole[holdings.accounts.known[whole["account"]]]
     account, symbol = held["account"].astype(np.int64), held["symbol"].astype(np.int64)
     names, instrument = instrument_codes(exposures, holdings.surroundings, account, symbol)
     columns = max(len(names), 1)

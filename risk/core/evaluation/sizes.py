@@ -5,7 +5,7 @@ import numpy as np
 from risk.core.arrays import Floats
 from risk.core.exposures import largest_sizes, taken, taken_whole
 from risk.core.holdings import Holdings
-from risk.core.pairs import PairTable, Part
+from risk.core.pairs import PairTable
 from risk.core.results import (
     Evaluation,
     against_limit,
@@ -25,7 +25,7 @@ def over_money(amount: Floats, money: Floats) -> Floats:
 
 
 def judge_margin_level(
-    result: Evaluation, table: PairTable, part: Part, holdings: Holdings
+    result: Evaluation, table: PairTable, part: slice, holdings: Holdings
 ) -> None:
     """Compare margin levels: above the limit the buffer is 1 - limit/level, below level/limit - 1.
 
@@ -51,14 +51,14 @@ def judge_margin_level(
 
 
 def judge_position_size(
-    result: Evaluation, table: PairTable, part: Part, holdings: Holdings
+    result: Evaluation, table: PairTable, part: slice, holdings: Holdings
 ) -> None:
-    exposures, index = holdings.exposures, table.account_index[part]
+    exposures, holder = holdings.exposures, table.holder[part]
     filters = table.symbol_filter[part]
-    rows = np.full(len(index), -1, dtype=np.int64)
+    rows = np.full(len(holder), -1, dtype=np.int64)
     for number in np.unique(filters):
         largest = largest_sizes(exposures, table.symbol_filters[number])
-        rows = np.where(filters == number, largest[index], rows)
+        rows = np.where(filters == number, largest[holder], rows)
     symbol = taken_whole(exposures.sized_symbol, rows)
     direction = taken_whole(exposures.sized_direction, rows)
     point_at(result, part, symbol, direction)
@@ -66,17 +66,17 @@ def judge_position_size(
 
 
 def judge_position_count(
-    result: Evaluation, table: PairTable, part: Part, holdings: Holdings
+    result: Evaluation, table: PairTable, part: slice, holdings: Holdings
 ) -> None:
-    exposures, index = holdings.exposures, table.account_index[part]
-    pending = np.where(table.include_pending[part], exposures.pending_orders[index], 0.0)
-    against_limit(result, table, part, holdings.accounts, exposures.positions[index] + pending)
+    exposures, holder = holdings.exposures, table.holder[part]
+    pending = np.where(table.include_pending[part], exposures.pending_orders[holder], 0.0)
+    against_limit(result, table, part, holdings.accounts, exposures.positions[holder] + pending)
 
 
-def judge_leverage(result: Evaluation, table: PairTable, part: Part, holdings: Holdings) -> None:
-    exposures, index = holdings.exposures, table.account_index[part]
+def judge_leverage(result: Evaluation, table: PairTable, part: slice, holdings: Holdings) -> None:
+    exposures, holder = holdings.exposures, table.holder[part]
     notional = np.where(
-        table.gross[part], exposures.gross_notional[index], exposures.net_notional[index]
+        table.gross[part], exposures.gross_notional[holder], exposures.net_notional[holder]
     )
-    leverage = over_money(notional, holdings.accounts.equity[index])
+    leverage = over_money(notional, holdings.accounts.equity[table.account_index[part]])
     against_limit(result, table, part, holdings.accounts, leverage)

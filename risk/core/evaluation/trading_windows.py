@@ -5,15 +5,14 @@ import numpy as np
 from risk.core.arrays import Flags, Floats, Integers
 from risk.core.holdings import Holdings
 from risk.core.instruments import currency_codes
-from risk.core.pairs import PairTable, Part
+from risk.core.pairs import PairTable
 from risk.core.results import Evaluation, give_reason, mark_reached, without_noise
-from risk.core.rule_types import RuleType
 from risk.core.statuses import Reason
 from risk.core.windows import ClockWindow, NewsWindow, covers, minutes_until, minutes_until_news
 
 
 def judge_trading_window(
-    result: Evaluation, table: PairTable, part: Part, holdings: Holdings
+    result: Evaluation, table: PairTable, part: slice, holdings: Holdings
 ) -> None:
     """Compare the minutes until the window begins, for accounts that hold something.
 
@@ -22,7 +21,8 @@ def judge_trading_window(
     """
     exposures, index = holdings.exposures, table.account_index[part]
     pending = table.include_pending[part]
-    held = (exposures.positions[index] > 0) | (pending & (exposures.pending_orders[index] > 0))
+    holder = table.holder[part]
+    held = (exposures.positions[holder] > 0) | (pending & (exposures.pending_orders[holder] > 0))
     minutes = _minutes(result, table, part, holdings)
     limit = table.fixed_amount[part]
     known = holdings.accounts.known[index] & ~np.isnan(minutes)
@@ -37,11 +37,9 @@ def judge_trading_window(
     mark_reached(result, part, left)
 
 
-def _minutes(result: Evaluation, table: PairTable, part: Part, holdings: Holdings) -> Floats:
+def _minutes(result: Evaluation, table: PairTable, part: slice, holdings: Holdings) -> Floats:
     """Return the minutes until each pair's window begins, NaN where that is not known."""
-    first = table.slice_of(RuleType.TRADING_WINDOW).start
-    places = np.arange(part.start, part.stop) if isinstance(part, slice) else part
-    numbers = table.window_index[places - first]
+    numbers = table.window_index
     minutes = np.full(len(numbers), np.nan)
     moment = holdings.surroundings.moment
     if np.isnan(moment):
@@ -54,8 +52,7 @@ def _minutes(result: Evaluation, table: PairTable, part: Part, holdings: Holding
             minutes[here] = minutes_until(window, moment)
             continue
         news = _HeldCurrencies(holdings) if news is None else news
-        accounts, pending = table.account_index[places[here]], table.include_pending[places[here]]
-        minutes[here], reasons = news.minutes(window, accounts, pending)
+        minutes[here], reasons = news.minutes(window, table, part.start + here)
         told = np.zeros(len(numbers), dtype=np.int8)
         told[here] = reasons
         for reason in (Reason.NO_OWNER, Reason.NO_CALENDAR, Reason.NO_CURRENCIES):
@@ -86,25 +83,29 @@ class _HeldCurrencies:
         return flags
 
     def minutes(
-        self, window: NewsWindow, accounts: Integers, pending: Flags
+        self, window: NewsWindow, table: PairTable, pairs: Integers
     ) -> tuple[Floats, Integers]:
-        """Return the minutes until the next window of each account, and why they are NaN."""
-        held = self._open[accounts] | (self._pending[accounts] & pending[:, np.newaxis])
+        """Return the minutes until the next window of each pair, and why they are NaN."""
+        accounts, holder = table.account_index[pairs], table.holder[pairs]
+        pending = table.include_pending[pairs][:, np.newaxis]
+        held = self._open[holder] | (self._pending[holder] & pending)
         minutes = np.full(len(accounts), np.nan)
         reasons = np.zeros(len(accounts), dtype=np.int64)
         users, moment = self._surroundings.users, self._surroundings.moment
         if not len(users):
             return minutes, np.full(len(accounts), int(Reason.NO_OWNER))
-        owners = users[accounts]
-        for user in np.unique(owners).tolist():
-            here = np.flatnonzero(owners == user)
+        owners, owner_of = np.unique(users[accounts], return_inverse=True)
+        ahead = np.full((len(owners), len(self.names) + 1), np.nan)
+        for row, user in enumerate(owners.tolist()):
             calendar = self._surroundings.calendars.get(user)
-            if calendar is None or not covers(calendar, window, moment):
-                reasons[here] = Reason.NO_CALENDAR
-                continue
-            ahead = minutes_until_news(window, calendar, self.names, moment)
-            nearest = np.where(held[here][:, :-1], ahead, np.inf).min(axis=1, initial=np.inf)
-            unknown = held[here][:, -1] & (nearest > 0)
-            minutes[here] = np.where(unknown, np.nan, nearest)
-            reasons[here] = np.where(unknown, int(Reason.NO_CURRENCIES), 0)
+            if calendar is not None and covers(calendar, window, moment):
+                ahead[row, :-1] = minutes_until_news(window, calendar, self.names, moment)
+                ahead[row, -1] = np.inf
+        of_pair = ahead[owner_of.reshape(-1)]
+        nearest = np.where(held, of_pair, np.inf).min(axis=1)
+        no_calendar = np.isnan(of_pair[:, -1])
+        unknown = ~no_calendar & held[:, -1] & (nearest > 0)
+        minutes = np.where(no_calendar | unknown, np.nan, nearest)
+        reasons[unknown] = Reason.NO_CURRENCIES
+        reasons[no_calendar] = Reason.NO_CALENDAR
         return minutes, reasons

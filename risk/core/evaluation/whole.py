@@ -21,14 +21,14 @@ from risk.core.evaluation.stop_losses import judge_risk_per_trade, judge_stop_lo
 from risk.core.evaluation.trading_windows import judge_trading_window
 from risk.core.exposures import Exposures
 from risk.core.holdings import Holdings
-from risk.core.pairs import DRAWDOWN_CODE, PairTable, Part
+from risk.core.pairs import DRAWDOWN_CODE, PairTable
 from risk.core.results import Evaluation, nothing_known, with_latches
 from risk.core.rule_types import ACTIVITY_RULES, OBJECTIVES, DrawdownKind, RuleType
 from risk.core.states import PairState
 from risk.core.statuses import Reason, Status
 from risk.core.surroundings import EMPTY, Surroundings
 
-Judge = Callable[[Evaluation, PairTable, Part, Holdings], None]
+Judge = Callable[[Evaluation, PairTable, slice, Holdings], None]
 
 _JUDGES: Final[Mapping[RuleType, Judge]] = {
     RuleType.MARGIN_LEVEL: judge_margin_level,
@@ -62,13 +62,10 @@ def evaluate(
     judge_daily_loss(result, table, state, accounts)
     judge_drawdown(result, table, state, accounts)
     judge_activity(result, table, state, accounts, surroundings.moment)
-    by_strategy: dict[int | None, Holdings] = {}
+    holdings = Holdings(accounts, exposures.with_strategies(table.strategies), surroundings)
     for rule_type, judge in _JUDGES.items():
-        for magic, part in table.strategies.get(rule_type, ()):
-            holdings = by_strategy.get(magic)
-            if holdings is None:
-                holdings = Holdings(accounts, exposures.of_strategy(magic), surroundings)
-                by_strategy[magic] = holdings
+        part = table.slice_of(rule_type)
+        if part.start < part.stop:
             judge(result, table, part, holdings)
     return _with_statuses(result, table, state, accounts)
 
