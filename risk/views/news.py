@@ -23,8 +23,9 @@ NEXT_EVENTS = 50
 def news_calendar(request: HttpRequest) -> HttpResponse:
     """Show what the calendar has and how far it reaches, and take another one."""
     user, now = signed_in(request), timezone.now()
-    form = NewsImportForm(request.POST or None, request.FILES or None)
-    if request.method == "POST" and form.is_valid():
+    is_sent = request.method == "POST"
+    form = NewsImportForm(request.POST if is_sent else None, request.FILES if is_sent else None)
+    if is_sent and form.is_valid():
         try:
             done = import_calendar(user=user, file=form.cleaned_data["file"], now=now)
         except (ValidationError, Refusal) as error:

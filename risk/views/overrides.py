@@ -38,7 +38,8 @@ def override_update(request: HttpRequest, rule_id: UUID, account_id: UUID) -> Ht
     rule, account = _own_rule(request, rule_id), own_account(request, account_id)
     user = signed_in(request)
     override = rule.overrides.filter(account=account).first()
-    form = OverrideForm(request.POST or None, rule=rule, override=override)
+    data = request.POST if request.method == "POST" else None
+    form = OverrideForm(data, rule=rule, override=override)
     if request.method == "POST":
         try:
             if "clear" in request.POST:
