@@ -402,7 +402,8 @@ def test_what_is_unknown_about_a_position_comes_first(stage: OrderStage, alice: 
     asked: dict[str, Any] = {"account": account, "user": alice, "ticket": ticket}
     stage.server.set_fault(account.login, FaultKind.TIMEOUT_BEFORE, once=True)
     close = services.close_position(**asked, now=stage.now)
-    moved = services.modify_position(**asked, stop_loss=1.09, now=stage.now)
+    later = stage.now + timedelta(milliseconds=1)
+    moved = services.modify_position(**asked, stop_loss=1.09, now=later)
     close, moved = stage.ended(close, 2), stage.ended(moved)
     assert (close.state, moved.state) == (State.UNKNOWN, State.PENDING)
     stage.run(30)
