@@ -5,6 +5,7 @@ from risk.api import enforcement, live, orders
 from risk.api.dry_run import RuleTestView
 from risk.api.enforcement import EnforcementViewSet
 from risk.api.news import NewsViewSet
+from risk.api.portfolio import PortfolioRiskView
 from risk.api.presets import GroupTemplateViewSet, PresetViewSet
 from risk.api.sizing import PositionSizeView
 from risk.api.views import BreachViewSet, RuleViewSet
@@ -36,6 +37,7 @@ urlpatterns = [
         PositionSizeView.as_view(),
         name="risk-rule-position-size",
     ),
+    path("risk-rules/portfolio-risk", PortfolioRiskView.as_view(), name="risk-rule-portfolio-risk"),
     *router.urls,
     path("accounts/<str:pk>/status", live.AccountStatusView.as_view(), name="account-status"),
     path(

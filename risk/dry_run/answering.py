@@ -1,7 +1,7 @@
 """A rule that is not saved, evaluated once by the core that evaluates saved ones."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -17,16 +17,17 @@ from risk.core.exposures import exposures_of
 from risk.core.pair_numbers import PairNumbers, pair_numbers
 from risk.core.pairs import NO_CLOCK, PairTable, build_pairs
 from risk.core.parameters import RuleParameters
-from risk.core.rule_types import ARMED_ACTIONS, Action, Importance
+from risk.core.rule_types import ARMED_ACTIONS, Action
 from risk.core.sentences import risk_sentence, unit_of, unknown_sentence
 from risk.core.states import PairState, new_state
 from risk.core.statuses import Status
-from risk.core.surroundings import Calendar, CalendarEvent, Surroundings
+from risk.core.surroundings import Surroundings
 from risk.core.triggers import build_triggers, triggered
 from risk.dry_run.history import remembered_state
 from risk.dry_run.imagined import GivenNumbers, imagined_situation, imagined_state
 from risk.dry_run.situation import Situation, situation_of
-from risk.models import NewsCalendar, NewsEvent, RiskRule
+from risk.dry_run.surroundings import market_facts, surroundings_of
+from risk.models import RiskRule
 from risk.rule_facts import RuleFacts, facts_of
 from risk.services.rule_checks import check_rule
 
@@ -148,11 +149,13 @@ class _Run:
         return advance_peaks(table, state, columns, self._situation.batch.deals)
 
     def _surroundings(self) -> Surroundings:
-        return Surroundings(
-            moment=self._now.timestamp(),
-            users=np.full(len(self._situation.names), self._user.pk, dtype=np.int64),
-            calendars=_calendars(self._user),
+        around = surroundings_of(self._user, self._facts.parameters, self._situation, self._now)
+        if self._numbers is not None:
+            return around
+        currencies, correlations = market_facts(
+            self._facts.parameters, self._accounts, self._situation
         )
+        return replace(around, currencies=currencies, correlations=correlations)
 
     def _answer(
         self, account: int, pair: int, state: PairState, numbers: PairNumbers, acts: bool
@@ -198,19 +201,3 @@ def _sentence(name: str, rule: RuleParameters, numbers: PairNumbers, money: Any)
 def _remembers(table: PairTable, pair: int) -> bool:
     trails = table.drawdown_kind[pair] > 0
     return bool(table.counted[pair] or trails or table.clock_index[pair] != NO_CLOCK)
-
-
-def _calendars(user: User) -> dict[int, Calendar]:
-    calendar = NewsCalendar.objects.filter(user=user).first()
-    if calendar is None:
-        return {}
-    return {
-        user.pk: Calendar(
-            covers_from=calendar.covers_from_at.timestamp(),
-            covers_until=calendar.covers_until_at.timestamp(),
-            events=tuple(
-                CalendarEvent(event.at.timestamp(), event.currency, Importance(event.importance))
-                for event in NewsEvent.objects.filter(user=user)
-            ),
-        )
-    }
