@@ -44,7 +44,7 @@ def test_it_polls_evaluates_and_lets_the_host_go(alice: User, server: TradeServe
     for _ in range(2):  # the second finds the host free again
         accounts, rules, stages = tick_once()
         assert accounts == "1 accounts: 1 connected"
-        assert rules == "1 rules on accounts: 1 safe"
+        assert rules == "2 rules on accounts: 2 safe"  # the margin cut-off is one
         assert "poll" in stages
         assert "evaluate" in stages
 
