@@ -45,7 +45,8 @@ def minutes_open(
         dtype=np.float64,
     )
     opened_at = clock - offsets[inverse.reshape(-1)]
-    return np.maximum(moment - opened_at, 0.0) / 60
+    minutes: Floats = np.maximum(moment - opened_at, 0.0) / 60
+    return minutes
 
 
 @lru_cache(maxsize=65_536)

@@ -159,3 +159,20 @@ def test_it_equals_a_sort_of_everything(
             ]
             assert rows.table.account_index[risk.rule_pair[segment]] == min(candidates)[3]
             assert risk.rule_status[segment] == -min(candidates)[0]
+
+
+def test_it_leaves_objectives_out_of_what_decides() -> None:
+    target = rule(RuleType.PROFIT_TARGET, "0.1")
+    count = rule(COUNT, "5")
+    index = np.array([0, 1, 0]), np.array([0, 0, 1])
+    table = build_pairs([target, count], [terms(), terms()], *index)
+    accounts, result = neutral(table, 2, [True, True])
+    rows = build_group_rows(table, 1, np.array([0, 0]), np.array([0, 1]))
+    risk = group_risk(rows, result, accounts)
+    assert list(risk.account_status) == [SAFE, SAFE]
+    assert list(risk.account_pair) == [0, -1]
+    assert not risk.account_unknown.any()
+    assert (risk.group_status[0], risk.group_account[0]) == (SAFE, 0)
+    # The objective itself is not known yet, and says so.
+    shown = dict(zip(rows.segment_rule.tolist(), risk.rule_status.tolist(), strict=True))
+    assert shown == {0: UNKNOWN, 1: SAFE}

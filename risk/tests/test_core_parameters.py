@@ -11,20 +11,32 @@ from risk.core.parameters import (
     MaxPositionSize,
     ParameterErrors,
     Thresholds,
+    TradingWindow,
     parse_parameters,
 )
 from risk.core.rule_types import (
+    ARMED_ACTIONS,
+    OBJECTIVES,
+    Action,
     AmountKind,
     Comparison,
     DrawdownKind,
+    Importance,
     Lock,
     Reference,
     RuleType,
+    allowed_actions,
 )
 from risk.core.statuses import Status, status_from_text, worst
 
 DAILY, DRAWDOWN, MARGIN = RuleType.MAX_DAILY_LOSS, RuleType.MAX_DRAWDOWN, RuleType.MARGIN_LEVEL
 SIZE, COUNT, LEVERAGE = RuleType.MAX_POSITION_SIZE, RuleType.POSITION_LIMIT, RuleType.MAX_LEVERAGE
+EXPOSURE, CORRELATION = RuleType.MAX_EXPOSURE, RuleType.MAX_CORRELATION
+RISK, STOP, WINDOW = RuleType.RISK_PER_TRADE, RuleType.STOP_LOSS_REQUIRED, RuleType.TRADING_WINDOW
+OPPOSITES, TRADES = RuleType.NO_CROSS_HEDGING, RuleType.MAX_DAILY_TRADES
+IDLE, TARGET = RuleType.INACTIVITY, RuleType.PROFIT_TARGET
+DAYS, EVEN = RuleType.MIN_TRADING_DAYS, RuleType.CONSISTENCY
+TIMES = {"from_time": "21:45", "until_time": "23:00"}
 
 
 def test_it_reads_a_daily_loss() -> None:
@@ -74,8 +86,8 @@ def test_it_reads_the_symbols_once_each_and_as_they_are_written() -> None:
 NEEDED = {
     DAILY: {"amount_kind": "money"},
     DRAWDOWN: {"amount_kind": "money"},
-    RuleType.PROFIT_TARGET: {"amount_kind": "money"},
-    RuleType.TRADING_WINDOW: {"from_time": "21:45", "until_time": "23:00"},
+    TARGET: {"amount_kind": "money"},
+    WINDOW: TIMES,
 }
 
 
@@ -130,6 +142,44 @@ def test_it_refuses_a_limit_that_limits_nothing(rule_type: RuleType, limit: str)
         (COUNT, "2.5", {}, "limit", "whole number"),
         (COUNT, "3", {"include_pending": 1}, "include_pending", "true or false"),
         (LEVERAGE, "30", {"net": True}, "net", "no such parameter"),
+        (EXPOSURE, "2", {"exposure_of": "group"}, "exposure_of", "symbol, currency"),
+        (CORRELATION, "1.01", {}, "limit", "at most 1"),
+        (RISK, "1.01", {}, "limit", "0.01 for 1 %"),
+        (STOP, "1441", {}, "limit", "one day"),
+        (OPPOSITES, "2", {}, "limit", "no limit to choose"),
+        (OPPOSITES, "1", {"magic": 7}, "magic", "whole account"),
+        (MARGIN, "150", {"magic": 7}, "magic", "whole account"),
+        (COUNT, "3", {"magic": -1}, "magic", "whole number from 0 on"),
+        (COUNT, "3", {"magic": "1.5"}, "magic", "whole number from 0 on"),
+        (WINDOW, "30", {"until_time": "23:00"}, "from_time", "HH:MM"),
+        (WINDOW, "30", {"from_time": "23:00"}, "until_time", "HH:MM"),
+        (
+            WINDOW,
+            "30",
+            {"kind": "daily", "from_time": "23:00", "until_time": "23:00"},
+            "until_time",
+            "never let you trade",
+        ),
+        (WINDOW, "30", {"kind": "lunch", **TIMES}, "kind", "daily, weekend, news"),
+        (WINDOW, "30", {"from_weekday": 7, **TIMES}, "from_weekday", "Monday"),
+        (WINDOW, "30", {"until_weekday": 1.5, **TIMES}, "until_weekday", "Monday"),
+        (WINDOW, "30", {"zone": "Prague", **TIMES}, "zone", "Prague"),
+        (WINDOW, "1441", {"kind": "news"}, "limit", "1,440 minutes"),
+        (WINDOW, "5", {"kind": "news", "currencies": ["usd"]}, "currencies", "capital letters"),
+        (WINDOW, "5", {"kind": "news", "min_importance": 3}, "min_importance", "low, medium"),
+        (TRADES, "2.5", {}, "limit", "whole number"),
+        (IDLE, "3651", {}, "limit", "3,650 days"),
+        (TARGET, "8", {}, "limit", "0.05 for 5 %"),
+        (
+            TARGET,
+            "0.08",
+            {"amount_kind": "fraction_of_reference"},
+            "amount_kind",
+            "from the initial balance",
+        ),
+        (DAYS, "4.5", {}, "limit", "whole number"),
+        (EVEN, "1.5", {}, "limit", "0.5 for 50 %"),
+        (EVEN, "0.5", {"basis": "median"}, "basis", "total_profit, positive_days"),
     ],
 )
 def test_it_names_the_field_that_is_wrong(
@@ -139,6 +189,37 @@ def test_it_names_the_field_that_is_wrong(
         parse_parameters(rule_type, Decimal(limit), raw)
     assert list(refusal.value.fields) == [field]
     assert words in refusal.value.fields[field]
+
+
+def test_it_reads_a_window() -> None:
+    raw = {"kind": "weekend", "from_weekday": "4", "until_weekday": 0, "zone": "Europe/Prague"}
+    read = parse_parameters(WINDOW, Decimal(30), {**TIMES, **raw})
+    assert read == TradingWindow(
+        limit=Decimal(30),
+        from_time=time(21, 45),
+        until_time=time(23),
+        from_weekday=4,
+        until_weekday=0,
+        zone="Europe/Prague",
+    )
+    news = parse_parameters(WINDOW, Decimal(5), {"kind": "news", "currencies": ["USD", "USD"]})
+    assert isinstance(news, TradingWindow)
+    assert (news.currencies, news.min_importance) == (("USD",), Importance.HIGH)
+
+
+def test_it_reads_the_strategy_of_a_rule() -> None:
+    for magic in (0, "77", Decimal(2**63 - 1)):
+        assert parse_parameters(COUNT, Decimal(3), {"magic": magic}).magic == int(magic)
+
+
+@pytest.mark.parametrize("rule_type", list(RuleType))
+def test_it_lets_only_actions_close_that_know_what_to_close(rule_type: RuleType) -> None:
+    allowed = allowed_actions(rule_type)
+    assert allowed[0] is Action.ALERT
+    if rule_type in OBJECTIVES:
+        assert allowed == (Action.ALERT,)
+    if rule_type is OPPOSITES:
+        assert not ARMED_ACTIONS & set(allowed)
 
 
 def test_it_names_all_wrong_fields_at_once() -> None:

@@ -1,24 +1,15 @@
 """What people read."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import time
 
 import numpy as np
 import pytest
 
 from risk.core.figures import (
     Currency,
-    amount_text,
-    duration_text,
-    fraction_text,
-    left_percent_text,
-    left_text,
-    used_percent_text,
-    used_text,
 )
 from risk.core.pair_numbers import known, pair_numbers
-from risk.core.pairs import Clock
 from risk.core.parameters import RuleParameters
 from risk.core.rule_types import RuleType
 from risk.core.sentences import breach_sentence, risk_sentence, unit_of, unknown_sentence
@@ -49,7 +40,6 @@ OPPOSITES, TRADES, IDLE = (
 )
 TARGET, DAYS = RuleType.PROFIT_TARGET, RuleType.MIN_TRADING_DAYS
 EVEN = RuleType.CONSISTENCY
-PRAGUE = Clock(time(0, 0), "Europe/Prague")
 HELD = [{"symbol": 0, "type": 1, "volume": 4.5, "notional": 450_000.0}]
 
 
@@ -61,10 +51,12 @@ def say(
     currency: Currency = USD,
     breach: bool = False,
     around: Surroundings = AROUND,
+    counted: Mapping[str, float] | None = None,
     **state: float,
 ) -> str:
     table = pairs_of([parameters])
-    pair_state = state_of(table, **{"day_balance": 100_000.0, "day_equity": 100_000.0} | state)
+    start = {"day_balance": 100_000.0, "day_equity": 100_000.0}
+    pair_state = state_of(table, **(start | state | dict(counted or {})))
     result = evaluated(table, pair_state, batch([account], positions), surroundings=around)
     numbers = pair_numbers(result, pair_state, 0, SYMBOLS)
     sentence = breach_sentence if breach else risk_sentence
@@ -316,10 +308,12 @@ def test_it_says_the_rules_on_trades_and_times(
         "last_trade_at": NOON - 2.5 * 86_400,
     }
     account = {"balance": 100_000.0}
-    said = say(parameters, account, positions=positions, around=ALIKE, **counts)
+    said = say(parameters, account, positions=positions, around=ALIKE, counted=counts)
     assert said == f"Alpha 3: {state}"
     if breach is not None:
-        said = say(parameters, account, positions=positions, around=ALIKE, breach=True, **counts)
+        said = say(
+            parameters, account, positions=positions, around=ALIKE, breach=True, counted=counts
+        )
         assert said == f"Alpha 3 broke its {breach}"
 
 
@@ -361,45 +355,6 @@ def test_it_says_that_it_acts_before_the_limit(
     numbers = pair_numbers(result, state, 0, SYMBOLS)
     said = breach_sentence("Alpha 3", parameters, numbers, USD, is_early=True)
     assert said.startswith(f"Alpha 3 {words}")
-
-
-@pytest.mark.parametrize(
-    ("minutes", "words"),
-    [
-        (0.99, "under a minute"),
-        (1.0, "1 minute"),
-        (119.9, "119 minutes"),
-        (120.0, "2 h"),
-        (200.0, "3 h 20 min"),
-        (2_880.0, "2 days"),
-        (3_120.0, "2 days 4 h"),
-    ],
-)
-def test_it_writes_durations_rounded_down(minutes: float, words: str) -> None:
-    assert duration_text(minutes) == words
-
-
-def test_it_rounds_towards_the_cautious_side() -> None:
-    assert left_text(95_212.4 - 95_000, 2) == "212.40"  # 212.39999999999418 as a double
-    assert (left_text(0.999, 2), used_text(0.001, 2)) == ("0.99", "0.01")
-    assert (left_text(-0.001, 2), amount_text(-0.0001, 2)) == ("-0.01", "0.00")
-    assert [left_percent_text(buffer) for buffer in (1.0, 0.9999, 0.0424, 0.004, 0.0, -0.031)] == [
-        "100 %",
-        "99 %",
-        "4 %",
-        "under 1 %",
-        "0 %",
-        "-4 %",
-    ]
-    assert [used_percent_text(used) for used in (0.0, 0.001, 0.961, 0.996, 1.0, 1.001)] == [
-        "0 %",
-        "1 %",
-        "97 %",
-        "99 %",
-        "100 %",
-        "101 %",
-    ]
-    assert fraction_text(rule(DAILY, "0.055").limit) == "5.5 %"
 
 
 def test_it_has_a_unit_for_every_rule() -> None:

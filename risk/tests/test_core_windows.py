@@ -42,8 +42,8 @@ def weekend(**raw: object) -> RuleParameters:
     return rule(WINDOW, "30", from_time="21:45", until_time="23:00", **raw)
 
 
-def news(limit: str = "5", **raw: object) -> RuleParameters:
-    return rule(WINDOW, limit, kind="news", **raw)
+def news(**raw: object) -> RuleParameters:
+    return rule(WINDOW, "5", kind="news", **raw)
 
 
 def minutes(rule_: RuleParameters, moment: float) -> float:
