@@ -141,7 +141,7 @@ class TermsBook:
         if terms is None:
             return
         pipeline = redis_client().pipeline(transaction=False)
-        pipeline.hset(terms_key(server), _field(login, symbol), terms.packed())
+        pipeline.hset(terms_key(server), mapping={_field(login, symbol): terms.packed()})
         pipeline.expire(terms_key(server), _KEPT_SECONDS)
         pipeline.execute()
 
@@ -266,7 +266,7 @@ def days_of(
     deadline = time.monotonic() + wait_seconds
     try:
         while True:
-            told: list[Any] = redis_client().hmget(days_key(server), names)
+            told: Any = redis_client().hmget(days_key(server), names)
             found = {name: value for name, value in zip(names, told, strict=True) if value}
             if len(found) == len(names) or time.monotonic() >= deadline:
                 return {name: _unpacked_days(value) for name, value in found.items()}

@@ -20,7 +20,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 
-RULES = (
+RULES: tuple[tuple[str, str, dict[str, object]], ...] = (
     ("MAX_DAILY_LOSS", "0.05", {}),
     ("MAX_DRAWDOWN", "0.10", {"kind": "trailing_intraday_equity"}),
     ("MARGIN_LEVEL", "100", {}),

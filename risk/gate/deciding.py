@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
+from risk.core.arrays import Integers
 from risk.core.gate.deciding import decide
 from risk.core.gate.verdicts import Check, GateDecision, Verdict
 from risk.gate.commissions import LEARNED
@@ -96,7 +97,7 @@ def check_rows(decision: GateDecision, now: datetime) -> list[GateCheck]:
 
 
 def _is_of(
-    order: Order, servers: Sequence[str], logins: Sequence[int], rows: Mapping[UUID, int]
+    order: Order, servers: Sequence[str], logins: Integers, rows: Mapping[UUID, int]
 ) -> bool:
     row = rows[order.account_id]
     return (servers[row], int(logins[row])) == (order.server, order.login)

@@ -15,7 +15,6 @@ from accounts.terminals.readings import STALE_AFTER_SECONDS, ReadingBatch
 from risk.core.arrays import Flags, Integers
 from risk.core.gate.book import AccountSheet, Book, PairStanding, RuleLabel
 from risk.core.rule_types import Action
-from risk.core.surroundings import EMPTY
 from risk.desk import Desk
 from risk.models import AccountLock
 from risk.tracker import Assessment
@@ -54,7 +53,6 @@ class HostBooks:
         assessment, poll = view.assessment, view.poll
         names = self._names_of(assessment.desk)
         evaluation, state = assessment.evaluation, assessment.latches.state
-        around = getattr(assessment, "surroundings", EMPTY)
         return Book(
             accounts=_sheet(view, names, locks, now),
             table=assessment.desk.pairs,
@@ -71,7 +69,7 @@ class HostBooks:
             positions=poll.batch.positions,
             orders=poll.batch.orders,
             symbols=poll.batch.symbols,
-            surroundings=replace(around, moment=now.timestamp()),
+            surroundings=replace(assessment.surroundings, moment=now.timestamp()),
         )
 
     def _names_of(self, desk: Desk) -> _Names:

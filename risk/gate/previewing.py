@@ -52,7 +52,7 @@ def preview_order(
             rules=rules,
             lock=AccountLock.objects.standing().filter(account_id=account.pk).first(),
             connection=AccountConnection.objects.filter(account=account).first(),
-            surroundings=web_surroundings(account, rules, state, known, asked, now),
+            surroundings=web_surroundings(account, rules, state, known, now),
         ),
         now,
     )

@@ -6,16 +6,15 @@ from datetime import datetime
 import numpy as np
 
 from accounts.hot_state import AccountState
+from accounts.market_terms import SymbolDays, days_of
 from accounts.models import ConnectedAccount
 from accounts.symbol_terms import SymbolTerms
-from risk.core.parameters import MaxExposure, TradingWindow
+from risk.core.parameters import MaxCorrelation, MaxExposure, NoCrossHedging, TradingWindow
+from risk.core.returns import correlations_of
 from risk.core.rule_types import ExposureOf, Importance, RuleType, WindowKind
 from risk.core.surroundings import Calendar, CalendarEvent, Surroundings
-from risk.gate.intents import TermsOf
 from risk.models import NewsCalendar, NewsEvent
 from risk.rule_facts import RuleFacts
-
-_NEEDS_CURRENCIES = frozenset({RuleType.NO_CROSS_HEDGING})
 
 
 def web_surroundings(
@@ -23,53 +22,58 @@ def web_surroundings(
     rules: Sequence[RuleFacts],
     state: AccountState | None,
     draft_terms: SymbolTerms | None,
-    terms: TermsOf,
     now: datetime,
 ) -> Surroundings:
-    """Load what the rules of one account look at; what only a host knows stays unknown.
+    """Load what the rules of one account look at.
 
-    The correlations of symbols and the holdings of other accounts are the host's: a rule on them
-    answers only when the order is there.
+    The holdings of other accounts are known on their hosts alone: a rule on them answers when the
+    order is there.
     """
-    families = range(len(rules))
+    symbols = _symbols(state, draft_terms)
+    days = _days(account, symbols) if any(_looks_at_symbols(rule) for rule in rules) else {}
+    currencies = {name: each.currencies for name, each in days.items()}
+    if draft_terms is not None:
+        currencies[draft_terms.name] = draft_terms.currency_base, draft_terms.currency_profit
     return Surroundings(
         moment=now.timestamp(),
-        currencies={account.server: _currencies(account, rules, state, draft_terms, terms)},
+        currencies={account.server: currencies},
+        correlations={
+            account.server: correlations_of({name: each.closes for name, each in days.items()})
+        },
         users=np.array([account.user_id], dtype=np.int64),
         calendars=_calendars(account, rules),
         sides_elsewhere={
             number: None
-            for number in families
+            for number in range(len(rules))
             if rules[number].parameters.rule_type is RuleType.NO_CROSS_HEDGING
         },
     )
 
 
-def _currencies(
-    account: ConnectedAccount,
-    rules: Sequence[RuleFacts],
-    state: AccountState | None,
-    draft_terms: SymbolTerms | None,
-    terms: TermsOf,
-) -> Mapping[str, tuple[str, str]]:
-    known: dict[str, tuple[str, str]] = {}
-    if draft_terms is not None:
-        known[draft_terms.name] = draft_terms.currency_base, draft_terms.currency_profit
-    if state is None or not any(_looks_at_currencies(rule) for rule in rules):
-        return known
-    for number in np.unique(state.positions["symbol"]).tolist():
-        name = state.tables.symbols[number]
-        told = None if name in known else terms(account.login, name)
-        if told is not None:
-            known[name] = told.currency_base, told.currency_profit
-    return known
+def _symbols(state: AccountState | None, draft_terms: SymbolTerms | None) -> set[str]:
+    held = {draft_terms.name} if draft_terms is not None else set()
+    if state is not None:
+        numbers = np.unique(state.positions["symbol"]).tolist()
+        held |= {state.tables.symbols[number] for number in numbers}
+    return held
 
 
-def _looks_at_currencies(rule: RuleFacts) -> bool:
+def _days(account: ConnectedAccount, symbols: set[str]) -> Mapping[str, SymbolDays]:
+    return days_of(
+        account.server,
+        symbols,
+        host=account.terminal_host_id,
+        login=account.login,
+        zone=account.broker_time_zone,
+    )
+
+
+def _looks_at_symbols(rule: RuleFacts) -> bool:
+    """Tell whether a rule needs the currencies of symbols, or how they have moved."""
     parameters = rule.parameters
     if isinstance(parameters, MaxExposure):
         return parameters.exposure_of is ExposureOf.CURRENCY
-    return parameters.rule_type in _NEEDS_CURRENCIES
+    return isinstance(parameters, MaxCorrelation | NoCrossHedging)
 
 
 def _calendars(account: ConnectedAccount, rules: Sequence[RuleFacts]) -> Mapping[int, Calendar]:

@@ -293,3 +293,49 @@ def test_a_size_uses_the_numbers_of_the_account(sources: Sources) -> None:
     )  # fmt: skip
     assert stale.is_refused
     assert "balance is not known" in stale.sentence
+
+
+def test_no_account_of_a_host_opens_against_another(stage: Stage, alice: User) -> None:
+    long, other = stage.open(alice, "Long"), stage.open(alice, "Other")
+    make_rule(
+        alice, "One way", rule_type=RiskRule.Type.NO_CROSS_HEDGING, limit=Decimal(1),
+        action=RiskRule.Action.BLOCK,
+    )  # fmt: skip
+    stage.run(3)
+    stage.buy(long, 1.0)
+    sources = Sources(stage, other)
+
+    against = order_of(other, stage, direction="sell", stop_loss=1.11)
+
+    assert sources.host(against).sentence == (
+        "One way: another account holds EURUSD the other way round."
+    )
+    assert sources.host(order_of(other, stage)).verdict is Verdict.ALLOW
+    # On the web nobody knows what the others hold: the host will be asked.
+    assert sources.web(against).verdict is Verdict.WARN
+
+
+def test_currencies_and_correlations_are_the_same_on_both_sides(stage: Stage, alice: User) -> None:
+    account = stage.open(alice, "Bold")
+    for kind, limit, parameters in (
+        (RiskRule.Type.MAX_EXPOSURE, "3", {"exposure_of": "currency"}),
+        (RiskRule.Type.MAX_CORRELATION, "0.9", {}),
+    ):
+        make_rule(
+            alice, str(kind), rule_type=kind, limit=Decimal(limit), parameters=parameters,
+            action=RiskRule.Action.BLOCK,
+        )  # fmt: skip
+    stage.run(3)
+    stage.buy(account, 1.5)
+    sources = Sources(stage, account)
+    order = order_of(account, stage)
+    # The first look asks for what is not known yet.
+    sources.web(order)
+    sources.book.refresh_wanted()
+    stage.run(10)
+
+    here, there = sources.host(order), sources.web(order)
+
+    assert told(here) == told(there)
+    exposure = next(check for check in here.checks if check.name == "MAX_EXPOSURE")
+    assert exposure.value == pytest.approx(2.75, abs=0.001)

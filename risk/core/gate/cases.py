@@ -77,8 +77,8 @@ class Cases:
 def cases_of(book: Book, intents: Sequence[Intent], in_flight: Sequence[InFlight]) -> Cases:
     """Lay out the orders of a round, at most one of each account."""
     symbols = dict(zip(book.symbols, range(len(book.symbols)), strict=True))
-    for each in (*intents, *in_flight):
-        symbols.setdefault(each.symbol, len(symbols))
+    for name in (*(each.symbol for each in intents), *(each.symbol for each in in_flight)):
+        symbols.setdefault(name, len(symbols))
     row = np.array([intent.row for intent in intents], dtype=np.int64)
     symbol = np.array([symbols[intent.symbol] for intent in intents], dtype=np.int64)
     sign = np.array([intent.sign for intent in intents])
@@ -136,7 +136,7 @@ def cases_of(book: Book, intents: Sequence[Intent], in_flight: Sequence[InFlight
         pending_count=np.bincount(pending_case, minlength=count).astype(np.float64),
         own_net=own_net * sign,
         other_net=np.abs(net).sum(axis=1) - np.abs(own_net),
-        gross=np.bincount(held.case, held.notional, count),
+        gross=_sum(held.case, held.notional, np.ones(len(own), dtype=np.bool_), count),
         symbol_risk=_sum(held.case, held.risk, own, count),
         flying_count=aloft.count,
         flying_lots=aloft.same_lots,
@@ -208,8 +208,9 @@ def _of_cases(rows: Rows, starts: Integers, accounts: Integers) -> tuple[Rows, I
 
 def _net(held: Held, cases: int, symbols: int) -> Floats:
     key = held.case * symbols + held.symbol
-    net = np.bincount(key, held.sign * held.notional, cases * symbols)
-    return net.reshape(cases, symbols)
+    net = np.bincount(key, held.sign * held.notional, cases * symbols).astype(np.float64)
+    by_case: Floats = net.reshape(cases, symbols)
+    return by_case
 
 
 def _sum(case: Integers, weights: Floats, chosen: Flags, count: int) -> Floats:

@@ -116,7 +116,8 @@ def flown(cases: Cases, case: int, volume: Decimal) -> InFlight:
 def _next_of_each(intents: Sequence[Intent], waiting: Sequence[int]) -> tuple[list[int], list[int]]:
     """Take the next order of each account, and return the places of the others too."""
     seen: set[int] = set()
-    chosen, later = [], []
+    chosen: list[int] = []
+    later: list[int] = []
     for place in waiting:
         row = intents[place].row
         if row in seen or len(chosen) >= _MOST_PER_ROUND:
