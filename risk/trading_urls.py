@@ -2,9 +2,11 @@
 
 from django.urls import path
 
-from risk.views import arming, enforcement, notices, order_changes, orders, ticket
+from risk.views import arming, enforcement, notices, order_changes, orders, portfolio, ticket
 
 urlpatterns = [
+    path("portfolio", portfolio.portfolio, name="portfolio"),
+    path("portfolio/figures", portfolio.portfolio_figures, name="portfolio-figures"),
     path("standing", enforcement.standing, name="standing"),
     path("close-all", enforcement.close_everything, name="close-all"),
     path("close-all/runs", enforcement.runs, name="runs"),

@@ -34,6 +34,7 @@ class RunGroup:
     """What began with one cause at one moment: "close all" on several accounts is one."""
 
     key: str
+    cause: str
     title: str
     sentence: str
     tone: str
@@ -68,10 +69,9 @@ def run_groups(runs: Iterable[Enforcement]) -> list[RunGroup]:
     """
     grouped: dict[str, list[Enforcement]] = {}
     for run in runs:
-        is_shared = run.cause == Cause.PANIC
-        key = f"panic-{run.created_at:%Y%m%d%H%M%S%f}" if is_shared else str(run.pk)
-        grouped.setdefault(key, []).append(run)
+        grouped.setdefault(_key(run), []).append(run)
     groups = [_group(key, members) for key, members in grouped.items()]
+    groups.sort(key=lambda group: group.cause != Cause.PANIC)
     running = [group for group in groups if group.is_running]
     ended: dict[str, RunGroup] = {}
     for group in groups:
@@ -125,7 +125,15 @@ def _group(key: str, runs: Sequence[Enforcement]) -> RunGroup:
     tones = [line.tone for line in lines]
     order = ("violated", "critical", "caution", "safe")
     tone = next(tone for tone in order if tone in tones)
-    return RunGroup(key, _title(runs), _group_sentence(lines, is_running), tone, is_running, lines)
+    sentence = _group_sentence(lines, is_running=is_running)
+    return RunGroup(key, runs[0].cause, _title(runs), sentence, tone, is_running, lines)
+
+
+def _key(run: Enforcement) -> str:
+    """Return what a run belongs together with: a press of the button, or all that locks did."""
+    if run.cause == Cause.PANIC:
+        return f"panic-{run.created_at:%Y%m%d%H%M%S%f}"
+    return "locks" if run.cause == Cause.LOCK else str(run.pk)
 
 
 def _place(run: Enforcement) -> tuple[bool, str]:
@@ -134,14 +142,15 @@ def _place(run: Enforcement) -> tuple[bool, str]:
 
 def _title(runs: Sequence[Enforcement]) -> str:
     first = runs[0]
-    where = first.account_name if len(runs) == 1 else f"{len(runs)} accounts"
+    names = {run.account_name for run in runs}
+    where = first.account_name if len(names) == 1 else f"{len(names)} accounts"
     if first.cause == Cause.PANIC:
         return f"Close all: {where}"
     why = f"“{first.rule_name}”" if first.rule_name else first.get_cause_display().lower()
     return f"{where}: {why}"
 
 
-def _group_sentence(lines: Sequence[RunLine], is_running: bool) -> str:
+def _group_sentence(lines: Sequence[RunLine], *, is_running: bool) -> str:
     if len(lines) == 1:
         return lines[0].sentence
     runs = [line.run for line in lines]
@@ -150,5 +159,5 @@ def _group_sentence(lines: Sequence[RunLine], is_running: bool) -> str:
     )
     confirmed = [run.confirmed_at for run in runs if run.confirmed_at is not None]
     if is_running or len(confirmed) < len(runs):
-        return f"{len(confirmed)} of {len(runs)} accounts confirmed flat, {done} so far"
+        return f"{len(confirmed)} of {len(runs)} confirmed flat, {done} so far"
     return f"Confirmed flat at {clock(max(confirmed))}, {done}"

@@ -29,6 +29,11 @@ class Standing:
     locks: list[LockLine]
 
     @property
+    def asked_for(self) -> list[RunGroup]:
+        """Return what somebody asked for: whoever watches that has no eye for the rest."""
+        return [group for group in self.runs if group.cause == Cause.PANIC]
+
+    @property
     def is_running(self) -> bool:
         return any(group.is_running for group in self.runs)
 

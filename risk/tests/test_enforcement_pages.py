@@ -6,11 +6,12 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+import time_machine
 from django.test import Client
 from django.utils import timezone
 
 from accounts.models import ConnectedAccount, User
-from accounts.tests.factories import make_account
+from accounts.tests.factories import NOW, make_account
 from groups.tests.factories import make_group
 from risk.models import AccountLock, Enforcement
 from risk.tests.factories import make_lock, make_order, make_run
@@ -32,9 +33,9 @@ def account(alice: User) -> ConnectedAccount:
 
 
 def test_closing_says_first_what_it_means(page: Client, account: ConnectedAccount) -> None:
-    leave_readings([account], [], read_at=timezone.now().timestamp())
-
-    html = page.get(f"/accounts/{account.pk}/close-all", headers=MODAL).content.decode()
+    with time_machine.travel(NOW, tick=False):
+        leave_readings([account], [], read_at=NOW.timestamp())
+        html = page.get(f"/accounts/{account.pk}/close-all", headers=MODAL).content.decode()
 
     assert "1 position will be closed." in html
     assert "Close all now" in html
@@ -146,7 +147,7 @@ def test_one_press_on_many_accounts_is_one_line(alice: User, page: Client) -> No
         )
     html = page.get("/standing").content.decode()
     assert "Close all: 3 accounts" in html
-    assert "1 of 3 accounts confirmed flat, 6 positions closed" in html
+    assert "1 of 3 confirmed flat, 6 positions closed" in html
 
 
 def test_what_is_long_over_is_not_shown(page: Client, account: ConnectedAccount) -> None:
