@@ -19,8 +19,17 @@ LOSS, DRAWDOWN = RuleType.MAX_DAILY_LOSS, RuleType.MAX_DRAWDOWN
 COUNT, MARGIN = RuleType.POSITION_LIMIT, RuleType.MARGIN_LEVEL
 
 
-def acting(table: PairTable, action: Action = Action.CLOSE_ALL, **response: float) -> Triggers:
-    return build_triggers(table, [Response(action=action, **response)] * len(table.rules))
+def acting(
+    table: PairTable,
+    action: Action = Action.CLOSE_ALL,
+    *,
+    act_at_fraction: float = 1.0,
+    act_after_seconds: float = 0.0,
+) -> Triggers:
+    response = Response(
+        action=action, act_at_fraction=act_at_fraction, act_after_seconds=act_after_seconds
+    )
+    return build_triggers(table, [response] * len(table.rules))
 
 
 class Run:
@@ -43,9 +52,12 @@ class Run:
         return changes
 
 
-def loss_run(kind: RuleType = LOSS, **response: float) -> Run:
+def loss_run(
+    kind: RuleType = LOSS, *, act_at_fraction: float = 1.0, act_after_seconds: float = 0.0
+) -> Run:
     table = pairs_of([rule(kind, "0.1")])
-    return Run(table, acting(table, **response))
+    triggers = acting(table, act_at_fraction=act_at_fraction, act_after_seconds=act_after_seconds)
+    return Run(table, triggers)
 
 
 @pytest.mark.parametrize(

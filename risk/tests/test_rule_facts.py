@@ -1,6 +1,7 @@
 """Rules with what differs on single accounts."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -23,8 +24,9 @@ def alice() -> User:
     return make_user()
 
 
-def count_rule(user: User, **fields: object) -> RiskRule:
-    return make_rule(user, rule_type=RiskRule.Type.POSITION_LIMIT, limit=Decimal(5), **fields)
+def count_rule(user: User, name: str = "Count", **fields: Any) -> RiskRule:
+    kind = RiskRule.Type.POSITION_LIMIT
+    return make_rule(user, name, rule_type=kind, limit=Decimal(5), **fields)
 
 
 def test_it_reads_how_a_rule_answers(alice: User) -> None:
@@ -55,7 +57,7 @@ def test_what_an_override_leaves_empty_stays_as_the_rule_has_it(alice: User) -> 
     override = RuleOverride(rule=rule, parameters={"hold_seconds": 9}, critical=Decimal("0.05"))
     facts = facts_of(rule, override)
     assert isinstance(facts.parameters, PositionLimit)
-    assert (facts.parameters.limit, facts.parameters.hold_seconds) == (5, 9)
+    assert (int(facts.parameters.limit), facts.parameters.hold_seconds) == (5, 9.0)
     assert facts.parameters.include_pending
     thresholds = facts.parameters.thresholds
     assert (thresholds.caution, thresholds.critical) == (0.3, 0.05)

@@ -318,6 +318,7 @@ def test_an_escalation_is_not_lost_with_the_database_away(
     stage.run(2)
     breach = RuleBreach.objects.get()
     assert breach.is_early
+    assert breach.violated_at is not None
     assert breach.latched_at < at < breach.violated_at
     rule.refresh_from_db()
     assert rule.breach_count == 1
