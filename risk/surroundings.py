@@ -1,6 +1,6 @@
 """What the rules of one host need to know beside its readings, kept up to date beside the tick."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 from typing import Final
 from uuid import UUID
@@ -12,9 +12,10 @@ from accounts.market_history import Calls
 from accounts.sessions.poll import Poll
 from risk.calendars import Calendars
 from risk.core.arrays import Flags, Integers
+from risk.core.instruments import by_instrument
 from risk.core.parameters import MaxExposure, RuleParameters, TradingWindow
 from risk.core.rule_types import ExposureOf, RuleType, WindowKind
-from risk.core.surroundings import Surroundings
+from risk.core.surroundings import Sides, Surroundings
 from risk.desk import Desk
 from risk.elsewhere import SidesElsewhere
 from risk.market_facts import MarketFacts, Wish
@@ -69,8 +70,15 @@ class SurroundingsBook:
             users=self._users,
             calendars=self._calendars.by_user,
             rule_families=self._families,
-            sides_elsewhere=self._elsewhere.sides(poll.now.timestamp()),
+            sides_elsewhere=self._sides_elsewhere(poll),
         )
+
+    def _sides_elsewhere(self, poll: Poll) -> Mapping[int, Sides | None]:
+        sides, known = self._elsewhere.sides(poll.now.timestamp()), self._facts.currencies
+        return {
+            family: None if held is None else by_instrument(held, known)
+            for family, held in sides.items()
+        }
 
     def _wishes(self, poll: Poll) -> Iterator[Wish]:
         """List the symbols that are held, ordered or shown where a rule looks at them."""

@@ -1,13 +1,13 @@
 """What the symbols of a batch are: their currencies, and one instrument behind several names."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from risk.core.arrays import Integers
 from risk.core.exposures import Exposures
-from risk.core.surroundings import Surroundings
+from risk.core.surroundings import Sides, Surroundings, SymbolCurrencies
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,20 @@ def instrument_of(symbol: str, currencies: Sequence[str] | None) -> str:
     if currencies is None or currencies[0] == currencies[1]:
         return symbol
     return f"{currencies[0]}/{currencies[1]}"
+
+
+def by_instrument(sides: Sides, currencies: Mapping[str, SymbolCurrencies]) -> Sides:
+    """Add up by instrument what is named by symbols of servers that are not told.
+
+    A name means the currencies that any server gives to a symbol of that name.
+    """
+    known = {name: pair for symbols in currencies.values() for name, pair in symbols.items()}
+    totals: dict[str, tuple[float, float]] = {}
+    for name, (bought, sold) in sides.items():
+        instrument = instrument_of(name, known.get(name))
+        before = totals.get(instrument, (0.0, 0.0))
+        totals[instrument] = (before[0] + bought, before[1] + sold)
+    return totals
 
 
 def _distinct_symbols(

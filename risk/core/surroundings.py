@@ -11,7 +11,7 @@ from risk.core.rule_types import Importance
 # Symbol by its name at one server: (base currency, profit currency).
 SymbolCurrencies = Mapping[str, tuple[str, str]]
 
-# Instrument (see `instrument_of`): lots bought and lots sold by the accounts of a rule that other
+# Instrument (see `by_instrument`): lots bought and lots sold by the accounts of a rule that other
 # hosts watch.
 Sides = Mapping[str, tuple[float, float]]
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from risk.core.instruments import instrument_of
+from risk.core.instruments import by_instrument, instrument_of
 from risk.core.pairs import build_pairs
 from risk.core.rule_types import RuleType
 from risk.core.statuses import Reason, Status
@@ -119,3 +119,10 @@ def test_it_counts_in_what_other_hosts_hold(elsewhere: Sides | None, status: Sta
     assert result.present[0] == status
     if elsewhere is None:
         assert result.reason[0] == Reason.NO_MEMBER
+
+
+def test_it_adds_up_by_instrument_what_other_hosts_name_by_symbols() -> None:
+    currencies = {"Demo": {"EURUSD": ("EUR", "USD")}, "Other": {"EURUSD.a": ("EUR", "USD")}}
+    sides = {"EURUSD": (1.0, 0.0), "EURUSD.a": (0.5, 2.0), "GER40": (0.0, 1.0)}
+    assert by_instrument(sides, currencies) == {"EUR/USD": (1.5, 2.0), "GER40": (0.0, 1.0)}
+    assert by_instrument({"EURUSD": (1.0, 0.0)}, {}) == {"EURUSD": (1.0, 0.0)}

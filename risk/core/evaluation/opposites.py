@@ -96,7 +96,8 @@ def _totals(
     What accounts on other hosts hold counts in. Also returns the families of which that is not
     known.
     """
-    keys = families[sides.pair] * max(len(names), 1) + sides.instrument
+    count = max(len(names), 1)
+    keys = families[sides.pair] * count + sides.instrument
     distinct, inverse = np.unique(keys, return_inverse=True)
     inverse = inverse.reshape(-1)
     bought = np.bincount(inverse, sides.bought, minlength=len(distinct)).astype(np.float64)
@@ -108,8 +109,9 @@ def _totals(
             unseen.append(family)
             continue
         for name, (lots_bought, lots_sold) in elsewhere.items():
-            if name in places:
-                here = distinct == family * max(len(names), 1) + places[name]
+            place = places.get(name)
+            if place is not None:
+                here = distinct == family * count + place
                 bought[here] += lots_bought > 0
                 sold[here] += lots_sold > 0
     return bought[inverse], sold[inverse], np.array(unseen, dtype=np.int64)
