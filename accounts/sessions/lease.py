@@ -15,7 +15,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Protocol
 
-from django.db import DatabaseError, InterfaceError, close_old_connections
+from django.db import DatabaseError, InterfaceError, close_old_connections, connection
 from django.db.models import F, Q, QuerySet
 
 from accounts.models import TerminalHost
@@ -129,7 +129,8 @@ class LeaseFence:
                 .first()
             )
         except (DatabaseError, InterfaceError):
-            close_old_connections()
+            if not connection.in_atomic_block:
+                close_old_connections()
             return Standing.UNKNOWN
         if row is None or row[:2] != (lease.owner, lease.token):
             return Standing.LOST

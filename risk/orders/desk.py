@@ -98,7 +98,7 @@ class HostDesk:
         """Act on what a tick found; returns at once unless the desk is inline."""
         self._view = HostView(poll, assessment)
         if self._is_inline:
-            self._round()
+            self._guarded("round", self._round)
             return
         if not self._thread.is_alive() and not self._is_closing:
             self._thread.start()
@@ -127,7 +127,7 @@ class HostDesk:
                 self._wake.clear()
                 if not self._is_closing:
                     close_old_connections()
-                    self._round()
+                    self._guarded("round", self._round)
         finally:
             connections.close_all()
 
