@@ -18,10 +18,10 @@ from accounts.models import ConnectedAccount, User
 from accounts.models.connection import AccountConnection, ConnectionState
 from accounts.selectors import connection_health
 from groups.models import AccountGroup
-from risk.core.parameters import RuleParameters
-from risk.desk import parameters_of
+from risk.core.parameters import ParameterErrors
 from risk.live_objects import Json, Member, RuleView, account_object, group_object
-from risk.models import RiskRule
+from risk.models import RiskRule, RuleOverride
+from risk.rule_facts import facts_of
 from risk.selectors import latched_breaches, rules_by_account
 
 logger = logging.getLogger(__name__)
@@ -108,16 +108,17 @@ aaccount_risk = database_sync_to_async(account_risk)
 def load_members(accounts: Sequence[ConnectedAccount], *, now: datetime) -> dict[UUID, Member]:
     """Put accounts, connections, rules and the last states together, keyed by account."""
     states = _states(accounts)
-    rules = rules_by_account(accounts)
-    views = _rule_views({rule.pk: rule for listed in rules.values() for rule in listed})
+    views = _rule_views(rules_by_account(accounts))
     latches: dict[UUID, dict[UUID, bool]] = {}
     for breach in latched_breaches(accounts):
+        if breach.is_early and breach.violated_at is None:
+            continue  # it has not reached its limit
         is_acknowledged = breach.acknowledged_at is not None
         latches.setdefault(breach.account_id, {})[breach.rule_id] = is_acknowledged
     connections = AccountConnection.objects.in_bulk([account.pk for account in accounts])
     members = {}
     for account in accounts:
-        listed = sorted((views[rule.pk] for rule in rules[account.pk]), key=attrgetter("order"))
+        listed = sorted(views[account.pk], key=attrgetter("order"))
         state = states.get(account.pk)
         members[account.pk] = Member(
             account_id=account.pk,
@@ -159,16 +160,35 @@ def connection_object(connection: AccountConnection | None) -> Json:
     }
 
 
-def rule_view(rule: RiskRule) -> RuleView:
-    return RuleView(rule.pk, rule.name, rule.action, rule.is_firm_rule, _parameters(rule))
+def rule_view(rule: RiskRule, override: RuleOverride | None = None) -> RuleView:
+    """Return a rule as it is shown, on an account with this override."""
+    try:
+        facts = facts_of(rule, override)
+    except (ParameterErrors, ValueError):
+        if override is None:
+            raise
+        # The tick leaves the rule as it is on others, too.
+        facts = facts_of(rule)
+    return RuleView(rule.pk, rule.name, facts.action, rule.is_firm_rule, facts.parameters)
 
 
-def _rule_views(rules: Mapping[UUID, RiskRule]) -> dict[UUID, RuleView]:
-    return {rule_id: rule_view(rule) for rule_id, rule in rules.items()}
-
-
-def _parameters(rule: RiskRule) -> RuleParameters:
-    return parameters_of(rule.rule_type, rule.limit, rule.caution, rule.critical, rule.parameters)
+def _rule_views(rules: Mapping[UUID, Sequence[RiskRule]]) -> dict[UUID, list[RuleView]]:
+    """Return the rules of each account as they are there, without those that leave it out."""
+    rows = RuleOverride.objects.filter(account__in=list(rules))
+    overrides = {(row.rule_id, row.account_id): row for row in rows}
+    shared: dict[UUID, RuleView] = {}
+    views: dict[UUID, list[RuleView]] = {account_id: [] for account_id in rules}
+    for account_id, listed in rules.items():
+        for rule in listed:
+            override = overrides.get((rule.pk, account_id))
+            if override is not None:
+                if not override.is_excluded:
+                    views[account_id].append(rule_view(rule, override))
+                continue
+            if rule.pk not in shared:
+                shared[rule.pk] = rule_view(rule)
+            views[account_id].append(shared[rule.pk])
+    return views
 
 
 def _states(accounts: Iterable[ConnectedAccount]) -> dict[UUID, AccountState]:

@@ -71,7 +71,7 @@ def test_accounts_with_the_same_override_share_a_variant(alice: User) -> None:
             RuleOverride.objects.create(rule=rule, account=account, limit=Decimal(limit))
     book = load_rules([alice.pk])
     limits = [int(each.parameters.limit) for each in book.rules]
-    assert limits == [5, 2, 3]
+    assert (limits[0], sorted(limits)) == (5, [2, 3, 5])
     places = [book.place_for(0, account.pk) for account in accounts]
     assert [limits[place] for place in places if place is not None] == [2, 2, 3, 5]
     assert {each.id for each in book.rules} == {rule.pk}
