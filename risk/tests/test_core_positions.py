@@ -14,6 +14,7 @@ from risk.tests.core_cases import (
     NOON,
     SELL,
     Row,
+    at,
     batch,
     evaluated,
     pairs_of,
@@ -235,6 +236,28 @@ def test_it_reads_the_opening_by_the_clock_of_each_broker() -> None:
     table = pairs_of([rule(STOP, "5")], accounts)
     result = evaluated(table, state_of(table), batch([AT_10_000] * 3, positions))
     assert result.value == pytest.approx([4.0, 4.0, 4.0])
+
+
+@pytest.mark.parametrize(
+    ("opened_at", "broker_hours", "now"),
+    [
+        # New York, and brokers with it: 8 March and 1 November 2026. Over each change, half a day.
+        (at(2026, 3, 8, 0), 2, at(2026, 3, 8, 12)),
+        (at(2026, 11, 1, 0), 3, at(2026, 11, 1, 12)),
+        # Within the hour before the clock goes forward, and before it goes back.
+        (at(2026, 3, 8, 6, 59), 2, at(2026, 3, 8, 18, 59)),
+        (at(2026, 11, 1, 4, 59), 3, at(2026, 11, 1, 16, 59)),
+    ],
+)
+def test_it_counts_true_minutes_over_clock_changes(
+    opened_at: float, broker_hours: int, now: float
+) -> None:
+    clock = round((opened_at + broker_hours * 3_600) * 1_000)
+    table = pairs_of([rule(STOP, "5")])
+    reading = batch([AT_10_000], [held(EURUSD, BUY, 1_000.0, time_msc=clock)])
+    around = replace(AROUND, moment=now)
+    result = evaluated(table, state_of(table), reading, surroundings=around)
+    assert result.value[0] == pytest.approx(720.0)
 
 
 def test_it_is_content_when_every_position_has_a_stop() -> None:
