@@ -64,9 +64,9 @@ class BreachListForm(forms.Form):
             breaches = breaches.filter(latched_at__gte=now - timedelta(days=int(wanted["period"])))
         match wanted.get("state"):
             case "open":
-                breaches = breaches.latched()
+                breaches = breaches.filter(cleared_at=None)
             case "waiting":
-                breaches = breaches.latched().filter(acknowledged_at=None)
+                breaches = breaches.filter(cleared_at=None, acknowledged_at=None)
             case "acknowledged":
                 breaches = breaches.exclude(acknowledged_at=None)
             case "cleared":

@@ -8,7 +8,7 @@ from typing import Any
 from accounts.figures import UNKNOWN, amount, price
 from accounts.models import ConnectedAccount, User
 from risk.models import Enforcement, Order, RiskRule, RuleBreach
-from risk.presentation.cells import limit_amount, spent_amount
+from risk.presentation.cells import left_amount, limit_amount, spent_amount
 from risk.presentation.orders import OrderRow, order_rows
 from risk.presentation.runs import RunLine, run_line
 
@@ -75,7 +75,7 @@ def breach_row(breach: RuleBreach) -> BreachRow:
     return BreachRow(
         breach,
         _observed(breach),
-        limit_amount(breach.limit, breach.unit),
+        _compared_with(breach),
         state,
         tone,
         _type_name(breach.rule_type),
@@ -89,7 +89,7 @@ def breach_page(breach: RuleBreach) -> dict[str, Any]:
     people = _people(breach)
     return {
         "row": breach_row(breach),
-        "floor": None if breach.floor is None else limit_amount(breach.floor, breach.unit),
+        "allowed": None if breach.floor is None else limit_amount(breach.limit, breach.unit),
         "answers": _answers(runs),
         "moments": _moments(breach, runs, people),
         "figures": _figures(breach.evidence),
@@ -101,10 +101,19 @@ def breach_page(breach: RuleBreach) -> dict[str, Any]:
 
 
 def _observed(breach: RuleBreach) -> str:
+    if breach.floor is not None:
+        # Of a loss it is the equity that is observed, and compared with a floor.
+        return f"equity {left_amount(breach.observed, breach.unit)}"
     is_window = breach.rule_type == RiskRule.Type.TRADING_WINDOW
     if is_window and breach.observed is not None and breach.observed <= 0:
         return "inside the window"
     return spent_amount(breach.observed, breach.unit)
+
+
+def _compared_with(breach: RuleBreach) -> str:
+    if breach.floor is not None:
+        return f"floor {limit_amount(breach.floor, breach.unit)}"
+    return limit_amount(breach.limit, breach.unit)
 
 
 def _state(breach: RuleBreach) -> tuple[str, str]:
@@ -123,7 +132,8 @@ def _type_name(rule_type: str) -> str:
 
 
 def _people(breach: RuleBreach) -> Mapping[int, str]:
-    wanted = {breach.acknowledged_by_id, breach.cleared_by_id} - {None}
+    ids = (breach.acknowledged_by_id, breach.cleared_by_id)
+    wanted = [user_id for user_id in ids if user_id is not None]
     return dict(User.objects.filter(pk__in=wanted).values_list("pk", "username"))
 
 

@@ -136,7 +136,8 @@ def _written(value: float, unit: str, write: Callable[[float, int], str]) -> str
         return _minutes_text(value)
     if unit == "share":
         return _in_unit(write(value * 100, 1), "%")
-    return _in_unit(write(value, _DIGITS.get(unit, 2)), unit)
+    text = write(value, _DIGITS.get(unit, 2))
+    return _in_unit(text.removesuffix(".0") if unit in ("minutes", "days") else text, unit)
 
 
 def _minutes_text(minutes: float) -> str:

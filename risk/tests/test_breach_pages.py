@@ -45,14 +45,15 @@ def shown(page: Client, query: str = "") -> set[str]:
 
 def test_it_lists_what_was_violated(alice: User, charlie: User, page: Client) -> None:
     assert "Nothing was violated so far." in page.get("/rules/breaches").content.decode()
-    breach = make_breach(make_rule(alice, "Day"), make_account(alice, "Alpha 1"))
+    account = make_account(alice, "Alpha 1")
+    breach = make_breach(make_rule(alice, "Day"), account, observed=94_987.5)
     make_breach(make_rule(charlie, "Theirs"), make_account(charlie))
 
     html = page.get("/rules/breaches").content.decode()
 
     assert f"/rules/breaches/{breach.pk}" in html
-    assert "5,012.50 USD" in html
-    assert "5,000.00 USD" in html
+    assert "equity 94,987.50 USD" in html
+    assert "floor 95,000.00 USD" in html
     assert "Theirs" not in html
 
 
@@ -84,6 +85,18 @@ def test_it_filters(alice: User, page: Client, query: str, names: set[str]) -> N
     breach("Early", is_early=True)
     old = breach("Over", latched_at=NOW - timedelta(days=8), cleared_at=NOW)
     assert shown(page, query.format(rule=old.pk, account=account.pk)) == names
+
+
+def test_it_compares_what_has_no_floor_with_its_limit(alice: User, page: Client) -> None:
+    account, rule = make_account(alice), make_rule(alice, rule_type="POSITION_LIMIT", limit=4)
+    make_breach(rule, account, observed=5.0, limit=4.0, floor=None, unit="positions")
+    window = make_rule(alice, "Window", rule_type="TRADING_WINDOW", limit=30)
+    make_breach(window, account, observed=-754.9, limit=30.0, floor=None, unit="minutes")
+    rows = page.get("/rules/breaches").context["rows"]
+    assert {(row.observed, row.limit) for row in rows} == {
+        ("5 positions", "4 positions"),
+        ("inside the window", "30 minutes"),
+    }
 
 
 def test_it_turns_pages_and_keeps_the_filters(alice: User, page: Client) -> None:

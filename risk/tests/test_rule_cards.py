@@ -150,6 +150,10 @@ def test_the_cutoff_stands_first_and_shows_its_levels(alice: User, page: Client)
     cards = page.get("/rules").context["cards"]
     assert cards[0].rule.is_cutoff
     assert (cards[0].cutoff.warning_level, cards[0].cutoff.liquidation_level) == (50, 10)
+    html = page.get("/rules").content.decode()
+    assert "Warns at 50&nbsp;%, closes everything at 10&nbsp;%." in html
+    form = page.get("/rules/cutoff").context["form"]
+    assert [field.value() for field in form] == ["50", "10"]
 
 
 def test_it_changes_the_levels_of_the_cutoff(alice: User, page: Client) -> None:

@@ -22,10 +22,12 @@ from risk.presentation.cells import (
         (1, "trades", "1 trade", "1 trade"),
         (0.8, "coefficient", "0.80", "0.80"),
         (0.5, "share", "50.0 %", "50.0 %"),
-        (2.04, "minutes", "2.0 minutes", "2.1 minutes"),
+        (2.04, "minutes", "2 minutes", "2.1 minutes"),
         (119.9, "minutes", "119.9 minutes", "119.9 minutes"),
         (754.9, "minutes", "12 h 34 min", "12 h 34 min"),
         (1440, "minutes", "1 d", "1 d"),
+        (30, "days", "30 days", "30 days"),
+        (1, "days", "1 day", "1 day"),
         (2.41, "days", "2.4 days", "2.5 days"),
         (12.5, "x", "12.50×", "12.50×"),
         (1234.5, "USD", "1,234.50 USD", "1,234.50 USD"),
@@ -36,7 +38,7 @@ def test_it_writes_every_unit(value: float, unit: str, limit: str, used: str) ->
 
 
 def test_it_rounds_what_is_left_down() -> None:
-    assert left_amount(2.09, "minutes") == "2.0 minutes"
+    assert left_amount(2.09, "minutes") == "2 minutes"
     assert left_amount(-754.9, "minutes") == "−12 h 34 min"
 
 

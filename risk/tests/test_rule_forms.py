@@ -39,7 +39,7 @@ def test_it_stores_what_is_typed(page: Client, rule_type: str) -> None:
     assert response.status_code == 302, response.context["form"].errors
     rule = RiskRule.objects.get()
     assert (rule.rule_type, rule.limit) == (rule_type, Decimal(TYPED[rule_type][1]))
-    assert (rule.act_at_fraction, rule.close_fraction) == (1, 1)
+    assert rule.act_at_fraction == rule.close_fraction == 1
 
 
 @pytest.mark.parametrize("rule_type", TYPES)

@@ -17,6 +17,7 @@ from accounts.refusals import Refusal
 from accounts.views.lookups import own_account, signed_in
 from accounts.views.modals import close_modal, render_framed
 from risk.core.rule_types import ARMED_ACTIONS
+from risk.field_types import plain
 from risk.forms import AcknowledgeForm, CutoffForm, RuleForm, RuleListForm
 from risk.models import RiskRule, RuleBreach
 from risk.presentation.rule_answers import rule_answers
@@ -106,8 +107,8 @@ def rule_cutoff(request: HttpRequest) -> HttpResponse:
     user = signed_in(request)
     terms = cutoff_terms(user)
     initial = {
-        "warning_level": terms.warning_level,
-        "liquidation_level": terms.liquidation_level,
+        "warning_level": plain(terms.warning_level),
+        "liquidation_level": plain(terms.liquidation_level),
     }
     form = CutoffForm(request.POST or None, initial=initial)
     if request.method == "POST" and form.is_valid():
