@@ -13,7 +13,14 @@ from accounts.sessions.poll import Poll
 from accounts.sessions.states import SessionState
 from accounts.terminals.readings import STALE_AFTER_SECONDS, ReadingBatch
 from risk.core.arrays import Flags, Integers
-from risk.core.gate.book import AccountSheet, Book, PairStanding, RuleLabel
+from risk.core.gate.book import (
+    AccountSheet,
+    Book,
+    PairStanding,
+    RuleColumns,
+    RuleLabel,
+    rule_columns,
+)
 from risk.core.rule_types import Action
 from risk.desk import Desk
 from risk.models import AccountLock
@@ -40,6 +47,7 @@ class _Names:
     logins: Integers
     currencies: tuple[str, ...]
     labels: tuple[RuleLabel, ...]
+    columns: RuleColumns
 
 
 class HostBooks:
@@ -57,6 +65,7 @@ class HostBooks:
             accounts=_sheet(view, names, locks, now),
             table=assessment.desk.pairs,
             labels=names.labels,
+            columns=names.columns,
             standing=PairStanding(
                 status=evaluation.status,
                 reason=evaluation.reason,
@@ -75,6 +84,9 @@ class HostBooks:
     def _names_of(self, desk: Desk) -> _Names:
         names = self._names
         if names is None or names.desk is not desk:
+            labels = tuple(
+                RuleLabel(rule.id, rule.name, Action(rule.action)) for rule in desk.rules
+            )
             names = self._names = _Names(
                 desk=desk,
                 names=tuple(facts.name if facts else "" for facts in desk.accounts),
@@ -83,9 +95,8 @@ class HostBooks:
                     [facts.login if facts else -1 for facts in desk.accounts], dtype=np.int64
                 ),
                 currencies=tuple(facts.currency if facts else "" for facts in desk.accounts),
-                labels=tuple(
-                    RuleLabel(rule.id, rule.name, Action(rule.action)) for rule in desk.rules
-                ),
+                labels=labels,
+                columns=rule_columns(desk.pairs, labels),
             )
         return names
 

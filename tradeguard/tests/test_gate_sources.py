@@ -22,7 +22,7 @@ from tradeguard.tests.stage import SERVER, Stage, staged
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-RULES = (
+RULES: tuple[tuple[str, str, dict[str, Any]], ...] = (
     (RiskRule.Type.MAX_DAILY_LOSS, "0.05", {}),
     (RiskRule.Type.MAX_DRAWDOWN, "0.10", {"kind": "trailing_intraday_equity"}),
     (RiskRule.Type.MARGIN_LEVEL, "200", {}),

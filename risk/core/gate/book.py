@@ -1,6 +1,6 @@
 """What the gate knows: the accounts, their rules, what they hold, and the orders themselves."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from uuid import UUID
@@ -69,11 +69,32 @@ class PairStanding:
     acknowledged: Flags
 
 
+@dataclass(frozen=True, slots=True)
+class RuleColumns:
+    """What follows from the rules alone: by pair its type, by rule its action and narrowing."""
+
+    type_of_pair: Codes
+    action_of_rule: Codes
+    is_narrow: Flags  # to one strategy
+
+
+def rule_columns(table: PairTable, labels: Sequence[RuleLabel]) -> RuleColumns:
+    types = np.zeros(len(table), dtype=np.int8)
+    for code, rule_type in enumerate(RULE_TYPES):
+        types[table.slice_of(rule_type)] = code
+    return RuleColumns(
+        type_of_pair=types,
+        action_of_rule=np.array([ACTIONS.index(each.action) for each in labels], dtype=np.int8),
+        is_narrow=np.array([rule.magic is not None for rule in table.rules], dtype=np.bool_),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Book:
     """Accounts with everything that decides on their orders; `labels` are by rule number.
 
-    `is_preview` tells that a host will look again before anything is sent.
+    `is_preview` tells that a host will look again before anything is sent. `columns` are worked out
+    where they are not given.
     """
 
     accounts: AccountSheet
@@ -85,23 +106,20 @@ class Book:
     symbols: tuple[str, ...]
     surroundings: Surroundings = EMPTY
     is_preview: bool = False
-    type_of_pair: Codes = field(init=False, repr=False)
-    action_of_rule: Codes = field(init=False, repr=False)
+    columns: RuleColumns | None = field(default=None, repr=False)
     position_starts: Integers = field(init=False, repr=False)
     order_starts: Integers = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         places = np.arange(len(self.accounts) + 1)
-        types = np.zeros(len(self.table), dtype=np.int8)
-        for code, rule_type in enumerate(RULE_TYPES):
-            types[self.table.slice_of(rule_type)] = code
-        actions = np.array([ACTIONS.index(label.action) for label in self.labels], dtype=np.int8)
-        object.__setattr__(self, "type_of_pair", types)
-        object.__setattr__(self, "action_of_rule", actions)
         object.__setattr__(
             self, "position_starts", np.searchsorted(self.positions["account"], places)
         )
         object.__setattr__(self, "order_starts", np.searchsorted(self.orders["account"], places))
+
+    @property
+    def rules(self) -> RuleColumns:
+        return self.columns or rule_columns(self.table, self.labels)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

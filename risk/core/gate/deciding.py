@@ -1,13 +1,13 @@
 """The decision on orders, in rounds: each account's next order sees those decided before it."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
 
 import numpy as np
 
-from risk.core.arrays import Codes, Floats
+from risk.core.arrays import Codes, Floats, Integers
 from risk.core.gate.account_checks import account_lines
 from risk.core.gate.book import Book, InFlight, Intent
 from risk.core.gate.cases import Cases, cases_of
@@ -33,10 +33,12 @@ class Round:
     allowed: Floats
     verdicts: Codes  # of each check
     volumes: tuple[Decimal, ...]  # of each order, what may be sent
+    by_case: Integers = field(repr=False)  # the lines of each order behind one another
+    starts: Integers = field(repr=False)
 
     def explain(self, case: int) -> list[Check]:
         """Word the checks of one order, those of the account before those of the rules."""
-        mine = np.flatnonzero(self.lines.case == case)
+        mine = self.by_case[self.starts[case] : self.starts[case + 1]]
         lines, allowed = self.lines.taken(mine), self.allowed[mine]
         verdicts = [VERDICTS[code] for code in self.verdicts[mine].tolist()]
         asked, sent = self.cases.intents[case].volume, self.volumes[case]
@@ -93,7 +95,9 @@ def decide_round(book: Book, intents: Sequence[Intent], in_flight: Sequence[InFl
     # What blocks the whole order may let pass what another rule has made of it.
     verdicts[stays & (lines.effect == BLOCKS)] = _BLOCK
     verdicts[exceeds & (lines.effect == BLOCKS) & nothing_left] = _BLOCK
-    return Round(cases, lines, allowed, verdicts, tuple(volumes))
+    by_case = np.argsort(lines.case, kind="stable")
+    starts = np.searchsorted(lines.case[by_case], np.arange(len(cases) + 1))
+    return Round(cases, lines, allowed, verdicts, tuple(volumes), by_case, starts)
 
 
 def flown(cases: Cases, case: int, volume: Decimal) -> InFlight:

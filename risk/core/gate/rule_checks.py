@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from risk.core.arrays import Flags, Floats, Integers
+from risk.core.arrays import Floats, Integers
 from risk.core.gate.account_checks import covered_lots, margin_saved
 from risk.core.gate.book import ACTIONS
 from risk.core.gate.cases import Cases
@@ -41,10 +41,11 @@ def rule_lines(cases: Cases) -> Lines:
     case = np.repeat(np.arange(len(cases)), counts)
     before = np.repeat(np.cumsum(counts) - counts, counts)
     pair = table.pairs_by_account[np.repeat(first, counts) + np.arange(len(case)) - before]
-    kind = book.type_of_pair[pair].astype(np.int16)
+    columns = book.rules
+    kind = columns.type_of_pair[pair].astype(np.int16)
     asked = ~np.isin(kind, [_CODES[each] for each in _UNASKED])
     case, pair, kind = case[asked], pair[asked], kind[asked]
-    action = book.action_of_rule[table.rule_index[pair]]
+    action = columns.action_of_rule[table.rule_index[pair]]
     lines = blank_lines(case, pair, kind, _EFFECTS[action])
     for rule_type, fill in _FILLS.items():
         of_type = np.flatnonzero(kind == _CODES[rule_type])
@@ -53,7 +54,7 @@ def rule_lines(cases: Cases) -> Lines:
     lines.before[standing.status[pair] == Status.UNKNOWN] = np.nan
     if book.is_preview:
         _defer(lines)
-    narrowed = is_narrowed(lines, cases)
+    narrowed = columns.is_narrow[table.rule_index[pair]]
     lines.budget[narrowed], lines.once[narrowed], lines.per_lot[narrowed] = np.inf, 0.0, 0.0
     lines.before[narrowed] = 0.0
     is_violated = (standing.status[pair] == Status.VIOLATED) | standing.latched[pair]
@@ -71,15 +72,12 @@ def _defer(lines: Lines) -> None:
     lines.effect[hosts & np.isnan(lines.before + lines.once)] = WARNS
 
 
-def is_narrowed(lines: Lines, cases: Cases) -> Flags:
-    """Tell which lines are of rules on one strategy, of which TradeGuard's orders are not part.
+def is_narrowed(lines: Lines, cases: Cases, line: int) -> bool:
+    """Tell whether a line is of a rule on one strategy, of which TradeGuard's orders are no part.
 
     An order through TradeGuard has a magic number of its own.
     """
-    table = cases.book.table
-    narrow = np.array([rule.magic is not None for rule in table.rules], dtype=np.bool_)
-    found: Flags = narrow[table.rule_index[lines.pair]]
-    return found
+    return cases.book.table.rule(int(lines.pair[line])).magic is not None
 
 
 def _losses(lines: Lines, cases: Cases, at: Integers) -> None:

@@ -165,7 +165,7 @@ def _rule_sentence(
 ) -> str:
     book, pair, case = cases.book, int(lines.pair[line]), int(lines.case[line])
     rule_type = RULE_TYPES[int(lines.kind[line])]
-    if is_narrowed(lines, cases)[line]:
+    if is_narrowed(lines, cases, line):
         return "it looks at one strategy, which this order is no part of."
     if lines.is_barred[line] and verdict is not Verdict.ALLOW:
         is_there = book.standing.status[pair] == Status.VIOLATED
