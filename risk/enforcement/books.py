@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 
@@ -99,8 +100,6 @@ def book_of_terminal(
                 symbol=each.symbol,
                 is_sell=not each.is_buy,
                 volume=each.volume,
-                step=Decimal(str(terms[each.symbol].volume_step)),
-                min_volume=Decimal(str(terms[each.symbol].volume_min)),
                 profit=each.profit + each.swap,
                 price_open=each.price_open,
                 price_current=each.price_current,
@@ -108,7 +107,7 @@ def book_of_terminal(
                 notional=float(each.volume) * value.get(each.symbol, 0.0),
                 opened_msc=each.time_msc,
                 magic=each.magic,
-                is_close_by_allowed=bool(terms[each.symbol].order_mode & _CLOSE_BY_FLAG),
+                **_of_symbol(terms.get(each.symbol)),
             )
             for each in positions
         ),
@@ -132,6 +131,16 @@ def book_of_terminal(
         currencies=seen.currencies if seen else {},
         news_currencies=seen.news_currencies if seen else frozenset(),
     )
+
+
+def _of_symbol(terms: SymbolTerms | None) -> dict[str, Any]:
+    if terms is None:
+        return {}
+    return {
+        "step": Decimal(str(terms.volume_step)),
+        "min_volume": Decimal(str(terms.volume_min)),
+        "is_close_by_allowed": bool(terms.order_mode & _CLOSE_BY_FLAG),
+    }
 
 
 def opened_since(

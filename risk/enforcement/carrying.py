@@ -1,5 +1,6 @@
 """A step of a run from its first row to its last one."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -26,6 +27,7 @@ from risk.enforcement.runs import Progress, Round, Stage, closed_by, may_trade, 
 from risk.ledger.entries import Entry, Insert
 from risk.models import Enforcement
 from risk.orders.lane import Lane, forget_connection
+from risk.orders.terminal import Position
 from risk.orders.view import HostView
 
 _DAY_SECONDS = 86_400
@@ -51,7 +53,7 @@ class Carrier:
         if progress.is_new:
             self._write_first(lane, run)
             progress.is_new = False
-        look, watching_only = _look(lane, view)
+        look, watching_only = _look(lane, run, view)
         progress.last_book = look.book
         if watching_only:
             return self._give_up(lane, run, watching_only)
@@ -138,17 +140,30 @@ class Carrier:
         self._notices.add(finished(run))
 
 
-def _look(lane: Lane, view: HostView) -> tuple[Look, str]:
+def _look(lane: Lane, run: Enforcement, view: HostView) -> tuple[Look, str]:
     """Ask the terminal what it holds; and say why nothing can be done about it, if so."""
     terminal = lane.terminal
     reading = terminal.account()
     positions, orders = terminal.positions(), terminal.pending_orders()
-    terms = {symbol: terminal.symbol(symbol) for symbol in {each.symbol for each in positions}}
+    symbols = _asked_about(run, positions)
+    terms = {symbol: terminal.symbol(symbol) for symbol in symbols}
     row = view.row_of(lane.account.id)
     seen = book_of_view(view, row) if row is not None else None
     book = book_of_terminal(reading, positions, orders, terms, seen)
     look = Look(positions, orders, book, reading.is_hedging)
     return look, may_trade(lane.account, reading.trade_allowed)
+
+
+def _asked_about(run: Enforcement, positions: Sequence[Position]) -> set[str]:
+    """Return the symbols whose terms decide something: each question takes time from the closes.
+
+    Steps matter while the volumes are chosen, afterwards only whether hedged legs can close each
+    other.
+    """
+    if needs_targets(run):
+        return {each.symbol for each in positions}
+    bought = {each.symbol for each in positions if each.is_buy}
+    return bought & {each.symbol for each in positions if not each.is_buy}
 
 
 def _with_openings(lane: Lane, view: HostView, look: Look, due: Due) -> Book:
