@@ -3,11 +3,11 @@
 import numpy as np
 
 from risk.core.account_columns import AccountColumns
-from risk.core.arrays import Flags, Floats
+from risk.core.arrays import Floats
 from risk.core.pairs import PairTable
-from risk.core.parameters import Consistency
+from risk.core.parameters import Consistency, RuleParameters
 from risk.core.results import Evaluation, against_limit, give_reason
-from risk.core.rule_types import ConsistencyBasis, RuleType
+from risk.core.rule_types import ACTIVITY_RULES, ConsistencyBasis, RuleType
 from risk.core.states import PairState
 from risk.core.statuses import Reason
 
@@ -31,44 +31,51 @@ def judge_activity(
     if not table.counted.any():
         return
     counted = ~np.isnan(state.day_started_at)
-    values = {
-        RuleType.MAX_DAILY_TRADES: state.day_trades,
-        RuleType.INACTIVITY: _idle_days(state, moment),
-        RuleType.PROFIT_TARGET: state.total_profit,
-        RuleType.MIN_TRADING_DAYS: state.trading_days + (state.day_trades > 0),
-        RuleType.CONSISTENCY: _best_share(table, state),
-    }
-    for rule_type, value in values.items():
+    for rule_type in ACTIVITY_RULES:
         part = table.slice_of(rule_type)
         if part.start == part.stop:
             continue
-        against_limit(result, table, part, accounts, np.where(counted[part], value[part], np.nan))
+        value = _value(rule_type, table, state, part, moment)
+        value = np.where(counted[part], value, np.nan)
+        against_limit(result, table, part, accounts, value)
         give_reason(result, part, Reason.NO_HISTORY, ~counted[part])
-    profitless = counted & np.isnan(values[RuleType.CONSISTENCY])
-    part = table.slice_of(RuleType.CONSISTENCY)
-    give_reason(result, part, Reason.NO_PROFIT, profitless[part])
+        if rule_type is RuleType.CONSISTENCY:
+            give_reason(result, part, Reason.NO_PROFIT, counted[part] & np.isnan(value))
 
 
-def _idle_days(state: PairState, moment: float) -> Floats:
-    since = np.where(np.isnan(state.last_trade_at), state.started_at, state.last_trade_at)
+def _value(
+    rule_type: RuleType, table: PairTable, state: PairState, part: slice, moment: float
+) -> Floats:
+    match rule_type:
+        case RuleType.MAX_DAILY_TRADES:
+            return state.day_trades[part]
+        case RuleType.INACTIVITY:
+            return _idle_days(state, part, moment)
+        case RuleType.PROFIT_TARGET:
+            return state.total_profit[part]
+        case RuleType.MIN_TRADING_DAYS:
+            return state.trading_days[part] + (state.day_trades[part] > 0)
+        case _:
+            return _best_share(table, state, part)
+
+
+def _idle_days(state: PairState, part: slice, moment: float) -> Floats:
+    last = state.last_trade_at[part]
+    since = np.where(np.isnan(last), state.started_at[part], last)
     return np.maximum(moment - since, 0.0) / _DAY_SECONDS
 
 
-def _best_share(table: PairTable, state: PairState) -> Floats:
+def _best_share(table: PairTable, state: PairState, part: slice) -> Floats:
     """Return the best day's share of the profit, NaN where there is no profit to share."""
-    best = np.maximum(state.best_day, state.day_profit)
-    of_days = state.positive_days + np.maximum(state.day_profit, 0.0)
-    profit = np.where(_counts_positive_days(table), of_days, state.total_profit)
+    today = state.day_profit[part]
+    best = np.maximum(state.best_day[part], today)
+    of_days = state.positive_days[part] + np.maximum(today, 0.0)
+    numbers, places = np.unique(table.rule_index[part], return_inverse=True)
+    by_rule = np.array([_counts_positive_days(table.rules[number]) for number in numbers.tolist()])
+    profit = np.where(by_rule[places], of_days, state.total_profit[part])
     has_profit = profit > 0
     return np.where(has_profit, best / np.where(has_profit, profit, 1.0), np.nan)
 
 
-def _counts_positive_days(table: PairTable) -> Flags:
-    by_rule = np.array(
-        [
-            isinstance(rule, Consistency) and rule.basis is ConsistencyBasis.POSITIVE_DAYS
-            for rule in table.rules
-        ],
-        dtype=np.bool_,
-    )
-    return by_rule[table.rule_index]
+def _counts_positive_days(rule: RuleParameters) -> bool:
+    return isinstance(rule, Consistency) and rule.basis is ConsistencyBasis.POSITIVE_DAYS
