@@ -12,7 +12,9 @@ from accounts.symbol_terms import SymbolTerms, SymbolTradeMode
 from accounts.terminals.readings import ReadingBatch
 from risk.core.evaluation import evaluate
 from risk.core.exposures import exposures_of
-from risk.core.gate.book import AccountSheet, Book, Intent, PairStanding, RuleLabel
+from risk.core.gate.book import AccountSheet, Book, InFlight, Intent, PairStanding, RuleLabel
+from risk.core.gate.deciding import decide
+from risk.core.gate.verdicts import Check, GateDecision
 from risk.core.parameters import RuleParameters
 from risk.core.rule_types import Action
 from risk.core.states import PairState
@@ -172,3 +174,26 @@ def intent(lots: str = "1", *, selling: bool = False, **fields: Any) -> Intent:
         "commission_per_lot": 0.0,
     }
     return Intent(**{**defaults, **fields})
+
+
+def flying(lots: float = 1.0, **fields: Any) -> InFlight:
+    """Return a buy of EURUSD that may be filled any moment."""
+    defaults: dict[str, Any] = {
+        "row": 0,
+        "symbol": "EURUSD",
+        "is_buy": True,
+        "opens": True,
+        "lots": lots,
+        "loss_per_lot": 1000.0,
+        "notional_per_lot": 110_000.0,
+        "margin_per_lot": 1100.0,
+    }
+    return InFlight(**{**defaults, **fields})
+
+
+def one(book: Book, order: Intent, *in_flight: InFlight) -> GateDecision:
+    return decide(book, [order], in_flight)[0]
+
+
+def check_of(decision: GateDecision, name: str) -> Check:
+    return next(check for check in decision.checks if check.name == name)

@@ -2,16 +2,12 @@
 
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from risk.core.gate.book import Book, InFlight, Intent
-from risk.core.gate.deciding import decide
-from risk.core.gate.verdicts import Check, GateDecision, Verdict
+from risk.core.gate.book import Book
+from risk.core.gate.verdicts import Verdict
 from risk.core.rule_types import Action, Importance, RuleType
 from risk.core.statuses import Status
 from risk.core.surroundings import Calendar, CalendarEvent, Correlations, Surroundings
@@ -20,34 +16,15 @@ from risk.tests.gate_cases import (
     EURUSD,
     account_row,
     book_of,
+    check_of,
+    flying,
     intent,
+    one,
     position,
 )
 
 # One lot of EURUSD with a stop 100 pips away loses 1,000 USD.
 DAILY_LOSS = rule(RuleType.MAX_DAILY_LOSS, "0.05")
-
-
-def one(book: Book, order: Intent, *in_flight: InFlight) -> GateDecision:
-    return decide(book, [order], in_flight)[0]
-
-
-def check_of(decision: GateDecision, name: str) -> Check:
-    return next(check for check in decision.checks if check.name == name)
-
-
-def flying(lots: float = 1.0, **fields: Any) -> InFlight:
-    defaults: dict[str, Any] = {
-        "row": 0,
-        "symbol": "EURUSD",
-        "is_buy": True,
-        "opens": True,
-        "lots": lots,
-        "loss_per_lot": 1000.0,
-        "notional_per_lot": 110_000.0,
-        "margin_per_lot": 1100.0,
-    }
-    return InFlight(**{**defaults, **fields})
 
 
 def test_an_order_that_breaks_nothing_passes_with_a_row_for_each_check() -> None:
@@ -356,74 +333,3 @@ def test_a_rule_on_a_strategy_and_an_objective_are_not_asked() -> None:
     assert decision.verdict is Verdict.ALLOW
     assert "one strategy" in check_of(decision, "MAX_POSITION_SIZE").sentence
     assert "PROFIT_TARGET" not in {check.name for check in decision.checks}
-
-
-def test_netting_counts_an_opposite_order_as_what_it_closes() -> None:
-    account = account_row(margin_mode=0)
-    rules = [DAILY_LOSS, rule(RuleType.STOP_LOSS_REQUIRED, "5")]
-    book = book_of(
-        rules, account=account, positions=[position(2.0)], state={"latched": [True, False]}
-    )
-    closing = intent("2", selling=True, stop_loss=None)
-
-    assert one(book, closing).verdict is Verdict.ALLOW
-    assert one(book, replace(closing, volume=Decimal("2.01"))).verdict is Verdict.BLOCK
-    # A close that may have taken the position already makes an opening of it.
-    gone = flying(2.0, is_buy=False, opens=False)
-    assert one(book, closing, gone).verdict is Verdict.BLOCK
-
-
-def test_a_reduced_order_may_pass_what_would_block_it_whole() -> None:
-    size = rule(RuleType.MAX_POSITION_SIZE, "2")
-    book = book_of([size, DAILY_LOSS])
-    labels = tuple(
-        replace(label, action=Action.REDUCE_SIZE if number == 0 else Action.BLOCK)
-        for number, label in enumerate(book.labels)
-    )
-
-    decision = one(replace(book, labels=labels), intent("10"))
-
-    assert (decision.verdict, decision.volume) == (Verdict.REDUCE, Decimal(2))
-    assert check_of(decision, "MAX_DAILY_LOSS").value == pytest.approx(2000.0)
-
-
-def test_what_is_in_flight_counts_as_filled() -> None:
-    book = book_of([DAILY_LOSS])
-
-    assert one(book, intent("2"), flying(2.9)).verdict is Verdict.ALLOW
-    assert one(book, intent("2"), flying(3.0)).verdict is Verdict.BLOCK
-    assert one(book, intent("2"), flying(0.1, loss_per_lot=None)).verdict is Verdict.BLOCK
-    elsewhere = book_of([DAILY_LOSS], account=[account_row(), account_row()])
-    assert one(elsewhere, intent("2"), flying(9.0, row=1)).verdict is Verdict.ALLOW
-
-
-def test_several_orders_of_one_account_see_each_other() -> None:
-    book = book_of([DAILY_LOSS], Action.REDUCE_SIZE)
-
-    decisions = decide(book, [intent("3"), intent("3"), intent("1")], ())
-
-    assert [decision.volume for decision in decisions] == [
-        Decimal(3), Decimal("1.99"), Decimal(0),
-    ]  # fmt: skip
-    assert [decision.verdict for decision in decisions] == [
-        Verdict.ALLOW, Verdict.REDUCE, Verdict.BLOCK,
-    ]  # fmt: skip
-
-
-@given(
-    lots=st.integers(1, 2000),
-    held=st.integers(0, 500),
-    limit=st.integers(1, 1500),
-    selling=st.booleans(),
-)
-def test_what_is_allowed_never_breaks_the_rule_and_one_step_more_does(
-    lots: int, held: int, limit: int, selling: bool
-) -> None:
-    size = rule(RuleType.MAX_POSITION_SIZE, str(Decimal(limit) / 100))
-    positions = [position(held / 100, selling=selling)] if held else []
-    book = book_of([size], Action.REDUCE_SIZE, positions=positions, state={"acknowledged": True})
-
-    decision = one(book, intent(str(Decimal(lots) / 100)))
-
-    room = max(limit - (0 if selling else held), 0)
-    assert decision.volume == Decimal(min(lots, room)) / 100
