@@ -17,6 +17,9 @@ from accounts.terminals.simulated import constants as mt5
 from accounts.terminals.simulated.calls import BrokerCalls
 from groups.models import AccountGroup
 from groups.services import create_group
+from risk.models import RiskRule
+from risk.services.arming import arm_rule
+from risk.services.cutoff import ensure_cutoffs
 from risk.services.rules import create_rule
 from tradeguard.demo.credentials import (
     Credential,
@@ -70,6 +73,9 @@ def create_desk(*, home: Path, broker: BrokerCalls, now: datetime) -> bool:
         }
         for rule in RULES:
             _create_rule(rule, owners[rule.owner], accounts, groups)
+        for demo in USERS:
+            own = [accounts[each.name] for each in ACCOUNTS if each.owner == demo.username]
+            _confirm_cutoff(owners[demo.username], own, now=now)
         # Inside the transaction: passwords that are kept nowhere would lock everybody out.
         write_credentials(home, credentials)
     return True
@@ -152,10 +158,18 @@ def _create_rule(
         rule_type=demo.rule_type,
         limit=demo.limit,
         parameters=demo.parameters,
+        action=demo.action,
         is_firm_rule=demo.is_firm_rule,
         accounts=[accounts[name] for name in demo.accounts],
         groups=[groups[name] for name in demo.groups],
     )
+
+
+def _confirm_cutoff(owner: User, accounts: list[ConnectedAccount], *, now: datetime) -> None:
+    """Let the margin cut-off act on these accounts, as its owner would on connecting them."""
+    ensure_cutoffs([owner.pk])
+    cutoff = RiskRule.objects.get(user=owner, is_cutoff=True)
+    arm_rule(rule=cutoff, accounts=accounts, actor=owner, now=now)
 
 
 def _refresh_credentials(home: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from risk.models import RiskRule
 
 Type = RiskRule.Type
+Action = RiskRule.Action
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ class DemoRule:
     groups: tuple[str, ...] = ()
     accounts: tuple[str, ...] = ()
     is_firm_rule: bool = False
+    action: str = RiskRule.Action.ALERT
 
 
 TRADER = DemoUser("maya", "Europe/Prague")
@@ -184,11 +186,25 @@ RULES = (
     DemoRule(
         name="Daily loss 5 %", owner="maya", rule_type=Type.MAX_DAILY_LOSS,
         limit=Decimal("0.05"), groups=("Alpha desk",), is_firm_rule=True,
+        action=Action.CLOSE_ALL,
         parameters={"reference": "balance", "reset_time": "00:00", "reset_zone": "Europe/Prague"},
     ),
     DemoRule(
         name="Maximum loss 10 %", owner="maya", rule_type=Type.MAX_DRAWDOWN,
         limit=Decimal("0.10"), groups=("Alpha desk", "Funded"), is_firm_rule=True,
+        action=Action.CLOSE_ALL,
+    ),
+    DemoRule(
+        name="Profit target 10 %", owner="maya", rule_type=Type.PROFIT_TARGET,
+        limit=Decimal("0.10"), groups=("Alpha desk",), is_firm_rule=True,
+    ),
+    DemoRule(
+        name="Four trading days", owner="maya", rule_type=Type.MIN_TRADING_DAYS,
+        limit=Decimal(4), groups=("Alpha desk",), is_firm_rule=True,
+    ),
+    DemoRule(
+        name="Risk at most 1.5 % a symbol", owner="maya", rule_type=Type.RISK_PER_TRADE,
+        limit=Decimal("0.015"), accounts=("Alpha 1", "Alpha 2"), action=Action.BLOCK,
     ),
     DemoRule(
         name="Trailing 4 %, locks at the start", owner="maya", rule_type=Type.MAX_DRAWDOWN,
@@ -204,6 +220,15 @@ RULES = (
         name="At most 5 positions", owner="maya", rule_type=Type.POSITION_LIMIT,
         limit=Decimal(5), accounts=("Meridian Grid", "Bluewater Breakout"),
         parameters={"hold_seconds": 20},
+    ),
+    DemoRule(
+        name="At most 400 trades a day", owner="maya", rule_type=Type.MAX_DAILY_TRADES,
+        limit=Decimal(400), accounts=("Meridian Scalp",), action=Action.BLOCK,
+    ),
+    DemoRule(
+        name="Exposure to one currency", owner="maya", rule_type=Type.MAX_EXPOSURE,
+        limit=Decimal(15), groups=("Own money",), action=Action.BLOCK,
+        parameters={"exposure_of": "currency", "hold_seconds": 20},
     ),
     DemoRule(
         name="Leverage below 15", owner="maya", rule_type=Type.MAX_LEVERAGE,
