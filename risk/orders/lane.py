@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
+from uuid import UUID
 
 from django.db import DatabaseError, InterfaceError, close_old_connections, connection, transaction
 
@@ -80,6 +81,7 @@ class Lane:
         self._gate = gate
         self._checkpoint = checkpoint
         self._zone = account.terms.broker_zone
+        self._notes: dict[UUID, str] = {}  # what the gate said of an order that it let pass
         self._sender = Sender(self.terminal, self._zone, clock, checkpoint)
 
     def carry_out(self, orders: Sequence[Order]) -> list[Order]:
@@ -93,7 +95,7 @@ class Lane:
         changes = []
         for order in ready:
             outcome = self._why_not_now(order) or self._sender.send(order)
-            values = outcome.put_on(order)
+            values = outcome.with_note(self._notes.pop(order.pk, "")).put_on(order)
             changes.append(Change(Order, order.pk, values, (State.SENT, State.UNKNOWN)))
             self._checkpoint("answered")
         self.ledger.write(*changes)
@@ -207,6 +209,8 @@ class Lane:
             order.volume = decision.volume
         values = {"volume": order.volume, "message": decision.sentence[:255]}
         if self._write_gated(order, decision, values, now):
+            if decision.verdict is not Verdict.ALLOW:
+                self._notes[order.pk] = decision.sentence
             self.carry_out([order])
 
     def _in_flight(self, view: HostView) -> list[Order]:

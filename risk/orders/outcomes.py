@@ -1,6 +1,6 @@
 """What became of an order, as the fields that its row gets."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -31,6 +31,10 @@ class Outcome:
 
     def values(self) -> dict[str, Any]:
         return {"state": self.state, "message": self.message[:_LONGEST_MESSAGE], **self.fields}
+
+    def with_note(self, note: str) -> "Outcome":
+        """Return an outcome whose message goes on with a note, if there is one."""
+        return replace(self, message=f"{self.message} {note}") if note else self
 
     def put_on(self, order: Order) -> dict[str, Any]:
         """Give the order these values; return them."""

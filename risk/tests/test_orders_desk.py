@@ -18,7 +18,7 @@ from accounts.terminals.simulated.faults.specs import FaultKind, FaultSpec
 from risk.ledger import host_ledger
 from risk.models import Enforcement, Order
 from risk.orders.desk import HostDesk, wake_desks
-from risk.orders.drafts import draft_close
+from risk.orders.drafts import draft_cancel, draft_close, draft_close_by
 from risk.orders.lane import Lane
 from risk.orders.pool import LanePool
 from risk.orders.view import HostView
@@ -319,3 +319,67 @@ def test_the_services_answer_is_what_the_lane_wrote(stage: OrderStage, alice: Us
     order = stage.buy(account)
     stage.run()
     assert services.await_outcome(order, timeout_seconds=0.0).state == State.FILLED
+
+
+class CloseBys(ClosingRuns):
+    """An enforcer that closes the first two positions by each other, and deletes what waits."""
+
+    def step(self, lane: Lane, run: Enforcement, view: HostView) -> float | None:
+        now = view.poll.now
+        first, second = lane.terminal.positions()
+        origin: dict[str, Any] = {"origin": "rule", "enforcement_id": run.id, "now": now}
+        drafts = [draft_close_by(lane.account, first, second, **origin)]
+        waiting = lane.terminal.pending_orders()
+        drafts += [draft_cancel(lane.account, each, **origin) for each in waiting]
+        self.steps.append(lane.carry_out(drafts))
+        run.finished_at = now
+        return None
+
+
+@pytest.mark.parametrize("fault", [None, FaultKind.TIMEOUT_AFTER, FaultKind.TIMEOUT_BEFORE])
+def test_opposite_positions_close_each_other_and_pendings_go(
+    stage: OrderStage, alice: User, fault: FaultKind | None
+) -> None:
+    account = stage.connect(alice)
+    stage.ended(stage.buy(account, type="limit", price=1.05))
+    stage.position(account, 0.10, side=0)
+    stage.position(account, 0.30, side=1)
+    if fault is not None:
+        spec = FaultSpec(kind=fault, calls=("order_send",), times=2)
+        stage.server.script_faults(account.login, [spec])
+    stage.kill_worker()
+    stage.enforcer = CloseBys(account)
+    stage.run(40)
+    orders = Order.objects.exclude(enforcement_id=None).order_by("kind")
+    wanted = State.NOT_EXECUTED if fault is FaultKind.TIMEOUT_BEFORE else State.FILLED
+    assert [(order.kind, order.state) for order in orders] == [
+        ("cancel", wanted),
+        ("close_by", wanted),
+    ]
+    if fault is not FaultKind.TIMEOUT_BEFORE:
+        assert orders[1].filled_volume == Decimal("0.10")
+        assert [each.volume for each in stage.terminal(account).positions()] == [Decimal("0.20")]
+        assert stage.waiting(account) == []
+
+
+@pytest.mark.parametrize("fault", [FaultKind.TIMEOUT_AFTER, FaultKind.TIMEOUT_BEFORE])
+def test_changes_without_an_answer_are_looked_for_where_they_show(
+    stage: OrderStage, alice: User, fault: FaultKind
+) -> None:
+    account = stage.connect(alice)
+    pending = stage.ended(stage.buy(account, type="limit", price=1.05)).order_ticket
+    assert pending is not None
+    position = stage.position(account)
+    spec = FaultSpec(kind=fault, calls=("order_send",), times=2)
+    stage.server.script_faults(account.login, [spec])
+    asked: dict[str, Any] = {"account": account, "user": alice, "now": stage.now}
+    changes = [
+        services.modify_order(**asked, ticket=pending, price=1.04),
+        services.modify_position(**asked, ticket=position, take_profit=1.2),
+    ]
+    stage.run(40)
+    wanted = State.FILLED if fault is FaultKind.TIMEOUT_AFTER else State.NOT_EXECUTED
+    for change in changes:
+        change.refresh_from_db()
+        assert (change.state, change.retcode) == (wanted, None)
+        assert change.reconciled_at is not None

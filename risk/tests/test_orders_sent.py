@@ -65,6 +65,7 @@ def test_it_sends_what_the_gate_leaves_of_an_order(stage: OrderStage, alice: Use
     assert (order.state, order.volume, order.requested_volume) == (
         State.FILLED, Decimal("0.04"), Decimal("0.10"),
     )  # fmt: skip
+    assert order.message == "Done. The test says so."
     assert stage.terminal(account).positions()[0].volume == Decimal("0.04")
 
 
@@ -434,3 +435,16 @@ def test_a_changed_login_gets_no_order_of_the_one_before(stage: OrderStage, alic
     assert (order.state, order.message) == (
         State.REJECTED, "The account has another login by now.",
     )  # fmt: skip
+
+
+def test_an_exchange_takes_the_order_in_and_fills_it_a_moment_later(
+    stage: OrderStage, alice: User
+) -> None:
+    account = stage.connect(alice)
+    stage.server.set_market_open("MSFT", True)
+    stage.server.set_prices("MSFT", 500.0, 500.02)
+    order = stage.ended(stage.buy(account, "1", symbol="MSFT"))
+    assert (order.state, order.retcode) == (State.UNKNOWN, 10008)
+    order = stage.ended(order, 10)
+    assert (order.state, order.filled_volume) == (State.FILLED, Decimal(1))
+    assert len(stage.held(account)) == 1
