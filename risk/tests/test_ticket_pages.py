@@ -5,11 +5,14 @@ from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
+import msgpack
 import pytest
 from django.test import Client
 from django.utils import timezone
 
+from accounts.market_terms import symbols_key
 from accounts.models import ConnectedAccount, User
+from accounts.redis import redis_client
 from accounts.tests.factories import make_account
 from risk.models import Order
 from risk.order_forms import TicketForm
@@ -217,6 +220,19 @@ def test_it_begins_with_an_order_that_is_tried_again(
     html = page.get(f"/accounts/{account.pk}/ticket?again={order.pk}").content.decode()
     assert 'value="GBPUSD"' in html
     assert 'value="1.5"' in html
+
+
+def test_the_symbols_are_asked_for_until_the_host_tells_them(
+    page: Client, account: ConnectedAccount
+) -> None:
+    address = f"/accounts/{account.pk}/ticket/symbols"
+    assert "load delay:1500ms" in page.get(address).content.decode()
+
+    redis_client().set(symbols_key(account.server), msgpack.packb(["EURUSD", "GBPUSD"]))
+
+    html = page.get(address).content.decode()
+    assert '<option value="GBPUSD">' in html
+    assert "hx-get" not in html
 
 
 def test_it_closes_a_position_whole_or_in_part(page: Client, account: ConnectedAccount) -> None:

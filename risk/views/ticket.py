@@ -61,8 +61,11 @@ def answer(request: HttpRequest, account_id: UUID) -> HttpResponse:
 @require_safe
 def ticket_symbols(request: HttpRequest, account_id: UUID) -> HttpResponse:
     account = own_account(request, account_id)
-    names = _symbols(account)
-    return render(request, "risk/ticket_symbols.html", {"names": names})
+    # Nobody waits here: the page asks again until the host has told them.
+    names = symbols_of(
+        account.server, host=account.terminal_host_id, login=account.login, wait_seconds=0.0
+    )
+    return render(request, "risk/ticket_symbols.html", {"account": account, "names": names})
 
 
 @login_required
@@ -104,16 +107,6 @@ def send_once(
     return trigger_client_event(
         render_framed(request, "risk/order.html", page), "orders-changed", after="settle"
     )
-
-
-def _symbols(account: ConnectedAccount) -> list[str]:
-    names = symbols_of(
-        account.server,
-        host=account.terminal_host_id,
-        login=account.login,
-        wait_seconds=SEND_WAIT_SECONDS,
-    )
-    return names or []
 
 
 def _sent_with(account: ConnectedAccount, key: str) -> Order | None:
