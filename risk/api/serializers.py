@@ -127,3 +127,8 @@ class BreachSerializer(UtcModelSerializer[RuleBreach]):
 class ResetSerializer(serializers.Serializer[Any]):
     account_id = OwnRowField(model=ConnectedAccount, write_only=True)
     reason = TextField(max_length=LONGEST_REASON, write_only=True)
+    new_reference = serializers.BooleanField(
+        default=False,
+        write_only=True,
+        help_text="Count a loss rule of your own from the present equity on; never a firm's.",
+    )

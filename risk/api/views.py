@@ -81,7 +81,8 @@ class RuleViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OwnedViewSet
     def reset(self, request: Request, **_ids: object) -> Response:
         """Acknowledge a violation with a reason, which re-arms the rule's action.
 
-        No floor moves: a loss rule and a firm's rule stay violated until that ends by itself.
+        No floor moves: a loss rule and a firm's rule stay violated until that ends by itself. Only
+        a loss rule of your own may take a `new_reference`.
         """
         rule = self.get_object()
         given = self._checked(ResetSerializer, request)
@@ -90,6 +91,7 @@ class RuleViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OwnedViewSet
             account=given["account_id"],
             actor=self.owner,
             reason=given["reason"],
+            new_reference=given["new_reference"],
             now=timezone.now(),
         )
         return Response(BreachSerializer(breach).data)

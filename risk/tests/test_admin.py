@@ -9,7 +9,8 @@ from accounts.models import ConnectedAccount, User
 from accounts.tests.admin_pages import admin_url, errors_of, messages_of, submit
 from accounts.tests.factories import NOW, make_account, make_user, sign_in_staff
 from groups.models import AccountGroup
-from risk.models import RiskRule, RuleBreach
+from risk.models import GroupTemplate, Order, RiskRule, RuleBreach, RuleOverride, RulePreset
+from risk.tests.factories import make_check, make_order
 
 
 @pytest.fixture
@@ -201,3 +202,67 @@ def test_it_shows_parameters_as_json_that_can_be_posted_again(staff: Client, ali
     form = staff.get(admin_url(RiskRule, "change", rule.pk)).context["adminform"].form
 
     assert json.loads(form["parameters"].value()) == rule.parameters
+
+
+def test_staff_let_a_rule_differ_on_an_account(staff: Client, alice: User) -> None:
+    account = make_account(alice)
+    rule = make_rule(alice, applies_to_all_accounts=True)
+    page = admin_url(RiskRule, "change", rule.pk)
+
+    new = {"overrides-0-account": account.pk, "overrides-0-limit": "0.03"}
+    assert submit(staff, page, new).status_code == 302
+
+    override = RuleOverride.objects.get()
+    assert (override.account, override.limit) == (account, Decimal("0.03"))
+    submit(staff, page, {"overrides-0-limit": "0.02"})
+    override.refresh_from_db()
+    assert override.limit == Decimal("0.02")
+    rule.refresh_from_db()
+    assert rule.limit == Decimal("0.05")
+    submit(staff, page, {"overrides-0-DELETE": "on"})
+    assert not RuleOverride.objects.exists()
+
+
+@pytest.mark.parametrize("reason", ["wrong", "foreign", "held"])
+def test_staff_cannot_let_it_differ_in_every_way(
+    staff: Client, alice: User, bob: User, reason: str
+) -> None:
+    account = make_account(bob if reason == "foreign" else alice)
+    rule = make_rule(alice, applies_to_all_accounts=True)
+    if reason == "held":
+        violate(rule, account)
+    limit = "2" if reason == "wrong" else "0.03"
+
+    answer = submit(
+        staff,
+        admin_url(RiskRule, "change", rule.pk),
+        {"overrides-0-account": account.pk, "overrides-0-limit": limit},
+    )
+
+    assert answer.status_code == 200
+    assert not RuleOverride.objects.exists()
+
+
+@pytest.mark.parametrize("model", [RulePreset, GroupTemplate])
+def test_staff_write_presets_and_templates(
+    staff: Client, alice: User, model: type[RulePreset | GroupTemplate]
+) -> None:
+    stored = '[{"name": "Size", "rule_type": "MAX_POSITION_SIZE", "limit": 2}]'
+    row = {"user": alice.pk, "name": "Mine", "rules": stored}
+    for wrong in ('[{"name": "Size"}]', "{}", "7"):
+        answer = submit(staff, admin_url(model, "add"), {**row, "rules": wrong})
+        assert answer.status_code == 200 or model is GroupTemplate
+    model._default_manager.all().delete()
+    assert submit(staff, admin_url(model, "add"), row).status_code == 302
+    made = model._default_manager.get()
+    assert made.rules[0]["action"] == "ALERT"
+    submit(staff, admin_url(model, "change", made.pk), {"name": "Ours"})
+    made.refresh_from_db()
+    assert made.name == "Ours"
+
+
+def test_staff_see_what_the_gate_said(staff: Client, alice: User) -> None:
+    order = make_order(make_account(alice), state="rejected")
+    make_check(order, sentence="5,000.00 of 5,000.00 USD are lost.", verdict="block")
+    text = staff.get(admin_url(Order, "change", order.pk)).content.decode()
+    assert "Blocked: 5,000.00 of 5,000.00 USD are lost." in text

@@ -39,7 +39,7 @@ def _nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(order_services, "await_outcome", as_it_is)
 
 
-def post(api: Client, path: str, body: object, **headers: str) -> Any:
+def post(api: Client, path: str, body: object, **headers: Any) -> Any:
     return api.post(f"{API}/{path}", body, format="json", **headers)
 
 

@@ -173,3 +173,13 @@ def test_it_asks_the_database_as_often_for_20_rows_as_for_2(
             assert len(api.ask("GET", path).json()["results"]) == target
         counts.append(len(queries))
     assert counts[0] == counts[1] <= 6
+
+
+def test_only_a_loss_rule_of_ones_own_takes_a_new_reference(api: Client, alice: User) -> None:
+    account = make_account(alice)
+    rule = make_rule(alice, is_firm_rule=True)
+    make_breach(rule, account)
+    body = {"account_id": str(account.pk), "reason": "Start over.", "new_reference": True}
+    refused = api.ask("POST", f"risk-rules/{rule.pk}/reset", body)
+    assert refused.status_code == 409
+    assert RuleBreach.objects.get().acknowledged_at is None

@@ -179,7 +179,12 @@ def test_it_ends_where_the_rule_reaches_no_more(
 
 def test_the_cutoff_differs_in_its_levels_only(alice: User, account: ConnectedAccount) -> None:
     cutoff = make_rule(alice, "Cut-off", rule_type="MARGIN_LEVEL", limit=10, is_cutoff=True)
-    for given in ({"is_excluded": True}, {"action": "ALERT"}, {"parameters": {"hold_seconds": 5}}):
+    attempts: list[dict[str, Any]] = [
+        {"is_excluded": True},
+        {"action": "ALERT"},
+        {"parameters": {"hold_seconds": 5}},
+    ]
+    for given in attempts:
         with pytest.raises(ValidationError):
-            set_override(rule=cutoff, account=account, actor=alice, **given)  # type: ignore[arg-type]  # some of the fields
+            set_override(rule=cutoff, account=account, actor=alice, **given)
     assert set_override(rule=cutoff, account=account, actor=alice, limit=Decimal(20)).limit == 20

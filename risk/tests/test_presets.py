@@ -164,12 +164,11 @@ def test_a_phase_has_its_own_target(alice: User, phase: str | None, target: str)
 
 def test_money_fits_accounts_of_its_size_and_currency_only(alice: User) -> None:
     preset = program("apex-eod-50k")
-    for name, fields in {
-        "Big": {"initial_balance": Decimal(100_000)},
-        "Euro": {"initial_balance": Decimal(50_000), "currency": "EUR"},
-    }.items():
-        account = make_account(alice, name, **fields)
-        for targets in ({"accounts": [account]}, {"groups": [make_group(alice, name, account)]}):
+    for name, size, currency in (("Big", 100_000, "USD"), ("Euro", 50_000, "EUR")):
+        account = make_account(alice, name, initial_balance=Decimal(size), currency=currency)
+        group = make_group(alice, name, account)
+        attempts: list[dict[str, Any]] = [{"accounts": [account]}, {"groups": [group]}]
+        for targets in attempts:
             with pytest.raises(Refusal, match=f"{name} began with"):
                 apply_preset(user=alice, preset=preset, **targets)
     assert not RiskRule.objects.exists()

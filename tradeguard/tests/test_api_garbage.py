@@ -36,7 +36,12 @@ FIELDS = [
     "is_active", "currency", "initial_balance", "broker_time_zone", "day_reset_time",
     "day_reset_zone", "terminal_host", "tags", "accounts", "account_ids", "account_id", "reason",
     "rule_type", "limit", "parameters", "action", "caution", "critical", "is_firm_rule", "groups",
-    "applies_to_all_accounts", "username", "email", "time_zone", "refresh",
+    "applies_to_all_accounts", "username", "email", "time_zone", "refresh", "magic",
+    "act_at_fraction", "act_after_seconds", "closing_order", "losers_only", "close_fraction",
+    "rules", "rule_ids", "group_id", "preset", "phase", "events", "csv", "covers_from_at",
+    "covers_until_at", "symbol", "direction", "type", "volume", "price", "stop_limit_price",
+    "stop_loss", "take_profit", "deviation_points", "valid_until_at", "lock", "numbers",
+    "entry_price", "risk_fraction", "risk_money", "is_excluded",
 ]  # fmt: skip
 VALUES: dict[str, Any] = {
     "null": None,
@@ -61,6 +66,8 @@ QUERIES = [
     "group=1", "account=%00", "rule_id=x", "account_id=%00", "tag=%00", "server=%00", "name=%00",
     "since=yesterday", "since=9999-99-99", "since=0001-01-01T00:00:00%2B14:00", "latched=maybe",
     "acknowledged=1", "state=gone", "format=xml", "is_active=perhaps", "unread=perhaps",
+    "account_ids=x", "account_ids=%00", "group_id=x", "position_ticket=x", "id=x", "kind=%00",
+    "position_ticket=" + "9" * 400, "importance=huge", "currency=%00", "enforcement_id=1",
 ]  # fmt: skip
 
 

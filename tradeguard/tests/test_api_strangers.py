@@ -11,6 +11,7 @@ from accounts.models import ApiKeyAuditLog, User
 from accounts.tests.api_clients import API, client_of
 from accounts.tests.factories import make_account, make_key, make_user
 from groups.tests.factories import make_group
+from risk.tests.factories import make_rule, make_template
 from tradeguard.tests.api_routes import Desk, api_routes, make_desk
 from tradeguard.tests.snapshots import snapshot
 
@@ -94,12 +95,14 @@ def test_own_rows_cannot_be_mixed_with_a_strangers(alice: User, bob: User, desk:
     """Bob names alice's rows in bodies and addresses of requests about his own."""
     mine = make_account(bob, "Mine")
     group = make_group(bob, "My desk", mine)
-    client, before = client_of(bob), snapshot()
+    client = client_of(bob)
     foreign = {"account": str(desk.account.pk), "group": str(desk.group.pk)}
     key = str(make_key(alice).pk)
-    before = snapshot()
     rule = {"name": "R", "rule_type": "MAX_DAILY_LOSS", "limit": "0.05"}
     ids = {"account_ids": [foreign["account"]]}
+    template, own_rule = make_template(bob), make_rule(bob, accounts=[mine])
+    size = {"symbol": "EURUSD", "direction": "buy", "stop_loss": 1, "risk_money": "1"}
+    before = snapshot()
     with_key = {**desk.bodies["accounts"], "password": "", "api_key": key}
     attempts: list[tuple[str, str, dict[str, Any], str]] = [
         ("POST", "groups", {"name": "G", "accounts": [foreign["account"]]}, "accounts"),
@@ -108,6 +111,24 @@ def test_own_rows_cannot_be_mixed_with_a_strangers(alice: User, bob: User, desk:
         ("DELETE", f"groups/{group.pk}/accounts", ids, "account_ids"),
         ("POST", "risk-rules", {**rule, "accounts": [foreign["account"]]}, "accounts"),
         ("POST", "risk-rules", {**rule, "groups": [foreign["group"]]}, "groups"),
+        ("POST", "risk-rules/presets", {"name": "P", "rule_ids": [str(desk.rule.pk)]}, "rule_ids"),
+        ("POST", "risk-rules/presets/apply",
+         {"preset": "ftmo-2-step", "accounts": [foreign["account"]]}, "accounts"),
+        ("POST", "risk-rules/presets/apply",
+         {"preset": "ftmo-2-step", "groups": [foreign["group"]]}, "groups"),
+        ("POST", "risk-rules/presets/apply",
+         {"preset": str(desk.ids["risk-rules/presets"]), "accounts": [str(mine.pk)]}, "preset"),
+        ("POST", "group-templates", {"name": "T", "group_id": foreign["group"]}, "group_id"),
+        ("POST", "group-templates", {"name": "T", "rule_ids": [str(desk.rule.pk)]}, "rule_ids"),
+        ("POST", f"group-templates/{template.pk}/apply",
+         {"name": "G", "accounts": [foreign["account"]]}, "accounts"),
+        ("POST", f"risk-rules/{own_rule.pk}/arm", ids, "account_ids"),
+        ("POST", "risk-rules/test", {**rule, **ids}, "account_ids"),
+        ("POST", "risk-rules/calculate-position-size",
+         {**size, "account_id": foreign["account"]}, "account_id"),
+        ("GET", f"risk-rules/portfolio-risk?account_ids={foreign['account']}", {}, "account_ids"),
+        ("GET", f"risk-rules/portfolio-risk?group_id={foreign['group']}", {}, "group_id"),
+        ("POST", "accounts/close-all", {**ids, "reason": "Theirs."}, "account_ids"),
         ("POST", "accounts", with_key, "api_key"),
         ("PATCH", f"accounts/{mine.pk}", {"api_key": key}, "api_key"),
     ]  # fmt: skip
@@ -117,5 +138,8 @@ def test_own_rows_cannot_be_mixed_with_a_strangers(alice: User, bob: User, desk:
         assert "not found" in json.dumps(answer.json()["error"]["fields"][field])
     for method in ("POST", "DELETE"):
         answer = client.ask(method, f"groups/{group.pk}/accounts/{foreign['account']}")
+        assert answer.status_code == 404
+    for method in ("PUT", "DELETE"):
+        answer = client.ask(method, f"risk-rules/{own_rule.pk}/overrides/{foreign['account']}", {})
         assert answer.status_code == 404
     assert snapshot() == before
