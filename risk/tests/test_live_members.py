@@ -29,7 +29,7 @@ def member(rules: list[RuleView], statuses: list[Status], buffers: list[float]) 
         currency="USD",
         connection={"state": "connected"},
         rules=rules,
-        raws=[row.item() for row in numbers],
+        raws=numbers.tolist(),
         state=AccountState(
             account=account[0],
             rules=numbers,
