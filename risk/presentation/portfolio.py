@@ -173,6 +173,8 @@ def _matrix(
     if matrix is None or len(names) < 2:
         few = "It takes two of them to compare." if len(names) < 2 else ""
         return Matrix(title, "", (), (), reason or few)
+    if all(value is None for row, line in enumerate(matrix) for value in line[:row]):
+        return Matrix(title, "", (), (), reason or "Too few days are known of any two of them.")
     rows = tuple(
         MatrixRow(
             number=place + 1,
