@@ -268,11 +268,11 @@ def days_of(
         while True:
             told: Any = redis_client().hmget(days_key(server), names)
             found = {name: value for name, value in zip(names, told, strict=True) if value}
-            if len(found) == len(names) or time.monotonic() >= deadline:
+            missing = [name for name in names if name not in found]
+            if missing:
+                _want(host, *((_DAYS, server, login, name, zone) for name in missing))
+            if not missing or time.monotonic() >= deadline:
                 return {name: _unpacked_days(value) for name, value in found.items()}
-            _want(
-                host, *((_DAYS, server, login, name, zone) for name in names if name not in found)
-            )
             time.sleep(_LOOK_AGAIN_SECONDS)
     except RedisError as error:
         logger.warning("The days of symbols can't be read, Redis is away: %s", error)

@@ -1,6 +1,7 @@
 """The risk of one account, of some, or of a group taken together."""
 
 import math
+import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from datetime import datetime
 from uuid import UUID
 
 from accounts.hot_state import AccountState
+from accounts.market_terms import WAIT_SECONDS
 from accounts.models import ConnectedAccount, User
 from accounts.selectors import last_states
 from accounts.terminals.readings import STALE_AFTER_SECONDS
@@ -153,13 +155,17 @@ def _load(accounts: Sequence[ConnectedAccount], now: datetime) -> list[_Known]:
         if (state := states.get(account.pk)) is not None and _is_fresh(state, now)
     }
     today = load_day_results(accounts, fresh, now)
+    # One wait for all accounts, however many hosts do not answer.
+    deadline = time.monotonic() + WAIT_SECONDS
     return [
         _Known(
             account=account,
             state=fresh.get(account.pk),
             days=days[account.pk],
             today=today[account.pk],
-            held=held_positions(account, fresh.get(account.pk)),
+            held=held_positions(
+                account, fresh.get(account.pk), max(deadline - time.monotonic(), 0.0)
+            ),
         )
         for account in accounts
     ]

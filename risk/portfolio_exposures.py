@@ -54,10 +54,12 @@ class SymbolCorrelations:
     reason: str = ""
 
 
-def held_positions(account: ConnectedAccount, state: AccountState | None) -> Held:
+def held_positions(
+    account: ConnectedAccount, state: AccountState | None, wait_seconds: float
+) -> Held:
     """Add up the positions of an account by symbol, and learn what its symbols are.
 
-    The first time that somebody asks for a symbol its host is waited for, up to a second.
+    The first time that somebody asks for a symbol its host is waited for, but no longer than that.
     """
     if state is None or not len(state.positions):
         return Held()
@@ -74,6 +76,7 @@ def held_positions(account: ConnectedAccount, state: AccountState | None) -> Hel
             host=account.terminal_host_id,
             login=account.login,
             zone=account.broker_time_zone,
+            wait_seconds=wait_seconds,
         ),
     )
 

@@ -1,6 +1,8 @@
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import msgpack
 import numpy as np
@@ -177,3 +179,29 @@ def test_accounts_of_others_are_left_out(alice: User, bob: User, account: Connec
 
     assert (risk.account_ids, risk.by_currency) == ((), ())
     assert risk.reasons["total"] == "There is no account."
+
+
+def test_hosts_that_do_not_answer_are_waited_for_once(
+    alice: User, account: ConnectedAccount, redis: Redis
+) -> None:
+    redis.delete(days_key(account.server))
+    waits: list[float] = []
+    moments = iter([0.0, 0.2, 0.9, 2.0])
+
+    def away(*_: Any, wait_seconds: float, **__: Any) -> dict[str, Any]:
+        waits.append(wait_seconds)
+        return {}
+
+    others = [account, *(make_account(alice, f"Beta {number}") for number in range(2))]
+    leave_readings(others, [], read_at=NOW.timestamp())
+    with (
+        patch("risk.portfolio_exposures.days_of", away),
+        patch("risk.portfolio.time", SimpleNamespace(monotonic=moments.__next__)),
+    ):
+        risk = risk_of(alice, *others)
+
+    assert waits == pytest.approx([0.8, 0.1, 0.0])
+    assert risk.total is not None
+    assert risk.total.exposure_by_currency is None
+    assert "not known" in risk.total.reasons["exposure_by_currency"]
+    assert "not known" in risk.symbol_correlations.reason
