@@ -1,6 +1,6 @@
 """The list of rules: each as a card with the account that is nearest to breaking it."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,7 +11,7 @@ from accounts.screen.parts import Cell, short
 from risk.core.rule_types import ARMED_ACTIONS, OBJECTIVES, RuleType
 from risk.live import load_members
 from risk.live_objects.members import Member, Row, by_weakness
-from risk.models import RiskRule, RuleArming, RuleBreach, RuleOverride
+from risk.models import RiskRule, RuleBreach
 from risk.presentation.cells import STATUS_NAMES, bar_cell
 from risk.presentation.rules import stored_sentence
 from risk.selectors import rules_of
@@ -83,7 +83,7 @@ class RuleCard:
     @property
     def state(self) -> str:
         """Return the status by which the list is filtered; a violation in force outweighs all."""
-        if self.breaches:
+        if any(not breach.is_early or breach.violated_at for breach in self.breaches):
             return "violated"
         return self.now.status if self.rule.is_active else "off"
 
@@ -98,26 +98,23 @@ def rule_cards(user: User, *, now: datetime) -> list[RuleCard]:
     latched: dict[UUID, list[RuleBreach]] = defaultdict(list)
     for breach in RuleBreach.objects.owned_by(user).latched():
         latched[breach.rule_id].append(breach)
-    armed: dict[UUID, set[UUID]] = defaultdict(set)
-    armings = RuleArming.objects.filter(rule__user=user)
-    for rule_id, account_id in armings.values_list("rule_id", "account_id"):
-        armed[rule_id].add(account_id)
-    differing = Counter(
-        RuleOverride.objects.filter(rule__user=user).values_list("rule_id", flat=True)
-    )
     found = rules_now(user, now=now)
     cards = [
         RuleCard(
             rule,
             stored_sentence(rule),
-            action_badge(rule, found.get(rule.pk, RuleNow()), armed[rule.pk]),
+            action_badge(rule, found.get(rule.pk, RuleNow()), _armed_ids(rule)),
             tuple(latched[rule.pk]),
-            differing[rule.pk],
+            len(rule.overrides.all()),
             found.get(rule.pk, RuleNow()),
         )
         for rule in rules
     ]
     return sorted(cards, key=_place)
+
+
+def _armed_ids(rule: RiskRule) -> list[UUID]:
+    return [arming.account_id for arming in rule.armings.all()]
 
 
 def _place(card: RuleCard) -> tuple[bool, bool, int, str]:

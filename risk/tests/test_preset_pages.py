@@ -225,6 +225,27 @@ def test_it_imports_a_calendar_and_shows_what_comes(alice: User, page: Client) -
     assert not NewsCalendar.objects.exists()
 
 
+def test_a_calendar_may_be_complete_beyond_its_events(page: Client) -> None:
+    soon = timezone.localtime() + timedelta(days=1)
+    rows = f"at,currency,importance,title\n{soon:%Y-%m-%dT%H:%M}:00Z,USD,high,Payrolls\n"
+    page.post("/rules/news", {"file": news_file(rows)})
+    assert "until then rules around news are unknown" in page.get("/rules/news").content.decode()
+
+    today = timezone.localdate()
+    days = {"covers_from": f"{today}", "covers_until": f"{today + timedelta(days=9)}"}
+    page.post("/rules/news", {"file": news_file(rows), **days})
+    calendar = NewsCalendar.objects.get()
+    assert timezone.localtime(calendar.covers_from_at).date() == today
+    assert calendar.covers_until_at - calendar.covers_from_at >= timedelta(days=9, hours=22)
+    assert "until then" not in page.get("/rules/news").content.decode()
+
+    late = {**days, "covers_from": f"{today + timedelta(days=5)}"}
+    wrong = page.post("/rules/news", {"file": news_file(rows), **late})
+    assert wrong.context["form"].errors["file"]
+    endless = page.post("/rules/news", {"file": news_file(rows), "covers_until": "9999-12-31"})
+    assert endless.context["form"].errors["covers_until"]
+
+
 def test_it_says_which_row_of_a_calendar_is_wrong(page: Client) -> None:
     rows = "at,currency,importance,title\n2026-12-04 13:30,USD,high,Payrolls\nx,Dollar,high,Other\n"
     html = page.post("/rules/news", {"file": news_file(rows)}).content.decode()

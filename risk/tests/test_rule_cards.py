@@ -129,7 +129,8 @@ def test_it_filters(alice: User, page: Client, query: str, names: set[str]) -> N
     group = make_group(alice, "Desk", other)
     make_breach(make_rule(alice, "Day"), account)
     make_rule(alice, "Lots", groups=[group], rule_type="MAX_POSITION_SIZE", limit=Decimal(2))
-    make_rule(alice, "Closer", accounts=[account], action="CLOSE_ALL")
+    closer = make_rule(alice, "Closer", accounts=[account], action="CLOSE_ALL")
+    make_breach(closer, account, is_early=True)
 
     cards = page.get("/rules?" + query.format(account=account.pk, group=group.pk)).context["cards"]
 

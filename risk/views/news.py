@@ -27,7 +27,7 @@ def news_calendar(request: HttpRequest) -> HttpResponse:
     form = NewsImportForm(request.POST if is_sent else None, request.FILES if is_sent else None)
     if is_sent and form.is_valid():
         try:
-            done = import_calendar(user=user, file=form.cleaned_data["file"], now=now)
+            done = import_calendar(user=user, now=now, **form.changes())
         except (ValidationError, Refusal) as error:
             form.take_error(error)
         else:
@@ -46,6 +46,7 @@ def news_calendar(request: HttpRequest) -> HttpResponse:
         "form": form,
         "calendar": calendar,
         "is_over": calendar is not None and calendar.covers_until_at < now,
+        "is_ahead": calendar is not None and calendar.covers_from_at > now,
         "event_count": events.count(),
         "events": events.filter(at__gte=now)[:NEXT_EVENTS],
         "rules": list(news_rules),
