@@ -4,6 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -54,13 +55,20 @@ def fresh(desk: Desk) -> PairState:
     return new_state(len(desk.pairs), NOW.timestamp())
 
 
+def _settle(future: Future[Any], work: Callable[[], Any]) -> None:
+    future.set_result(work())
+
+
 class Deferred(Executor):
     """Runs its one job when it is told to."""
 
+    def __init__(self) -> None:
+        self.job: Callable[[], None]
+
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        self.future: Future[Any] = Future()
-        self.job = lambda: self.future.set_result(fn(*args, **kwargs))
-        return self.future
+        future: Future[Any] = Future()
+        self.job = partial(_settle, future, partial(fn, *args, **kwargs))
+        return future
 
 
 def test_it_waits_until_the_recorder_has_every_deal(desk: Desk, account: ConnectedAccount) -> None:

@@ -46,9 +46,9 @@ def elsewhere_account(user: User, name: str) -> ConnectedAccount:
     return account
 
 
-def crossing(user: User, **targets: object) -> RiskRule:
+def crossing(user: User, *groups: AccountGroup) -> RiskRule:
     kind = RiskRule.Type.NO_CROSS_HEDGING
-    return make_rule(user, "Crossing", rule_type=kind, limit=Decimal(1), **targets)
+    return make_rule(user, "Crossing", groups=groups, rule_type=kind, limit=Decimal(1))
 
 
 def sides_of(
@@ -90,7 +90,7 @@ def test_a_rule_on_a_group_looks_at_its_members_alone(
     left_out = elsewhere_account(alice, "Left out")
     group = AccountGroup.objects.create(user=alice, name="Desk")
     group.accounts.set([here, there, left_out])
-    rule = crossing(alice, groups=[group])
+    rule = crossing(alice, group)
     RuleOverride.objects.create(rule=rule, account=left_out, is_excluded=True)
     found = sides_of(here, {there: state(MOMENT, 1.0)}, monkeypatch)
     assert list(found.values()) == [{"EURUSD": (1.0, 0.0)}]
