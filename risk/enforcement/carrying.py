@@ -11,6 +11,7 @@ from risk.core.offending import Book, everything, offending
 from risk.core.parameters import MaxDailyTrades
 from risk.core.rule_types import Action
 from risk.due import Due
+from risk.enforcement.around import surrounded
 from risk.enforcement.beginnings import lock_of
 from risk.enforcement.books import book_of_terminal, book_of_view, opened_since
 from risk.enforcement.goals import (
@@ -56,12 +57,16 @@ class Carrier:
         look, watching_only = _look(lane, run, view)
         progress.last_book = look.book
         if watching_only:
-            return self._give_up(lane, run, watching_only)
+            self._give_up(lane, run, watching_only)
+            return None
         if needs_targets(run) and not self._choose(lane, run, view, look, due):
-            return self._finish(lane, run, look.book)
+            self._finish(lane, run, look.book)
+            return None
         delay = Round(lane, run, progress, look).go()
         self._tell(lane, run, progress)
-        return self._finish(lane, run, look.book) if delay is None else delay
+        if delay is None:
+            self._finish(lane, run, look.book)
+        return delay
 
     def _write_first(self, lane: Lane, run: Enforcement) -> None:
         entries: list[Entry] = [Insert(run)]
@@ -111,7 +116,6 @@ class Carrier:
             self._notices.add(held_up(run))
 
     def _finish(self, lane: Lane, run: Enforcement, book: Book) -> None:
-        """Write the end of a run; its answer, None, says that there is no next step."""
         now = lane.clock()
         closed, cancelled = closed_by(lane, run)
         has_acted = bool(closed or cancelled)
@@ -167,13 +171,14 @@ def _asked_about(run: Enforcement, positions: Sequence[Position]) -> set[str]:
 
 
 def _with_openings(lane: Lane, view: HostView, look: Look, due: Due) -> Book:
-    """Return the book with what was opened today, where the rule counts that."""
+    """Return the book with what the rule needs to know besides, as what was opened today."""
+    book = surrounded(look.book, due, view)
     if not isinstance(due.rule.parameters, MaxDailyTrades):
-        return look.book
+        return book
     reset_at = float(view.assessment.reset_at[due.pair])
     start = (reset_at if reset_at == reset_at else due.moment) - _DAY_SECONDS
     opened = opened_since(lane.terminal, lane.account, look.positions, start)
-    return replace(look.book, opened_today=opened)
+    return replace(book, opened_today=opened)
 
 
 def _handled_before(run: Enforcement) -> set[int]:

@@ -14,8 +14,10 @@ from risk.core.figures import Currency
 from risk.core.offending import Book, offending
 from risk.core.pair_numbers import pair_numbers
 from risk.core.parameters import MaxDailyTrades
+from risk.core.rule_types import Action
 from risk.core.sentences import breach_sentence
 from risk.due import Due
+from risk.enforcement.around import book_for
 from risk.enforcement.beginnings import run_of_due, run_of_lock
 from risk.enforcement.books import book_of_view, rows_of
 from risk.enforcement.carrying import Carrier
@@ -118,10 +120,10 @@ class Enforcer:
         read_at = float(view.poll.read_at[row])
         if not read_at > self._settled_at.get(account_id, float("-inf")):
             return  # the reading is older than what was closed last
-        is_total = due.rule.response.action == Enforcement.Action.CLOSE_ALL
+        is_total = due.rule.response.action is Action.CLOSE_ALL
         if is_total and self._locks.is_locked_for(account_id, due.breach_id):
             return  # it has acted; what is opened from now on is the lock's affair
-        book = book_of_view(view, row)
+        book = book_for(due, view)
         if not is_total and not self._has_something_to_do(due, book):
             return
         reason = _sentence(due, view)
@@ -217,8 +219,8 @@ class Enforcer:
             locks = list(AccountLock.objects.standing())
             kept = _kept_by_runs(locks)
             waiting = list(self._locks.unconfirmed)
-            known = AccountLock.objects.filter(pk__in=waiting) if waiting else ()
-            seen = {lock.pk for lock in known}
+            written = AccountLock.objects.filter(pk__in=waiting)
+            seen = {lock.pk for lock in written} if waiting else set()
         except (DatabaseError, InterfaceError) as error:
             forget_connection()
             logger.warning("Enforcement is known from memory only: %s", error)

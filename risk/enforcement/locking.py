@@ -80,9 +80,9 @@ class Patience:
 
     def is_at_its_end(self, account_id: UUID, moment: float) -> bool:
         """Tell, once, that it was too often; it begins anew after a minute."""
-        starts = self._starts.get(account_id, ())
-        if len(starts) < MOST_PER_MINUTE or moment - starts[0] >= _MINUTE:
+        starts = self._starts.get(account_id)
+        if starts is None or len(starts) < MOST_PER_MINUTE or moment - starts[0] >= _MINUTE:
             return False
         self._resting_until[account_id] = moment + _MINUTE
-        self._starts[account_id].clear()
+        starts.clear()
         return True

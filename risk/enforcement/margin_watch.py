@@ -40,7 +40,8 @@ class MarginWatch:
         present = view.assessment.evaluation.present[self._pairs]
         known = present != Status.UNKNOWN
         below = known & (present != Status.SAFE)
-        found = [self._warning(view, place) for place in np.flatnonzero(below & ~self._warned)]
+        fallen = np.flatnonzero(below & ~self._warned).tolist()
+        found = [self._warning(view, place) for place in fallen]
         self._warned = np.where(known, below, self._warned)
         return found + self._stop_outs(view, known)
 

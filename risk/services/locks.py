@@ -52,7 +52,9 @@ def departure_refusal(group: AccountGroup, account_ids: Collection[UUID]) -> str
     held = holding_breaches().filter(account_id__in=account_ids).first()
     if held is None:
         lock = AccountLock.objects.standing().filter(account_id__in=account_ids).first()
-        return lock and (
+        if lock is None:
+            return None
+        return (
             f"{lock.account_name} is locked, so it cannot leave the group “{group.name}” and its"
             " rules until it is unlocked."
         )
