@@ -34,6 +34,14 @@ class Prices:
     take_profit: float | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Risk:
+    """How much an order may lose: money, or a fraction of the balance."""
+
+    fraction: float | None = None
+    money: float | None = None
+
+
 class PriceField(forms.DecimalField):
     """A price or a distance, typed as people do; kept as the double that MetaTrader takes."""
 
@@ -70,10 +78,6 @@ class KeyedForm(forms.Form, ServiceForm):
         initial: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(data, initial={"key": new_key(), **(initial or {})})
-
-    def renew_key(self) -> None:
-        """Let the form be sent again as an order of its own."""
-        self.data = {**self.data.dict(), "key": new_key()}
 
 
 class TicketForm(KeyedForm):
@@ -153,14 +157,14 @@ class TicketForm(KeyedForm):
             target = _away(entry, target, sign, terms)
         return Prices(cleaned.get("price"), cleaned.get("stop_limit_price"), stop, target)
 
-    def risk(self) -> dict[str, float] | None:
+    def risk(self) -> Risk | None:
         """Return what the size calculator was told, None without it."""
         amount = self.cleaned_data.get("risk_amount")
         if amount is None or not math.isfinite(amount):
             return None
         if self.cleaned_data.get("risk_in") == MONEY:
-            return {"risk_money": amount}
-        return {"risk_fraction": amount / 100.0}
+            return Risk(money=amount)
+        return Risk(fraction=amount / 100.0)
 
 
 class CloseForm(KeyedForm):

@@ -11,7 +11,7 @@ from accounts.symbol_terms import SymbolTerms
 from risk.core.gate.verdicts import Check, GateDecision, Verdict
 from risk.gate import preview_order
 from risk.gate.sizing import position_size
-from risk.models import Order
+from risk.models import GateCheck, Order
 from risk.order_forms import Prices, TicketForm
 from risk.presentation.orders import VERDICT_TONES, CheckRow, check_row, lots
 
@@ -102,7 +102,7 @@ def decision_view(decision: GateDecision, draft: Order) -> DecisionView:
     return DecisionView(
         title=title,
         sentence=decision.sentence,
-        tone=VERDICT_TONES[decision.verdict],
+        tone=VERDICT_TONES[GateCheck.Verdict(decision.verdict)],
         volume=volume,
         checks=tuple(_rows(decision.checks)),
     )
@@ -148,7 +148,8 @@ def _size(
         stop_loss=prices.stop_loss,
         entry_price=form.entry_price(terms),
         now=now,
-        **risk,
+        risk_fraction=risk.fraction,
+        risk_money=risk.money,
     )
     return {"size": SizeView(lots(size.lots), size.sentence, size.is_refused)}
 
