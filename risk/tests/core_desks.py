@@ -8,6 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from accounts.terminals.readings import ReadingBatch
+from risk.core.arrays import Floats
 from risk.core.pairs import AccountTerms, PairTable
 from risk.core.parameters import RuleParameters
 from risk.core.rule_types import (
@@ -37,8 +38,6 @@ from risk.tests.core_cases import (
 BROKER_AHEAD = 3 * 3_600
 
 cents = st.integers(-2_000_000, 20_000_000).map(lambda amount: amount / 100)
-near = st.integers(-1_200_000, 1_200_000).map(lambda amount: 100_000 + amount / 100)
-maybe_near = st.one_of(near, st.just(math.nan))
 fractions = st.integers(1, 30).map(lambda percent: str(percent / 100))
 comparisons = st.sampled_from([comparison.value for comparison in Comparison])
 amounts = st.one_of(
@@ -222,32 +221,42 @@ def desks(draw: st.DrawFn) -> Desk:
         terms(draw(st.sampled_from([100_000.0, 25_000.0, math.nan, 0.0]))) for _ in accepted
     ]
     table = pairs_of(draw(st.lists(rules(), min_size=1, max_size=8)), accounts)
-    size = len(table)
+    state = random_state(table, draw(st.integers(0, 2**32 - 1)))
+    return Desk(table, accounts, state, reading, accepted, draw(surroundings()))
 
-    def column(values: st.SearchStrategy[float]) -> list[float]:
-        return draw(st.lists(values, min_size=size, max_size=size))
 
-    counts = st.integers(0, 12).map(float)
+def random_state(table: PairTable, seed: int) -> PairState:
+    """Return what pairs remember; drawn from one seed, for a draw of each number takes long."""
+    random, size = np.random.default_rng(seed), len(table)
+
+    def one_of(*values: float) -> Floats:
+        return random.choice(np.array(values), size)
+
+    def money(lowest: float, highest: float) -> Floats:
+        return np.round(random.uniform(lowest, highest, size), 2)
+
+    def maybe_near() -> Floats:
+        return np.where(random.random(size) < 0.3, np.nan, money(88_000.0, 112_000.0))
+
     state = state_of(
         table,
-        day_started_at=column(st.sampled_from([NOON - 3_600, math.nan])),
-        day_balance=column(maybe_near),
-        day_equity=column(maybe_near),
-        day_deposits=column(st.sampled_from([0.0, 1_000.0])),
-        day_withdrawals=column(st.sampled_from([0.0, -700.0])),
-        deposits=column(st.sampled_from([0.0, 1_000.0])),
-        withdrawals=column(st.sampled_from([0.0, -700.0])),
-        peak=column(maybe_near),
-        realised=column(cents),
-        floating=column(cents),
-        day_trades=column(counts),
-        trading_days=column(counts),
-        day_profit=column(cents),
-        best_day=column(cents.map(abs)),
-        positive_days=column(cents.map(abs)),
-        total_profit=column(cents),
-        last_trade_at=column(st.sampled_from([NOON - 86_400 * 5.5, NOON + 60, math.nan])),
+        day_started_at=one_of(NOON - 3_600, math.nan),
+        day_balance=maybe_near(),
+        day_equity=maybe_near(),
+        day_deposits=one_of(0.0, 1_000.0),
+        day_withdrawals=one_of(0.0, -700.0),
+        deposits=one_of(0.0, 1_000.0),
+        withdrawals=one_of(0.0, -700.0),
+        peak=maybe_near(),
+        realised=money(-20_000.0, 20_000.0),
+        floating=money(-20_000.0, 20_000.0),
+        day_trades=one_of(0.0, 1.0, 5.0, 12.0),
+        trading_days=one_of(0.0, 1.0, 5.0, 12.0),
+        day_profit=money(-5_000.0, 5_000.0),
+        best_day=money(0.0, 5_000.0) * one_of(0.0, 1.0),
+        positive_days=money(0.0, 20_000.0) * one_of(0.0, 1.0),
+        total_profit=money(-20_000.0, 20_000.0) * one_of(0.0, 1.0),
+        last_trade_at=one_of(NOON - 86_400 * 5.5, NOON + 60, math.nan),
     )
-    latched = draw(st.lists(st.booleans(), min_size=size, max_size=size))
-    state = replace(state, latched=np.array(latched), latched_at=np.where(latched, NOON, np.nan))
-    return Desk(table, accounts, state, reading, accepted, draw(surroundings()))
+    latched = random.random(size) < 0.5
+    return replace(state, latched=latched, latched_at=np.where(latched, NOON, np.nan))

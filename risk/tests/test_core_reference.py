@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from risk.core.baselines import advance_peaks, day_starts
@@ -16,6 +16,9 @@ from risk.core.statuses import Status
 from risk.tests.core_cases import NOON, columns, evaluated
 from risk.tests.core_desks import Desk, desks
 from risk.tests.slow_reference import NOT_KNOWN, SlowAccount, slow_pair
+
+# A machine that is busy with something else proves nothing about the rules.
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def judged(desk: Desk, state: PairState | None = None) -> Evaluation:
@@ -41,6 +44,7 @@ def slow_account(desk: Desk, account: int) -> SlowAccount:
     )
 
 
+@unhurried
 @given(desk=desks())
 def test_it_equals_the_slow_reference(desk: Desk) -> None:
     table, state, result = desk.table, desk.state, judged(desk)
@@ -57,6 +61,7 @@ def test_it_equals_the_slow_reference(desk: Desk) -> None:
         assert result.status[pair] == (Status.VIOLATED if state.latched[pair] else expected.status)
 
 
+@unhurried
 @given(desk=desks())
 def test_it_never_turns_what_is_not_known_into_a_number(desk: Desk) -> None:
     result = judged(desk)
@@ -72,6 +77,7 @@ def test_it_never_turns_what_is_not_known_into_a_number(desk: Desk) -> None:
         assert np.isin(present, [Status.SAFE, Status.UNKNOWN]).all()
 
 
+@unhurried
 @given(desk=desks(), loss=st.integers(1, 5_000_000).map(lambda amount: amount / 100))
 def test_it_never_raises_a_buffer_for_a_greater_loss(desk: Desk, loss: float) -> None:
     poorer = desk.reading.accounts.copy()
@@ -86,6 +92,7 @@ def test_it_never_raises_a_buffer_for_a_greater_loss(desk: Desk, loss: float) ->
     assert (after.status >= before.status).all()
 
 
+@unhurried
 @given(desk=desks())
 def test_it_changes_nothing_by_evaluating_twice(desk: Desk) -> None:
     table, known = desk.table, columns(desk.reading, desk.accepted)
@@ -102,6 +109,7 @@ def test_it_changes_nothing_by_evaluating_twice(desk: Desk) -> None:
         assert np.array_equal(getattr(again, name), getattr(third, name), equal_nan=True), name
 
 
+@unhurried
 @given(desk=desks())
 def test_it_lowers_no_peak_and_moves_none_by_what_was_not_accepted(desk: Desk) -> None:
     table, state = desk.table, desk.state

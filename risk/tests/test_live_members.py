@@ -29,7 +29,7 @@ def member(rules: list[RuleView], statuses: list[Status], buffers: list[float]) 
         currency="USD",
         connection={"state": "connected"},
         rules=rules,
-        raws=numbers.tolist(),
+        raws=[tuple(row.item()) for row in numbers],
         state=AccountState(
             account=account[0],
             rules=numbers,
