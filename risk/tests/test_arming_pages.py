@@ -1,4 +1,4 @@
-"""Arming as pages: nobody arms what they have not seen."""
+"""Arming and acknowledging as pages: nobody arms what they have not seen."""
 
 from uuid import uuid4
 
@@ -7,8 +7,8 @@ from django.test import Client
 
 from accounts.models import ConnectedAccount, User
 from accounts.tests.factories import make_account
-from risk.models import RiskRule, RuleArming
-from risk.tests.factories import make_rule
+from risk.models import RiskRule, RuleArming, RuleBreach
+from risk.tests.factories import make_breach, make_rule
 
 MODAL = {"HX-Request": "true", "HX-Target": "modal-body"}
 
@@ -63,3 +63,19 @@ def test_it_arms_nothing_that_was_not_shown(
         assert answer.status_code == 200
         assert "Choose at least one." in answer.content.decode()
     assert not RuleArming.objects.exists()
+
+
+@pytest.mark.parametrize(("is_firm_rule", "is_offered"), [(False, True), (True, False)])
+def test_only_a_loss_of_ones_own_rule_can_be_counted_anew(
+    alice: User, page: Client, account: ConnectedAccount, is_firm_rule: bool, is_offered: bool
+) -> None:
+    rule = make_rule(alice, accounts=[account], is_firm_rule=is_firm_rule)
+    make_breach(rule, account)
+    address = f"/rules/{rule.pk}/accounts/{account.pk}/acknowledge"
+
+    html = page.get(address, headers=MODAL).content.decode()
+    assert ("Count anew from here" in html) is is_offered
+
+    page.post(address, {"reason": "Agreed."}, headers=MODAL)
+    breach = RuleBreach.objects.get()
+    assert (breach.acknowledged_reason, breach.cleared_at) == ("Agreed.", None)

@@ -24,7 +24,7 @@ from risk.presentation.rule_answers import rule_answers
 from risk.presentation.rule_cards import live_cells, narrowed, rule_cards
 from risk.presentation.rules import preview_sentence
 from risk.selectors import rules_of
-from risk.services.breaches import reset_rule
+from risk.services.breaches import LOSS_TYPES, reset_rule
 from risk.services.cutoff import cutoff_terms, set_cutoff
 from risk.services.rules import create_rule, delete_rule, update_rule
 
@@ -172,11 +172,19 @@ def rule_delete(request: HttpRequest, rule_id: UUID) -> HttpResponse:
 def rule_acknowledge(request: HttpRequest, rule_id: UUID, account_id: UUID) -> HttpResponse:
     rule, account = own_rule(request, rule_id), own_account(request, account_id)
     user, now = signed_in(request), timezone.now()
-    form = AcknowledgeForm(request.POST or None)
+    # Only a loss of the user's own rule can be counted anew; a firm's floor never moves.
+    may_take_reference = not rule.is_firm_rule and rule.rule_type in LOSS_TYPES
+    form = AcknowledgeForm(request.POST or None, may_take_reference=may_take_reference)
     if request.method == "POST" and form.is_valid():
         try:
-            reason = form.cleaned_data["reason"]
-            breach = reset_rule(rule=rule, account=account, actor=user, reason=reason, now=now)
+            breach = reset_rule(
+                rule=rule,
+                account=account,
+                actor=user,
+                reason=form.cleaned_data["reason"],
+                now=now,
+                new_reference=form.wants_new_reference,
+            )
         except (ValidationError, Refusal) as error:
             form.take_error(error)
         else:
