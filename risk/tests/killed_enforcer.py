@@ -17,8 +17,9 @@ from typing import Any
 
 from risk.tests.killed_worker import _forked as forked
 
-MOST_TICKS = 150
-WORKER_SECONDS = 40.0  # by which each worker's clock starts later than the one before
+MOST_TICKS = 60
+TICK_SECONDS = 0.8
+WORKER_SECONDS = 60.0  # by which each worker's clock starts later than the one before
 # At which step, and at which time that it is reached, each worker in turn is killed.
 STORIES: dict[str, list[tuple[str, int]]] = {
     "orders written": [("written", 2)],
@@ -130,7 +131,7 @@ def _tick(account_id: Any, now: datetime, reach: Callable[[str], None]) -> None:
     unfinished = Order.objects.unfinished().filter(account_id=account_id)
     for number in range(MOST_TICKS):
         # The clock runs ahead of the day's: nothing here has to be waited for.
-        at = now + timedelta(seconds=0.2 * (number + 1))
+        at = now + timedelta(seconds=TICK_SECONDS * (number + 1))
         poll = sessions.poll(at, at.timestamp())
         tracker.refresh(poll)
         assessment = tracker.assess(poll)
