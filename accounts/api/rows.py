@@ -49,6 +49,15 @@ class TextField(serializers.CharField):
         return super().to_internal_value(data)
 
 
+class YesNoField(serializers.BooleanField):
+    """JSON's own true and false, for what moves money: no 0, no "yes"."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        if not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return data
+
+
 class OwnRowField(serializers.UUIDField):
     """The id of a row that the user has; another one is "not found"."""
 

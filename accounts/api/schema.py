@@ -170,8 +170,8 @@ class AutoSchema(_Framework):  # type: ignore[misc]  # for the same reason
     def _error_statuses(self) -> set[str]:
         statuses = {"406", "429", "503"}
         is_paged = self._is_list_view() and self._get_paginator() is not None
-        has_query = any(each["in"] == "query" for each in self._get_parameters())
-        if has_query or self._takes_a_body():
+        has_words = any(each["in"] in ("query", "header") for each in self._get_parameters())
+        if has_words or self._takes_a_body():
             statuses.add("400")
         if self._takes_a_body():
             statuses |= {"413", "415"}

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.api.rows import OwnRowsField, TextField, user_of
+from accounts.api.rows import OwnRowsField, TextField, YesNoField, user_of
 from accounts.models import ConnectedAccount
 from accounts.selectors import accounts_of
 from risk.api.order_serializers import PriceField
@@ -43,7 +43,7 @@ class GivenPositionSerializer(serializers.Serializer[Any]):
     notional = PriceField(required=False, help_text="Its value, in account currency.")
     profit = PriceField(required=False)
     magic = serializers.IntegerField(required=False, min_value=0, max_value=2**63 - 1)
-    is_pending = serializers.BooleanField(required=False)
+    is_pending = YesNoField(required=False)
 
 
 class GivenNumbersSerializer(serializers.Serializer[Any]):

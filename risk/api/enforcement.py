@@ -13,7 +13,14 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from accounts.api.query import InstantFilter, QueryFilterSet
-from accounts.api.rows import OwnRowsField, TextField, UtcModelSerializer, own_row, user_of
+from accounts.api.rows import (
+    OwnRowsField,
+    TextField,
+    UtcModelSerializer,
+    YesNoField,
+    own_row,
+    user_of,
+)
 from accounts.api.throttles import AddressThrottle, OrderThrottle, PersonThrottle
 from accounts.api.viewsets import OwnedViewSet
 from accounts.models import ConnectedAccount
@@ -70,7 +77,7 @@ class RunsSerializer(serializers.Serializer[Any]):
 
 class CloseAllSerializer(serializers.Serializer[Any]):
     reason = TextField(max_length=LONGEST_REASON)
-    lock = serializers.BooleanField(
+    lock = YesNoField(
         default=True, help_text="Afterwards nothing can be opened until you unlock the account."
     )
 

@@ -8,6 +8,8 @@ from risk.models import GateCheck, Order
 
 class PriceField(serializers.FloatField):
     def to_internal_value(self, data: Any) -> float:
+        if isinstance(data, bool):
+            self.fail("invalid")
         try:
             return super().to_internal_value(data)
         except OverflowError:
@@ -37,6 +39,12 @@ class OrderSerializer(UtcModelSerializer[Order]):
     tag = serializers.IntegerField(read_only=True, help_text="Its magic number at the broker.")
     is_decided = serializers.SerializerMethodField(
         help_text="False while it waits, is on its way, or its outcome is unknown."
+    )
+    direction = serializers.ChoiceField(
+        choices=Order.Direction.choices, allow_blank=True, read_only=True
+    )
+    refused_by = serializers.ChoiceField(
+        choices=Order.RefusedBy.choices, allow_blank=True, read_only=True
     )
     checks = GateCheckSerializer(
         many=True, read_only=True, source="gate_checks", help_text="What the gate said of it."

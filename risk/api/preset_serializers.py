@@ -1,5 +1,6 @@
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from accounts.api.rows import OwnRowField, OwnRowsField, TextField, UtcModelSerializer
@@ -82,6 +83,7 @@ class PresetSerializer(UtcModelSerializer[RulePreset]):
         fields = ["id", "name", "description", "rules", "rule_ids", "created_at", "updated_at"]
 
 
+@extend_schema_serializer(many=False)
 class Presets(serializers.Serializer[Any]):
     programs = Program(many=True)
     own = PresetSerializer(many=True)

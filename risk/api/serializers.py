@@ -3,7 +3,7 @@ from uuid import UUID
 
 from rest_framework import serializers
 
-from accounts.api.rows import OwnRowField, OwnRowsField, TextField, UtcModelSerializer
+from accounts.api.rows import OwnRowField, OwnRowsField, TextField, UtcModelSerializer, YesNoField
 from accounts.models import ConnectedAccount
 from groups.models import AccountGroup
 from risk.models import RiskRule, RuleBreach, RuleOverride
@@ -127,7 +127,7 @@ class BreachSerializer(UtcModelSerializer[RuleBreach]):
 class ResetSerializer(serializers.Serializer[Any]):
     account_id = OwnRowField(model=ConnectedAccount, write_only=True)
     reason = TextField(max_length=LONGEST_REASON, write_only=True)
-    new_reference = serializers.BooleanField(
+    new_reference = YesNoField(
         default=False,
         write_only=True,
         help_text="Count a loss rule of your own from the present equity on; never a firm's.",
