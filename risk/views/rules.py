@@ -24,8 +24,9 @@ from risk.presentation.rule_answers import rule_answers
 from risk.presentation.rule_cards import live_cells, narrowed, rule_cards
 from risk.presentation.rules import preview_sentence
 from risk.selectors import rules_of
-from risk.services.breaches import LOSS_TYPES, reset_rule
+from risk.services.breaches import reset_rule
 from risk.services.cutoff import cutoff_terms, set_cutoff
+from risk.services.references import LOSS_TYPES
 from risk.services.rules import create_rule, delete_rule, update_rule
 
 
