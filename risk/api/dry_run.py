@@ -75,6 +75,8 @@ class RuleTestSerializer(serializers.ModelSerializer[RiskRule]):
     """A rule as for `risk-rules`, without its targets."""
 
     name = TextField(max_length=64, required=False)
+    losers_only = YesNoField(required=False)
+    is_firm_rule = YesNoField(required=False)
     parameters = serializers.DictField(required=False)
     account_ids = OwnRowsField(
         model=ConnectedAccount,
