@@ -114,13 +114,24 @@ class BreachSerializer(UtcModelSerializer[RuleBreach]):
             "message",
             "is_early",
             "violated_at",
-            "evidence",
             "latched_at",
             "acknowledged_at",
             "acknowledged_reason",
             "cleared_at",
             "cleared_reason",
         ]
+        read_only_fields = fields
+
+
+class BreachDetailSerializer(BreachSerializer):
+    """With the evidence, which may hold hundreds of positions and so is not in lists."""
+
+    evidence = serializers.DictField(
+        read_only=True, help_text="Account and positions as they were read when it began."
+    )
+
+    class Meta(BreachSerializer.Meta):
+        fields = [*BreachSerializer.Meta.fields, "evidence"]
         read_only_fields = fields
 
 

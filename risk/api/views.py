@@ -16,6 +16,7 @@ from risk import selectors
 from risk.api.arming_serializers import ArmingResultsSerializer, ArmingSerializer
 from risk.api.filters import BreachFilter, RuleFilter
 from risk.api.serializers import (
+    BreachDetailSerializer,
     BreachSerializer,
     OverrideSerializer,
     ResetSerializer,
@@ -31,7 +32,11 @@ ACCOUNT_ID = OpenApiParameter("account_id", OpenApiTypes.UUID, OpenApiParameter.
 
 
 class BreachViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OwnedViewSet[RuleBreach]):
-    """The ledger of violations; those without `cleared_at` are in force."""
+    """The ledger of violations; those without `cleared_at` are in force.
+
+    One by its id has its evidence, the list has none. What was done about it stands in
+    `risk-rules/enforcements?breach_id=`.
+    """
 
     model = RuleBreach
     serializer_class = BreachSerializer
@@ -41,7 +46,11 @@ class BreachViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OwnedViewS
     ordering = ["-latched_at"]
 
     def own_rows(self) -> QuerySet[RuleBreach]:
-        return selectors.breaches_of(self.owner)
+        rows = selectors.breaches_of(self.owner)
+        return rows.defer("evidence") if self.action == "list" else rows
+
+    def get_serializer_class(self) -> type[BreachSerializer]:
+        return BreachSerializer if self.action == "list" else BreachDetailSerializer
 
 
 class RuleViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OwnedViewSet[RiskRule]):
@@ -68,7 +77,10 @@ class RuleViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OwnedViewSet
         return self._change(request, partial=False)
 
     def partial_update(self, request: Request, **_ids: object) -> Response:
-        """Change a rule, which disarms it; while a violation holds it, it is only tightened."""
+        """Change a rule; what changes its limit, action or reach disarms it.
+
+        While a violation that nobody acknowledged holds it, it is only tightened.
+        """
         return self._change(request, partial=True)
 
     def destroy(self, _request: Request, **_ids: object) -> Response:
@@ -76,7 +88,7 @@ class RuleViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OwnedViewSet
         delete_rule(rule=self.get_object(), now=timezone.now())
         return Response(status=status.HTTP_204_NO_CONTENT)
 
-    @extend_schema(request=ResetSerializer, responses=BreachSerializer)
+    @extend_schema(request=ResetSerializer, responses=BreachDetailSerializer)
     @action(detail=True, methods=["post"])
     def reset(self, request: Request, **_ids: object) -> Response:
         """Acknowledge a violation with a reason, which re-arms the rule's action.
@@ -94,7 +106,7 @@ class RuleViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OwnedViewSet
             new_reference=given["new_reference"],
             now=timezone.now(),
         )
-        return Response(BreachSerializer(breach).data)
+        return Response(BreachDetailSerializer(breach).data)
 
     @extend_schema(responses=ArmingResultsSerializer)
     @action(detail=True, url_path="arming", filter_backends=[], pagination_class=None)

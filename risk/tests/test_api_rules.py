@@ -140,6 +140,21 @@ def test_it_lists_and_filters_the_ledger(api: Client, alice: User, bob: User) ->
         assert [breach["account_name"] for breach in found] == names, query
 
 
+def test_only_one_breach_by_itself_has_its_evidence(api: Client, alice: User) -> None:
+    evidence = {"account": {"equity": 93_980.0}, "position_count": 1, "positions": [{"ticket": 7}]}
+    rule, account = make_rule(alice), make_account(alice)
+    breach = make_breach(rule, account, evidence=evidence)
+    with CaptureQueriesContext(connection) as queries:
+        (listed,) = api.ask("GET", "risk-rules/breaches").json()["results"]
+    assert not any('"evidence"' in query["sql"] for query in queries)
+    assert "evidence" not in listed
+    one = api.ask("GET", f"risk-rules/breaches/{breach.pk}").json()
+    assert one == {**listed, "evidence": evidence}
+    body = {"account_id": str(account.pk), "reason": "Seen."}
+    reset = api.ask("POST", f"risk-rules/{rule.pk}/reset", body).json()
+    assert reset["evidence"] == evidence
+
+
 def test_it_filters_rules_by_what_they_name(api: Client, alice: User) -> None:
     account = make_account(alice)
     group = make_group(alice, "Desk", account)
