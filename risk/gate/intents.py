@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from typing import Final
 from uuid import UUID
 
 from accounts.symbol_terms import SymbolTerms
@@ -18,6 +19,8 @@ CommissionOf = Callable[[UUID, str], float | None]
 _ALOFT = (Order.State.SENT, Order.State.UNKNOWN)
 _ENDED = (Order.State.FILLED, Order.State.PARTIAL, Order.State.PLACED)
 _CLOSES = (Order.Kind.CLOSE, Order.Kind.CLOSE_BY)
+# A terminal may list a position a moment after it has said that the order was filled.
+SETTLING_SECONDS: Final = 1.0
 
 
 def intent_of(
@@ -62,19 +65,30 @@ def aloft(
 ) -> Iterator[InFlight]:
     """List the orders that may be filled without the reading of their account showing it.
 
-    Those that were sent and have not ended, and those that ended after the reading was taken;
-    one whose tag the reading shows is left out.
+    Those that were sent and have not ended, and those that ended about when the reading was taken
+    or later; one whose tag the reading shows is left out.
     """
     for order in orders:
         row = rows.get(order.account_id)
-        if row is None or not _is_aloft(order, read_at[row]) or _is_shown(order, row, book):
+        if row is None or _is_shown(order, row, book):
+            continue
+        # Where positions are netted no tag tells whether a reading shows an order: its time must.
+        settling = 0.0 if book.accounts.is_netting[row] else SETTLING_SECONDS
+        if not _is_aloft(order, read_at[row] - settling):
             continue
         opens = order.opens
         if not opens and order.kind not in _CLOSES:
             continue
         known = terms(order.login, order.symbol) if opens else None
         commission = commissions(order.account_id, order.symbol) if opens else None
-        intent = intent_of(order, row, terms=known, commission_per_lot=commission, is_expected=True)
+        intent = intent_of(
+            order,
+            row,
+            terms=known,
+            commission_per_lot=commission,
+            is_expected=True,
+            volume=_sent(order),
+        )
         yield _flying(intent, book, opens=opens)
 
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from risk.ledger.entries import Change, Insert
 from risk.ledger.host_ledger import HostLedger
 from risk.models import AccountLock, GateCheck, Order
 from risk.orders.completion import complete
+from risk.orders.flights import orders_in_flight
 from risk.orders.outcomes import Outcome, expired, not_sent, refused, waiting
 from risk.orders.reconciling import Evidence, StillUnderWay, found
 from risk.orders.sending import RETRY, Sender
@@ -195,9 +196,14 @@ class Lane:
             return
         if self._fence.standing(now) is not Standing.HELD:
             return
-        in_flight = self._in_flight(view)
+        row = view.row_of(self.account.id)
+        read_at = float(view.poll.read_at[row]) if row is not None else 0.0
         (decision,) = self._gate.decide(
-            view, [order], in_flight=in_flight, locks=self._locks(), now=now
+            view,
+            [order],
+            in_flight=orders_in_flight(self.account.id, read_at),
+            locks=self._locks(),
+            now=now,
         )
         self._checkpoint("gated")
         order.gated_at = now
@@ -212,15 +218,6 @@ class Lane:
             if decision.verdict is not Verdict.ALLOW:
                 self._notes[order.pk] = decision.sentence
             self.carry_out([order])
-
-    def _in_flight(self, view: HostView) -> list[Order]:
-        """Return the orders that may be filled, or were so since the view's reading was taken."""
-        row = view.row_of(self.account.id)
-        read_at = float(view.poll.read_at[row]) if row is not None else 0.0
-        since = datetime.fromtimestamp(read_at, UTC)
-        ended = self._orders(State.FILLED, State.PARTIAL, State.PLACED)
-        recent = ended.filter(kind__in=Order.OPENING_KINDS, answered_at__gte=since)
-        return [*self._orders(State.SENT, State.UNKNOWN), *recent]
 
     def _write_gated(
         self, order: Order, decision: GateDecision, values: dict[str, Any], now: datetime

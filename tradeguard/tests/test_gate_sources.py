@@ -15,6 +15,7 @@ from risk.core.gate.verdicts import Check, GateDecision, Verdict
 from risk.gate import check_rows, decide_orders, preview_order
 from risk.gate.sizing import position_size
 from risk.models import AccountLock, GateCheck, Order, RiskRule
+from risk.orders.flights import orders_in_flight
 from risk.orders.view import HostView
 from risk.tests.factories import make_rule
 from risk.tracker import Assessment
@@ -194,7 +195,8 @@ def test_a_lock_and_an_old_reading_refuse_on_both_sides(sources: Sources) -> Non
         (Order.State.SENT, None, True),
         (Order.State.UNKNOWN, None, True),
         (Order.State.FILLED, 1.0, True),  # after the reading was taken
-        (Order.State.FILLED, -1.0, False),
+        (Order.State.FILLED, -0.5, True),  # the terminal may list it a moment later
+        (Order.State.FILLED, -2.0, False),
         (Order.State.REJECTED, 1.0, False),
         (Order.State.NOT_EXECUTED, 1.0, False),
     ],
@@ -212,6 +214,27 @@ def test_what_the_reading_does_not_show_counts_as_filled(
     assert told(here) == told(there)
     value = next(check.value for check in here.checks if check.name == "MAX_POSITION_SIZE")
     assert value == pytest.approx(3.5 if counts else 2.5)
+
+
+def test_what_was_found_again_after_the_reading_counts_with_what_was_filled(
+    sources: Sources,
+) -> None:
+    stage, second = sources.stage, timedelta(seconds=1)
+    found = order_of(
+        sources.account, stage, state=Order.State.PARTIAL, tag=8, requested_volume=Decimal(1),
+        volume=Decimal("0.8"), filled_volume=Decimal("0.3"),
+        answered_at=stage.now - 60 * second, reconciled_at=stage.now + second,
+    )  # fmt: skip
+    found.save()
+    order = order_of(sources.account, stage)
+    flying = orders_in_flight(sources.account.pk, stage.now.timestamp())
+
+    here, there = sources.host(order, in_flight=flying), sources.web(order)
+
+    assert flying == [found]
+    assert told(here) == told(there)
+    value = next(check.value for check in here.checks if check.name == "MAX_POSITION_SIZE")
+    assert value == pytest.approx(2.8)
 
 
 def test_an_order_that_the_reading_shows_counts_once(sources: Sources) -> None:
