@@ -1,10 +1,14 @@
 """What was observed when a rule was broken, in the words of each rule type."""
 
+import math
+
 from risk.core.figures import (
     Currency,
+    age_text,
     amount_text,
     counted_text,
     left_text,
+    minutes_text,
     plain_text,
     used_text,
 )
@@ -49,8 +53,10 @@ def observed_text(rule: RuleParameters, numbers: PairNumbers, currency: Currency
             return f"{place(numbers, '') or 'a symbol'} is held against another account"
         case StopLossRequired():
             who = place(numbers, "") or "a position"
-            minutes, most = used_text(used, 1), counted_text(limit, "minute")
-            return f"{who} has had no stop loss for {minutes} minutes, the limit is {most}"
+            return (
+                f"{who} has had no stop loss for {age_text(used)}, "
+                f"the limit is {minutes_text(limit)}"
+            )
         case _:
             return _counted_text(rule, numbers, used, limit)
 
@@ -70,24 +76,25 @@ def _loss_text(rule: MaxDailyLoss | MaxDrawdown, numbers: PairNumbers, currency:
 def _window_text(minutes: float) -> str:
     if minutes >= 0:
         return inside_text(minutes)
-    left = used_text(-minutes, 1)
-    return f"something is open {left} minutes before the time in which nothing may be"
+    return f"something is open {age_text(-minutes)} before the time in which nothing may be"
 
 
 def _counted_text(rule: RuleParameters, numbers: PairNumbers, used: float, limit: float) -> str:
     match rule:
         case MaxPositionSize():
-            lots = f"{used_text(used, 2)} lots{place(numbers)}"
-            return f"{lots}, the limit is {amount_text(limit, 2)} lots"
+            lots = f"{counted_text(used, 'lot')}{place(numbers)}"
+            return f"{lots}, the limit is {counted_text(limit, 'lot')}"
         case PositionLimit():
-            return f"{used_text(used, 0)} positions, the limit is {amount_text(limit, 0)} positions"
+            most = counted_text(limit, "position")
+            return f"{counted_text(used, 'position')}, the limit is {most}"
         case MaxLeverage():
-            return f"leverage {used_text(used, 2)}, the limit is {amount_text(limit, 2)}"
+            most = f"the limit is {plain_text(limit)} times"
+            return f"leverage {used_text(used, 2)} times the equity, {most}"
         case MaxExposure():
             most = place(numbers, ", most of it ")
             return (
                 f"exposure {used_text(used, 2)} times the equity{most}, "
-                f"the limit is {amount_text(limit, 2)} times"
+                f"the limit is {plain_text(limit)} times"
             )
         case MaxCorrelation():
             where = place(numbers, " with ")
@@ -96,6 +103,7 @@ def _counted_text(rule: RuleParameters, numbers: PairNumbers, used: float, limit
             most = counted_text(limit, "trade")
             return f"{counted_text(used, 'trade')} today, the limit is {most}"
         case Inactivity():
-            return f"no trade for {left_text(used, 1)} days, the limit is {plain_text(limit)} days"
+            days = counted_text(math.floor(used * 10 + 1e-6) / 10, "day")
+            return f"no trade for {days}, the limit is {counted_text(limit, 'day')}"
         case _:
             return f"{plain_text(used)}, the limit is {plain_text(limit)}"

@@ -3,7 +3,15 @@
 from datetime import time
 from decimal import Decimal
 
-from risk.core.figures import Currency, amount_text, counted_text, fraction_text, plain_text
+from risk.core.figures import (
+    Currency,
+    amount_text,
+    counted_text,
+    fraction_text,
+    minutes_text,
+    plain_text,
+    verb_text,
+)
 from risk.core.pairs import Clock
 from risk.core.parameters import (
     Consistency,
@@ -47,7 +55,7 @@ def position_condition(rule: RuleParameters) -> str:
                 "of the balance at their stops"
             )
         case StopLossRequired():
-            after = counted_text(rule.limit, "minute")
+            after = minutes_text(rule.limit)
             return f"a position has no stop loss {after} after it was opened"
         case NoCrossHedging():
             return "two accounts under this rule hold the same symbol in opposite directions"
@@ -62,7 +70,8 @@ def conduct_condition(rule: RuleParameters, currency: Currency | None, day: Cloc
             return _window_condition(rule)
         case MaxDailyTrades():
             most = counted_text(rule.limit, "position")
-            return f"more than {most} are opened in one day, counted {_since(rule, day)}"
+            opened = f"{verb_text(rule.limit)} opened"
+            return f"more than {most} {opened} in one day, counted {_since(rule, day)}"
         case Inactivity():
             return f"nothing was traded for {counted_text(rule.limit, 'day')}"
         case ProfitTarget():
@@ -120,7 +129,7 @@ def _exposure_condition(rule: MaxExposure) -> str:
 def _window_condition(rule: TradingWindow) -> str:
     what = "a position or a pending order" if rule.include_pending else "a position"
     if rule.kind is WindowKind.NEWS:
-        minutes = counted_text(rule.limit, "minute")
+        minutes = minutes_text(rule.limit)
         whose = " or ".join(rule.currencies) if rule.currencies else "its currencies"
         news = _NEWS[rule.min_importance]
         return f"{what} is open from {minutes} before until {minutes} after {news} on {whose}"

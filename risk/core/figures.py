@@ -13,6 +13,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 _NOISE = Decimal("0.000001")
 
 _MINUTES_IN_WORDS = 120
+_MINUTES_IN_SECONDS = 2
 _HOURS_WITH_MINUTES = 48
 
 
@@ -62,6 +63,12 @@ def plain_text(number: float | Decimal) -> str:
     return f"{exact:,f}"
 
 
+def shown_text(amount: float, digits: int) -> str:
+    """Write what is used, rounded up, without needless zeros."""
+    rounded = Decimal(str(amount)).quantize(_NOISE)
+    return plain_text(rounded.quantize(Decimal(1).scaleb(-digits), rounding=ROUND_CEILING))
+
+
 def fraction_text(fraction: Decimal) -> str:
     """Write a fraction as a percentage without needless zeros: 0.05 is "5 %"."""
     return f"{plain_text(fraction * 100)} %"
@@ -71,6 +78,30 @@ def counted_text(number: float | Decimal, singular: str) -> str:
     """Write a number with what is counted: "1 minute", "2.5 minutes"."""
     text = plain_text(number)
     return f"{text} {singular}{'' if text == '1' else 's'}"
+
+
+def verb_text(number: float | Decimal) -> str:
+    """Return "is" for one thing and "are" for any other number of them."""
+    return "is" if plain_text(number) == "1" else "are"
+
+
+def minutes_text(minutes: float | Decimal) -> str:
+    """Write minutes as they are, a fraction of few of them in seconds: "5 minutes", "6 seconds"."""
+    exact = Decimal(str(minutes)).quantize(_NOISE)
+    if exact < _MINUTES_IN_SECONDS and exact != exact.to_integral_value():
+        return counted_text(exact * 60, "second")
+    return counted_text(exact, "minute")
+
+
+def age_text(minutes: float) -> str:
+    """Write for how long something has lasted, rounded up: "4 seconds", "2.5 minutes"."""
+    exact = Decimal(str(minutes)).quantize(_NOISE)
+    if exact < _MINUTES_IN_SECONDS:
+        seconds = (exact * 60).quantize(_NOISE).to_integral_value(ROUND_CEILING)
+        if seconds % 60 or not seconds:
+            return counted_text(seconds, "second")
+        return counted_text(seconds / 60, "minute")
+    return counted_text(exact.quantize(Decimal("0.1"), rounding=ROUND_CEILING), "minute")
 
 
 def duration_text(minutes: float) -> str:

@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from risk.core.condition_words import conduct_condition, money_text, position_condition, reset_text
-from risk.core.figures import Currency, amount_text, counted_text, fraction_text, plain_text
+from risk.core.figures import Currency, counted_text, fraction_text, plain_text, verb_text
 from risk.core.pairs import Clock
 from risk.core.parameters import (
     LossParameters,
@@ -25,6 +25,7 @@ from risk.core.rule_types import (
     DrawdownKind,
     Lock,
     Reference,
+    RuleType,
 )
 
 _ACTIONS = {
@@ -33,6 +34,13 @@ _ACTIONS = {
     Action.REDUCE_SIZE: "Reduce the size",
     Action.CLOSE_POSITION: "Close the offending positions",
     Action.CLOSE_ALL: "Close everything and lock the account",
+}
+
+# Objectives never become a violation, and only a violation alerts anybody.
+_PROGRESS = {
+    RuleType.PROFIT_TARGET: "Show the progress until",
+    RuleType.MIN_TRADING_DAYS: "Show the progress until",
+    RuleType.CONSISTENCY: "Show whether",
 }
 
 _REFERENCES = {
@@ -62,7 +70,8 @@ def rule_sentence(
     also says what is special about it: a safety margin, a hold time, which positions come first.
     """
     condition = _condition(rule, currency, trading_day)
-    parts = [f"{_ACTIONS[action]} when {condition}", *_narrowing(rule)]
+    answer = _PROGRESS.get(rule.rule_type, f"{_ACTIONS[action]} when")
+    parts = [f"{answer} {condition}", *_narrowing(rule)]
     if response is not None:
         parts += response_parts(action, response)
     return "; ".join(parts)
@@ -89,7 +98,12 @@ def response_parts(action: Action, response: Response) -> list[str]:
 
 
 def _narrowing(rule: RuleParameters) -> list[str]:
-    return [] if rule.magic is None else [f"only trades with the magic number {rule.magic} count"]
+    parts = []
+    if rule.magic is None and isinstance(rule, LossParameters) and not rule.withdrawals_move_floor:
+        parts.append("money that is withdrawn counts as lost")
+    if rule.magic is not None:
+        parts.append(f"only trades with the magic number {rule.magic} count")
+    return parts
 
 
 def _condition(rule: RuleParameters, currency: Currency | None, day: Clock | None) -> str:
@@ -104,15 +118,18 @@ def _condition(rule: RuleParameters, currency: Currency | None, day: Clock | Non
         case MaxPositionSize():
             symbols = " or ".join(rule.symbols) if rule.symbols else "any one symbol"
             return (
-                f"more than {amount_text(rule.limit, 2)} lots of {symbols} are held "
+                f"more than {counted_text(rule.limit, 'lot')} of {symbols} "
+                f"{verb_text(rule.limit)} held "
                 "in one direction, pending orders included"
             )
         case PositionLimit():
             pending = ", pending orders included" if rule.include_pending else ""
-            return f"more than {plain_text(rule.limit)} positions are open{pending}"
+            most = counted_text(rule.limit, "position")
+            return f"more than {most} {verb_text(rule.limit)} open{pending}"
         case MaxLeverage():
             gross = ", buys and sells added up" if rule.gross else ""
-            return f"the leverage exceeds {plain_text(rule.limit)}{gross}"
+            times = f"{plain_text(rule.limit)} times the equity"
+            return f"the leverage exceeds {times}{gross}"
         case _:
             return conduct_condition(rule, currency, day) or position_condition(rule)
 

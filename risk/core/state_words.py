@@ -4,12 +4,15 @@ from dataclasses import dataclass
 
 from risk.core.figures import (
     Currency,
+    age_text,
     amount_text,
     counted_text,
     duration_text,
     left_percent_text,
     left_text,
+    minutes_text,
     plain_text,
+    shown_text,
     used_percent_text,
     used_text,
 )
@@ -37,6 +40,7 @@ from risk.core.parameters import (
 from risk.core.rule_types import ExposureOf
 
 _DIRECTIONS = ("buy", "sell")
+_LOTS = 6  # decimals: more than any broker's step has
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,25 +93,25 @@ def _limited_text(
 ) -> str:
     match rule:
         case MaxPositionSize():
-            return _count_text(figures, f"lots{place(numbers)} open", 2)
+            return _count_text(figures, f"{_some(figures, 'lot')}{place(numbers)} open", _LOTS)
         case PositionLimit():
-            return _count_text(figures, "positions open", 0)
+            return _count_text(figures, f"{_some(figures, 'position')} open", 0)
         case MaxLeverage():
-            return f"leverage {_count_text(figures, 'allowed', 2)}"
+            return f"leverage {_ratio_text(figures, 'times the equity')}"
         case MaxExposure():
             kind = "currency " if rule.exposure_of is ExposureOf.CURRENCY else ""
             words = f"times the equity{place(numbers, ', most of it ')}"
-            return f"{kind}exposure {_count_text(figures, words, 2)}"
+            return f"{kind}exposure {_ratio_text(figures, words)}"
         case MaxCorrelation():
             words = f"allowed{place(numbers, ', with ')}"
-            return f"correlation {_count_text(figures, words, 2)}"
+            return f"correlation {_ratio_text(figures, words)}"
         case RiskPerTrade():
             words = f"at risk{place(numbers, ' in ')}"
-            return _count_text(figures, words, currency.digits, f" {currency.name}")
+            return _money_text(figures, words, currency)
         case MaxDailyTrades():
-            return _count_text(figures, "trades opened today", 0)
+            return _count_text(figures, f"{_some(figures, 'trade')} opened today", 0)
         case Inactivity():
-            return _count_text(figures, "days without a trade", 1)
+            return _count_text(figures, f"{_some(figures, 'day')} without a trade", 1)
         case _:
             return _count_text(figures, "", 2)
 
@@ -132,11 +136,31 @@ def _margin_text(figures: Figures) -> str:
     return f"margin level {level} %, the limit is {least} %"
 
 
-def _count_text(figures: Figures, what: str, digits: int, unit: str = "") -> str:
-    used, limit = used_text(figures.used, digits), amount_text(figures.limit, digits)
-    amounts = f"{used}{unit} of {limit} {what}".rstrip()
+def _some(figures: Figures, singular: str) -> str:
+    """Name what a limit counts: one position, two positions."""
+    return singular if plain_text(figures.limit) == "1" else f"{singular}s"
+
+
+def _count_text(figures: Figures, what: str, digits: int) -> str:
+    amounts = f"{shown_text(figures.used, digits)} of {plain_text(figures.limit)} {what}".rstrip()
+    return _with_rest(amounts, figures, shown_text(-figures.left, digits))
+
+
+def _ratio_text(figures: Figures, what: str) -> str:
+    amounts = f"{used_text(figures.used, 2)} of {plain_text(figures.limit)} {what}"
+    return _with_rest(amounts, figures, used_text(-figures.left, 2))
+
+
+def _money_text(figures: Figures, what: str, currency: Currency) -> str:
+    digits, unit = currency.digits, currency.name
+    allowed = amount_text(figures.limit, digits)
+    amounts = f"{used_text(figures.used, digits)} {unit} of {allowed} {what}"
+    return _with_rest(amounts, figures, f"{used_text(-figures.left, digits)} {unit}")
+
+
+def _with_rest(amounts: str, figures: Figures, beyond: str) -> str:
     if figures.left < 0:
-        return f"{amounts}, {used_text(-figures.left, digits)}{unit} beyond the limit"
+        return f"{amounts}, {beyond} beyond the limit"
     return f"{amounts} ({left_percent_text(figures.buffer)} left)"
 
 
@@ -151,11 +175,9 @@ def _window_text(numbers: PairNumbers, figures: Figures) -> str:
 def _stop_text(numbers: PairNumbers, figures: Figures) -> str:
     if not numbers.symbol:
         return "no position is without a stop loss"
-    used, limit = used_text(figures.used, 1), counted_text(figures.limit, "minute")
-    text = f"{place(numbers, '')} without a stop loss for {used} of {limit}"
-    if figures.left < 0:
-        return f"{text}, {used_text(-figures.left, 1)} beyond the limit"
-    return f"{text} ({left_percent_text(figures.buffer)} left)"
+    age, limit = age_text(figures.used), minutes_text(figures.limit)
+    text = f"{place(numbers, '')} without a stop loss for {age} of {limit}"
+    return _with_rest(text, figures, age_text(-figures.left))
 
 
 def _opposites_text(numbers: PairNumbers, figures: Figures) -> str:

@@ -50,6 +50,7 @@ RULE_NAMES = {
 _DIGITS = {"positions": 0, "trades": 0, "symbols": 0, "days": 1, "minutes": 1, "%": 1}
 _MINUTES_OF_A_DAY = 24 * 60
 _LONG_MINUTES = 120
+_FEW_MINUTES = 2
 
 
 def used_percent(buffer: float | None) -> float | None:
@@ -134,9 +135,13 @@ def _percent(buffer: float) -> str:
 def _written(value: float, unit: str, write: Callable[[float, int], str]) -> str:
     if unit == "minutes" and abs(value) >= _LONG_MINUTES:
         return _minutes_text(value)
+    if unit == "minutes" and abs(value) < _FEW_MINUTES and value % 1:
+        return _in_unit(write(value * 60, 0), "seconds")
     if unit == "share":
         return _in_unit(write(value * 100, 1), "%")
     text = write(value, _DIGITS.get(unit, 2))
+    if unit == "lots":
+        return _in_unit(text.rstrip("0").rstrip("."), unit)
     return _in_unit(text.removesuffix(".0") if unit in ("minutes", "days") else text, unit)
 
 

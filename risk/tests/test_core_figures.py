@@ -5,12 +5,14 @@ from decimal import Decimal
 import pytest
 
 from risk.core.figures import (
+    age_text,
     amount_text,
     counted_text,
     duration_text,
     fraction_text,
     left_percent_text,
     left_text,
+    minutes_text,
     used_percent_text,
     used_text,
 )
@@ -53,6 +55,24 @@ def test_it_rounds_towards_the_cautious_side() -> None:
         "101 %",
     ]
     assert fraction_text(Decimal("0.055")) == "5.5 %"
+
+
+@pytest.mark.parametrize(
+    ("minutes", "limit", "age"),
+    [
+        (0.0, "0 minutes", "0 seconds"),
+        (0.001, "0.06 seconds", "1 second"),
+        (0.1, "6 seconds", "6 seconds"),
+        (1.0, "1 minute", "1 minute"),
+        (1.5, "90 seconds", "90 seconds"),
+        (1.9999, "119.994 seconds", "2 minutes"),
+        (2.51, "2.51 minutes", "2.6 minutes"),
+        (5.0, "5 minutes", "5 minutes"),
+        (700.0, "700 minutes", "700 minutes"),
+    ],
+)
+def test_it_writes_a_few_minutes_in_seconds(minutes: float, limit: str, age: str) -> None:
+    assert (minutes_text(minutes), age_text(minutes)) == (limit, age)
 
 
 def test_it_counts_one_and_many() -> None:

@@ -77,7 +77,7 @@ DAILY_LOSS = rule(DAILY, "0.05", reference="higher_of_balance_and_equity")
         (
             rule(SIZE, "5", symbols=["EURUSD", "GBPUSD"]),
             Action.REDUCE_SIZE,
-            "Reduce the size when more than 5.00 lots of EURUSD or GBPUSD are held in one "
+            "Reduce the size when more than 5 lots of EURUSD or GBPUSD are held in one "
             "direction, pending orders included",
         ),
         (
@@ -85,7 +85,7 @@ DAILY_LOSS = rule(DAILY, "0.05", reference="higher_of_balance_and_equity")
             Action.CLOSE_POSITION,
             "Close the offending positions when more than 10 positions are open",
         ),
-        (rule(LEVERAGE, "30"), Action.ALERT, "Alert when the leverage exceeds 30"),
+        (rule(LEVERAGE, "30"), Action.ALERT, "Alert when the leverage exceeds 30 times the equity"),
         (
             rule(EXPOSURE, "2", symbols=["EURUSD"]),
             Action.ALERT,
@@ -131,23 +131,23 @@ DAILY_LOSS = rule(DAILY, "0.05", reference="higher_of_balance_and_equity")
         (
             rule(TARGET, "0.08"),
             Action.ALERT,
-            "Alert when the closed profit reaches 8 % of the initial balance",
+            "Show the progress until the closed profit reaches 8 % of the initial balance",
         ),
         (
             rule(TARGET, "500", amount_kind="money"),
             Action.ALERT,
-            "Alert when the closed profit reaches 500.00 USD",
+            "Show the progress until the closed profit reaches 500.00 USD",
         ),
-        (rule(DAYS, "4"), Action.ALERT, "Alert when positions were opened on 4 days"),
+        (rule(DAYS, "4"), Action.ALERT, "Show the progress until positions were opened on 4 days"),
         (
             rule(EVEN, "0.5"),
             Action.ALERT,
-            "Alert when the best day makes more than 50 % of the whole profit",
+            "Show whether the best day makes more than 50 % of the whole profit",
         ),
         (
             rule(EVEN, "0.5", basis="positive_days"),
             Action.ALERT,
-            "Alert when the best day makes more than 50 % of the profit of all winning days",
+            "Show whether the best day makes more than 50 % of the profit of all winning days",
         ),
         (
             rule(WINDOW, "30", from_time="21:45", until_time="23:00"),
@@ -217,6 +217,40 @@ def test_it_says_a_rule_in_one_sentence(
 def test_it_says_how_a_rule_answers(response: Response, words: str) -> None:
     plain = rule_sentence(DAILY_LOSS, response.action, USD, PRAGUE)
     assert rule_sentence(DAILY_LOSS, response.action, USD, PRAGUE, response) == plain + words
+
+
+@pytest.mark.parametrize(
+    ("parameters", "condition"),
+    [
+        (rule(SIZE, "1"), "more than 1 lot of any one symbol is held in one direction"),
+        (rule(SIZE, "700"), "more than 700 lots of any one symbol are held in one direction"),
+        (rule(COUNT, "1"), "more than 1 position is open"),
+        (rule(TRADES, "1"), "more than 1 position is opened in one day"),
+        (rule(STOP, "0.1"), "a position has no stop loss 6 seconds after it was opened"),
+        (
+            rule(WINDOW, "0.5", kind="news"),
+            "a position or a pending order is open from 30 seconds before until 30 seconds after",
+        ),
+        (
+            rule(LEVERAGE, "5", gross=True),
+            "the leverage exceeds 5 times the equity, buys and sells added up",
+        ),
+    ],
+)
+def test_it_says_numbers_as_people_do(parameters: RuleParameters, condition: str) -> None:
+    text = rule_sentence(parameters, Action.ALERT, USD, PRAGUE)
+    assert text.startswith(f"Alert when {condition}")
+
+
+@pytest.mark.parametrize("kind", [DAILY, DRAWDOWN])
+def test_it_says_where_a_withdrawal_counts_as_a_loss(kind: RuleType) -> None:
+    words = "; money that is withdrawn counts as lost"
+    firm, own = (rule(kind, "0.05", withdrawals_move_floor=moves) for moves in (False, True))
+    assert rule_sentence(firm, Action.ALERT, USD, PRAGUE).endswith(words)
+    assert words not in rule_sentence(own, Action.ALERT, USD, PRAGUE)
+    # No money is ever withdrawn from a strategy.
+    narrowed = rule(kind, "0.05", withdrawals_move_floor=False, magic=7)
+    assert words not in rule_sentence(narrowed, Action.ALERT, USD, PRAGUE)
 
 
 def test_it_says_a_rule_without_knowing_the_accounts() -> None:

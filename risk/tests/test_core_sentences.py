@@ -100,13 +100,13 @@ def test_it_says_how_much_may_still_be_lost_today(loss: float, words: str) -> No
             "margin level 50.0 %, below the limit of 150 %",
         ),
         (rule(MARGIN, "150"), {"balance": 1.0}, "no margin in use"),
-        (rule(SIZE, "5"), {}, "4.50 of 5.00 lots EURUSD sell open (10 % left)"),
-        (rule(SIZE, "4"), {}, "4.50 of 4.00 lots EURUSD sell open, 0.50 beyond the limit"),
+        (rule(SIZE, "5"), {}, "4.5 of 5 lots EURUSD sell open (10 % left)"),
+        (rule(SIZE, "4"), {}, "4.5 of 4 lots EURUSD sell open, 0.5 beyond the limit"),
         (rule(COUNT, "10"), {}, "1 of 10 positions open (90 % left)"),
         (
             rule(LEVERAGE, "10"),
             {"balance": 50_000.0},
-            "leverage 9.00 of 10.00 allowed (10 % left)",
+            "leverage 9.00 of 10 times the equity (10 % left)",
         ),
     ],
 )
@@ -143,7 +143,7 @@ def test_it_says_that_a_violation_stays() -> None:
         (
             rule(SIZE, "4"),
             {},
-            "position size limit: 4.50 lots EURUSD sell, the limit is 4.00 lots.",
+            "position size limit: 4.5 lots EURUSD sell, the limit is 4 lots.",
         ),
         (
             rule(MARGIN, "150"),
@@ -192,22 +192,22 @@ def window(begin: str, end: str, limit: str = "60") -> RuleParameters:
         (
             rule(EXPOSURE, "2"),
             [STOPPED],
-            "exposure 1.10 of 2.00 times the equity, most of it EURUSD buy (45 % left)",
+            "exposure 1.10 of 2 times the equity, most of it EURUSD buy (45 % left)",
             "exposure limit: exposure 1.10 times the equity, most of it EURUSD buy, "
-            "the limit is 2.00 times.",
+            "the limit is 2 times.",
         ),
         (
             rule(EXPOSURE, "1.5", exposure_of="currency"),
             [STOPPED, BOUGHT],
-            "currency exposure 1.60 of 1.50 times the equity, most of it EURUSD buy, "
+            "currency exposure 1.60 of 1.5 times the equity, most of it EURUSD buy, "
             "0.10 beyond the limit",
             "exposure limit: exposure 1.60 times the equity, most of it EURUSD buy, "
-            "the limit is 1.50 times.",
+            "the limit is 1.5 times.",
         ),
         (
             rule(CORRELATION, "0.8"),
             [STOPPED, BOUGHT],
-            "correlation 0.90 of 0.80 allowed, with EURUSD buy, 0.10 beyond the limit",
+            "correlation 0.90 of 0.8 allowed, with EURUSD buy, 0.10 beyond the limit",
             "correlation limit: correlation 0.90 with EURUSD buy, the limit is 0.8.",
         ),
         (
@@ -225,14 +225,15 @@ def window(begin: str, end: str, limit: str = "60") -> RuleParameters:
         (
             rule(STOP, "5"),
             [OPEN],
-            "EURUSD buy without a stop loss for 2.5 of 5 minutes (50 % left)",
+            "EURUSD buy without a stop loss for 2.5 minutes of 5 minutes (50 % left)",
             "stop loss rule: EURUSD buy has had no stop loss for 2.5 minutes, "
             "the limit is 5 minutes.",
         ),
         (
             rule(STOP, "1"),
             [OPEN],
-            "EURUSD buy without a stop loss for 2.5 of 1 minute, 1.5 beyond the limit",
+            "EURUSD buy without a stop loss for 2.5 minutes of 1 minute, "
+            "90 seconds beyond the limit",
             "stop loss rule: EURUSD buy has had no stop loss for 2.5 minutes, "
             "the limit is 1 minute.",
         ),
@@ -240,15 +241,14 @@ def window(begin: str, end: str, limit: str = "60") -> RuleParameters:
             rule(STOP, "5"),
             [STOPPED],
             "no position is without a stop loss",
-            "stop loss rule: a position has had no stop loss for 0.0 minutes, "
+            "stop loss rule: a position has had no stop loss for 0 seconds, "
             "the limit is 5 minutes.",
         ),
         (
             window("12:25", "13:00"),
             [OPEN],
             "nothing may be open in 25 minutes",
-            "trading window: something is open 25.0 minutes before the time in which nothing may "
-            "be.",
+            "trading window: something is open 25 minutes before the time in which nothing may be.",
         ),
         (
             window("11:57", "13:00"),
@@ -269,13 +269,13 @@ def window(begin: str, end: str, limit: str = "60") -> RuleParameters:
         (
             rule(TRADES, "1"),
             [],
-            "2 of 1 trades opened today, 1 beyond the limit",
+            "2 of 1 trade opened today, 1 beyond the limit",
             "limit of trades a day: 2 trades today, the limit is 1 trade.",
         ),
         (
             rule(IDLE, "4"),
             [],
-            "2.5 of 4.0 days without a trade (37 % left)",
+            "2.5 of 4 days without a trade (37 % left)",
             "inactivity limit: no trade for 2.5 days, the limit is 4 days.",
         ),
         (rule(TARGET, "0.08"), [], "3,200.00 USD of 8,000.00 made", None),

@@ -17,7 +17,12 @@ from risk.presentation.cells import (
 @pytest.mark.parametrize(
     ("value", "unit", "limit", "used"),
     [
-        (2.5, "lots", "2.50 lots", "2.50 lots"),
+        (2.5, "lots", "2.5 lots", "2.5 lots"),
+        (700, "lots", "700 lots", "700 lots"),
+        (0, "lots", "0 lots", "0 lots"),
+        (1, "lots", "1 lot", "1 lot"),
+        (0.1, "minutes", "6 seconds", "6 seconds"),
+        (1, "minutes", "1 minute", "1 minute"),
         (3, "positions", "3 positions", "3 positions"),
         (1, "trades", "1 trade", "1 trade"),
         (0.8, "coefficient", "0.80", "0.80"),
