@@ -155,15 +155,16 @@ class _ClosingView(APIView):
         serializer = serializer_class(data=request.data, context={"request": request})
         serializer.is_valid(raise_exception=True)
         given = dict(serializer.validated_data)
-        chosen: Sequence[ConnectedAccount] = given.pop("account_ids", None) or accounts
+        named: Sequence[ConnectedAccount] = given.pop("account_ids", ())
+        chosen = named or accounts
         if not chosen:
             raise Refusal("There is no account to close anything on.", code="no_accounts")
         user, now = user_of(request), timezone.now()
         runs = runs_once(
             user=user,
             key=idempotency_key(request),
-            account_ids=[account.pk for account in chosen],
-            body=given,
+            path=request.path,
+            body={**given, "account_ids": sorted(str(account.pk) for account in named)},
             now=now,
             begin=lambda: close_all(accounts=chosen, actor=user, now=now, **given),
         )

@@ -2,10 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
-from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -21,6 +20,7 @@ HEADER: Final = "Idempotency-Key"
 LONGEST_KEY: Final = 64
 # So long a key of a run that closes everything is remembered; an order's is for ever.
 _REMEMBERED: Final = timedelta(days=1)
+_KEYS: Final = "idempotency"
 
 IDEMPOTENCY_KEY = OpenApiParameter(
     HEADER,
@@ -48,38 +48,49 @@ def runs_once(
     *,
     user: User,
     key: str | None,
-    account_ids: Sequence[UUID],
-    body: dict[str, Any],
+    path: str,
+    body: Mapping[str, Any],
     now: datetime,
     begin: Callable[[], list[Enforcement]],
 ) -> list[Enforcement]:
-    """Begin runs, or return those that the same key began; Refusal for a key of another request."""
+    """Begin runs, or return those that the same key began; Refusal for a key of another request.
+
+    `path` and `body` are what the client asked, not what it came to mean: a retry is the same
+    request even if an account was added in between.
+    """
     if key is None:
         return begin()
-    digest = _digest(account_ids, body)
+    name, digest = _sha256(key), _sha256(json.dumps([path, body], sort_keys=True, default=str))
     with transaction.atomic():
         User.objects.select_for_update().get(pk=user.pk)  # the same key at the same time waits
-        known = _runs_of(user, key, now)
+        known = _runs_of(user, name, now)
         if known:
-            if any(run.options["idempotency_digest"] != digest for run in known):
+            if any(run.options[_KEYS][name] != digest for run in known):
                 raise Refusal(
                     "This key was sent with another request before; take a new one.",
                     code="idempotency_conflict",
                 )
             return known
         runs = begin()
-        for run in runs:
-            mark = {"idempotency_key": key, "idempotency_digest": digest}
-            run.options = {**run.options, **mark}
-        Enforcement.objects.bulk_update(runs, ["options"])
+        _mark(runs, name, digest)
         return runs
 
 
-def _runs_of(user: User, key: str, now: datetime) -> list[Enforcement]:
+def _runs_of(user: User, name: str, now: datetime) -> list[Enforcement]:
     recent = Enforcement.objects.owned_by(user).filter(created_at__gte=now - _REMEMBERED)
-    return list(recent.filter(options__idempotency_key=key).order_by("account_name", "pk"))
+    known = recent.filter(**{f"options__{_KEYS}__has_key": name})
+    return list(known.order_by("account_name", "pk"))
 
 
-def _digest(account_ids: Sequence[UUID], body: dict[str, Any]) -> str:
-    asked = [sorted(str(each) for each in account_ids), body]
-    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+def _mark(runs: Sequence[Enforcement], name: str, digest: str) -> None:
+    """Remember the key with its runs; one that was under way keeps the keys it has."""
+    ids = [run.pk for run in runs]
+    # As they are now: a host may be writing down what such a run is to close.
+    current = list(Enforcement.objects.select_for_update().filter(pk__in=ids))
+    for run in current:
+        run.options = {**run.options, _KEYS: {**run.options.get(_KEYS, {}), name: digest}}
+    Enforcement.objects.bulk_update(current, ["options"])
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
