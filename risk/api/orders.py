@@ -32,6 +32,7 @@ from risk.gate import preview_order
 from risk.models import Order
 from risk.orders.drafts import draft
 from risk.services import orders as services
+from risk.services.order_errors import placing_errors, raise_errors
 
 _ORDER = OpenApiExample(
     "Half a lot with a stop",
@@ -39,6 +40,9 @@ _ORDER = OpenApiExample(
     request_only=True,
 )
 _MOST_DIGITS = 19
+_OPTIONAL = (
+    "price", "stop_limit_price", "stop_loss", "take_profit", "deviation_points", "valid_until_at",
+)  # fmt: skip
 
 
 class OrderFilter(QueryFilterSet):
@@ -138,10 +142,14 @@ class OrderPreviewView(_AccountView):
     def post(self, _request: Request, **_ids: object) -> Response:
         """Tell what the gate would say of an order now; nothing is written or sent."""
         account, given, now = self.account(), self.given(NewOrderSerializer), timezone.now()
-        kind = Order.Kind.OPEN if given["type"] == Order.Type.MARKET else Order.Kind.PLACE
-        given["requested_volume"] = given.pop("volume")
+        fields: dict[str, Any] = {**dict.fromkeys(_OPTIONAL), **given}
+        fields["requested_volume"] = fields.pop("volume")
+        for stop in ("stop_loss", "take_profit"):
+            fields[stop] = fields[stop] or None  # 0 is none, as when it is placed
+        raise_errors(placing_errors(fields, None, now))
+        kind = Order.Kind.OPEN if fields["type"] == Order.Type.MARKET else Order.Kind.PLACE
         host = account.terminal_host_id
-        asked = draft(account, kind, host=host, origin=Order.Origin.API, now=now, **given)
+        asked = draft(account, kind, host=host, origin=Order.Origin.API, now=now, **fields)
         decision = preview_order(account=account, draft=asked, now=now)
         return Response(GatePreview(decision).data)
 

@@ -11,8 +11,10 @@ from accounts.models import ConnectedAccount, User
 from accounts.tests.api_clients import API, Client, client_of
 from accounts.tests.factories import NOW, make_account
 from groups.tests.factories import make_group
+from risk.api import enforcement
 from risk.models import AccountLock, Enforcement, Order
 from risk.services import orders as order_services
+from risk.services import panic
 from risk.tests.factories import make_check, make_lock, make_order, make_run
 
 BUY = {"symbol": "EURUSD", "direction": "buy", "volume": "0.50", "stop_loss": 1.08}
@@ -148,6 +150,31 @@ def test_it_previews_an_order_without_writing_it(api: Client, account: Connected
     assert not Order.objects.exists()
 
 
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"volume": "0"}, "volume"),
+        ({"volume": "-1"}, "volume"),
+        ({"type": "limit"}, "price"),
+        ({"price": 1.1}, "price"),
+        ({"stop_loss": -1}, "stop_loss"),
+        ({"stop_loss": 1.2, "take_profit": 1.1}, "stop_loss"),
+        ({"deviation_points": 10_001}, "deviation_points"),
+        ({"valid_until_at": "2020-01-01T00:00:00Z"}, "valid_until_at"),
+    ],
+)
+def test_a_preview_refuses_what_placing_refuses(
+    api: Client, account: ConnectedAccount, changes: dict[str, Any], field: str
+) -> None:
+    answers = [
+        post(api, f"accounts/{account.pk}/{path}", {**BUY, **changes})
+        for path in ("orders", "orders/preview")
+    ]
+    assert [answer.status_code for answer in answers] == [400, 400]
+    assert answers[0].json() == answers[1].json()
+    assert set(answers[0].json()["error"]["fields"]) == {field}
+
+
 def test_it_lists_orders_with_what_the_gate_said(
     api: Client, account: ConnectedAccount, alice: User
 ) -> None:
@@ -212,6 +239,49 @@ def test_the_same_key_closes_once_even_after_the_end(
         assert conflict.json()["error"]["code"] == "idempotency_conflict"
     assert post(api, path, body, HTTP_IDEMPOTENCY_KEY="two").status_code == 202
     assert Enforcement.objects.count() == 2
+
+
+def test_another_key_does_not_take_the_runs_of_the_first(
+    api: Client, account: ConnectedAccount
+) -> None:
+    """Both closed the same positions; neither may close what is opened after them."""
+    path, body = f"accounts/{account.pk}/close-all", {"reason": "Enough."}
+    first = post(api, path, body, **KEY).json()["results"]
+    second = post(api, path, body, HTTP_IDEMPOTENCY_KEY="two").json()["results"]
+    assert second == first
+    Enforcement.objects.update(stage="done", finished_at=NOW)
+    for key in ("one", "two"):
+        again = post(api, path, body, HTTP_IDEMPOTENCY_KEY=key).json()["results"]
+        assert [run["id"] for run in again] == [first[0]["id"]]
+    assert Enforcement.objects.count() == 1
+
+
+def test_a_retry_is_the_same_request_when_an_account_was_added(
+    api: Client, alice: User, account: ConnectedAccount
+) -> None:
+    body = {"reason": "Enough."}
+    first = post(api, "accounts/close-all", body, **KEY)
+    make_account(alice, "New", state="connected")
+    again = post(api, "accounts/close-all", body, **KEY)
+    assert again.status_code == 202, again.content
+    assert again.json() == first.json()
+    other = post(api, "accounts/close-all", {**body, "account_ids": [str(account.pk)]}, **KEY)
+    assert other.json()["error"]["code"] == "idempotency_conflict"
+
+
+def test_a_key_keeps_what_the_host_writes_meanwhile(
+    api: Client, account: ConnectedAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = {"lock": True, "targets": {"7": "0"}}
+
+    def as_the_host_begins(**asked: Any) -> list[Enforcement]:
+        runs = panic.close_all(**asked)
+        Enforcement.objects.update(options=written)
+        return runs
+
+    monkeypatch.setattr(enforcement, "close_all", as_the_host_begins)
+    post(api, f"accounts/{account.pk}/close-all", {"reason": "Enough."}, **KEY)
+    assert Enforcement.objects.get().options.items() > written.items()
 
 
 def test_it_unlocks_with_a_reason(api: Client, account: ConnectedAccount) -> None:
