@@ -88,7 +88,7 @@ class AccountViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, HistoryAc
     @extend_schema(request=None, responses={202: ConnectionSerializer})
     @action(detail=True, methods=["post"])
     def disconnect(self, _request: Request, **_ids: object) -> Response:
-        """Ask for the account's session to end."""
+        """Ask for the account's session to end; refused while it is locked."""
         connection = watching.disconnect_account(account=self.get_object(), now=timezone.now())
         return Response(ConnectionSerializer(connection).data, status.HTTP_202_ACCEPTED)
 

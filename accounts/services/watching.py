@@ -13,6 +13,7 @@ from accounts.refusals import Refusal
 from accounts.services.accounts import update_account
 from accounts.services.connections import request_connect, request_disconnect
 from accounts.services.keys import why_unusable
+from accounts.services.locks import refuse_if_locked
 
 UNFORESEEN = (
     "That failed for a reason that TradeGuard did not foresee; it is in the log. Try again."
@@ -46,6 +47,8 @@ def connect_account(*, account: ConnectedAccount, now: datetime) -> AccountConne
 
 @transaction.atomic
 def disconnect_account(*, account: ConnectedAccount, now: datetime) -> AccountConnection:
+    """End the session of an account; refused while it is locked, for nobody would guard it then."""
+    refuse_if_locked(account_id=account.pk, change="disconnected")
     return request_disconnect(account=account, now=now)
 
 

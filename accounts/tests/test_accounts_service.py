@@ -20,7 +20,12 @@ from accounts.services.accounts import (
 from accounts.services.connections import request_connect, request_disconnect
 from accounts.services.default_account import set_default
 from accounts.services.keys import LONGEST_SECRET, create_key, revoke_key, rotate_secret
-from accounts.services.watching import connect_account, connect_all, disconnect_all
+from accounts.services.watching import (
+    connect_account,
+    connect_all,
+    disconnect_account,
+    disconnect_all,
+)
 from accounts.tests.factories import NOW, SECRET, make_account, make_key
 
 LATER = NOW + timedelta(minutes=1)
@@ -320,6 +325,17 @@ def test_it_lets_a_locked_account_have_another_name_and_password(
     assert updated.name == "Beta"
     assert updated.api_key is not None
     assert ApiKey.objects.get(pk=updated.api_key.pk).secret == "another"
+
+
+def test_it_disconnects_no_locked_account(alice: User, lock: StubLock) -> None:
+    held, free = create(alice, name="Held", login=1), create(alice, name="Free", login=2)
+    lock.held = {held.pk: "the rule “Daily loss” is violated"}
+    with pytest.raises(Refusal, match="cannot be disconnected"):
+        disconnect_account(account=held, now=LATER)
+    results = {result.name: result for result in disconnect_all(user=alice, now=LATER)}
+    assert "Daily loss" in str(results["Held"].refusal)
+    assert connection_of(held).is_wanted
+    assert not connection_of(free).is_wanted
 
 
 def test_it_deletes_no_locked_account(alice: User, lock: StubLock) -> None:

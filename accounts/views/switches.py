@@ -44,8 +44,12 @@ def account_connect(request: HttpRequest, account_id: UUID) -> HttpResponse:
 @require_POST
 def account_disconnect(request: HttpRequest, account_id: UUID) -> HttpResponse:
     account = own_account(request, account_id)
-    disconnect_account(account=account, now=timezone.now())
-    messages.info(request, f"{account.name} is being disconnected; its rules are not watched.")
+    try:
+        disconnect_account(account=account, now=timezone.now())
+    except Refusal as refusal:
+        messages.error(request, f"{account.name}: {refusal.sentence}")
+    else:
+        messages.info(request, f"{account.name} is being disconnected; its rules are not watched.")
     return _after_switch(request, account_id)
 
 
