@@ -22,6 +22,8 @@ from risk.core.rule_types import LOSS_RULES
 from risk.core.sentences import breach_sentence, unit_of
 from risk.desk import AccountFacts, RuleFacts
 from risk.evidence import evidence_of
+from risk.ledger.entries import Change as Entry
+from risk.ledger.entries import Insert
 from risk.models import RiskRule, RuleBreach
 from risk.tracker import Assessment
 
@@ -55,6 +57,10 @@ class _Escalated:
     at: datetime
     numbers: dict[str, Any]  # columns of the breach
 
+    def entry(self) -> Entry:
+        keys = {"rule_id": self.rule_id, "account_id": self.account_id}
+        return Entry(RuleBreach, self.breach_id, {**keys, "violated_at": self.at, **self.numbers})
+
 
 class LatchLedger:
     """Keeps what the ticks decided until the database has it, in order.
@@ -67,13 +73,20 @@ class LatchLedger:
         self._unwritten: list[_Cleared | _Escalated | RuleBreach] = []
 
     @property
-    def unwritten(self) -> list[RuleBreach]:
-        """The violations that the database does not have yet."""
-        return [change for change in self._unwritten if isinstance(change, RuleBreach)]
+    def unwritten(self) -> list[Insert | Entry]:
+        """The violations that the database does not have yet, and those that grew meanwhile.
 
-    def restore(self, breaches: Sequence[RuleBreach]) -> None:
+        What ended is not among them: whoever reads a violation back finds out that it is over.
+        """
+        return [
+            Insert(change) if isinstance(change, RuleBreach) else change.entry()
+            for change in self._unwritten
+            if not isinstance(change, _Cleared)
+        ]
+
+    def restore(self, entries: Sequence[Insert | Entry]) -> None:
         """Take what a worker before this one had seen and could not write."""
-        self._unwritten[:0] = breaches
+        self._unwritten[:0] = [change for entry in entries if (change := _restored(entry))]
 
     def note(self, assessment: Assessment, poll: Poll) -> None:
         """Take the latches that this tick opened and cleared."""
@@ -111,7 +124,7 @@ class LatchLedger:
     def _write(self, now: datetime) -> None:
         changes = _merged(self._unwritten)
         opened, over = _settle(changes)
-        opened = _without_latched(opened)
+        opened, over = _without_latched(_unknown(opened)), _unknown(over)
         _clear_orphans(opened, now)
         breaches = over + opened
         RuleBreach.objects.bulk_create(breaches)
@@ -123,6 +136,14 @@ class LatchLedger:
 
 
 Change = _Cleared | _Escalated | RuleBreach
+
+
+def _restored(entry: Insert | Entry) -> RuleBreach | _Escalated | None:
+    if isinstance(entry, Insert):
+        return entry.row if isinstance(entry.row, RuleBreach) else None
+    numbers = dict(entry.fields)
+    keys = (numbers.pop("rule_id"), numbers.pop("account_id"), numbers.pop("violated_at"))
+    return _Escalated(entry.pk, *keys, numbers)
 
 
 def _merged(changes: Sequence[Change]) -> list[Change]:
@@ -185,6 +206,16 @@ def _count(breaches: Sequence[RuleBreach]) -> None:
         RiskRule.objects.filter(pk=rule_id).update(
             breach_count=F("breach_count") + count, last_breach_at=last
         )
+
+
+def _unknown(breaches: Sequence[RuleBreach]) -> list[RuleBreach]:
+    """Leave out what was written already: by a worker that died right after it, or by this one.
+
+    Whether a transaction whose answer was lost has been committed, only the rows tell.
+    """
+    ids = [breach.pk for breach in breaches]
+    written = set(RuleBreach.objects.filter(pk__in=ids).values_list("pk", flat=True))
+    return [breach for breach in breaches if breach.pk not in written]
 
 
 def _without_latched(breaches: Sequence[RuleBreach]) -> list[RuleBreach]:

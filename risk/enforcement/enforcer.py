@@ -257,4 +257,7 @@ def _sentence(due: Due, view: HostView) -> str:
     numbers = pair_numbers(assessment.evaluation, assessment.latches.state, due.pair, batch.symbols)
     reading = batch.accounts[due.row]
     currency = Currency(batch.currencies[int(reading["currency"])], int(reading["currency_digits"]))
-    return breach_sentence(due.account.name, due.rule.parameters, numbers, currency)
+    is_early = bool(assessment.latches.state.is_early[due.pair])
+    return breach_sentence(
+        due.account.name, due.rule.parameters, numbers, currency, is_early=is_early
+    )

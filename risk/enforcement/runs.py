@@ -109,6 +109,7 @@ class Round:
         verdict = judge(done)
         values: dict[str, Any] = {
             "stage": Stage.CLOSING if found.parts else Stage.CANCELLING,
+            "message": "",
             "attempts": run.attempts + 1,
             "last_sent_at": now,
             "next_attempt_at": None,
@@ -174,7 +175,8 @@ class Round:
         if progress.is_flat_once or (not progress.has_acted and self._run.attempts == 0):
             return None
         progress.is_flat_once = True
-        write(self._lane, self._run, {"stage": Stage.CONFIRMING, "next_attempt_at": None})
+        values = {"stage": Stage.CONFIRMING, "message": "", "next_attempt_at": None}
+        write(self._lane, self._run, values)
         return CONFIRM_SECONDS
 
     def _is_asleep(self, symbol: str, now: datetime) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from django.apps import apps
+from django.core.exceptions import ValidationError
 from django.db.models import Field, Model
 
 State = str
@@ -40,6 +41,9 @@ class Change:
 
 Entry = Insert | Change
 
+# How an entry fails that was written by another version of the program, or by nobody.
+UNREADABLE = (LookupError, ValueError, TypeError, ArithmeticError, ValidationError)
+
 
 def plain(entry: Entry) -> dict[str, Any]:
     """Return an entry as JSON can hold it."""
@@ -56,7 +60,7 @@ def plain(entry: Entry) -> dict[str, Any]:
 
 
 def entry_of(values: Mapping[str, Any]) -> Entry:
-    """Return the entry that `plain` made these values of; LookupError for a model that is gone."""
+    """Return the entry that `plain` made these values of; raises one of UNREADABLE if it cannot."""
     if "insert" in values:
         model = apps.get_model(values["insert"])
         return Insert(model(**_parsed(model, values["fields"])))

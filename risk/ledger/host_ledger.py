@@ -24,7 +24,7 @@ from django.db import (
 )
 from django.db.models import Model
 
-from risk.ledger.entries import Change, Entry, Insert, entry_of, plain
+from risk.ledger.entries import UNREADABLE, Change, Entry, Insert, entry_of, plain
 from risk.ledger.journal import Journal
 
 logger = logging.getLogger(__name__)
@@ -129,7 +129,7 @@ def _apply_again(line: Sequence[dict[str, object]]) -> None:
                     entry.row.save(force_insert=True)
         except AWAY:
             raise
-        except (DatabaseError, LookupError, ValueError, TypeError) as error:
+        except (DatabaseError, *UNREADABLE) as error:
             is_duplicate = isinstance(error, IntegrityError)
             log = logger.warning if is_duplicate else logger.error
             log("An entry of the journal was left out: %s", error)

@@ -9,6 +9,8 @@ from risk.models import RiskRule, RuleBreach
 from risk.services.references import LOSS_TYPES, take_new_reference
 
 LONGEST_REASON = 255
+# What they count stays as it is, so clearing them would only violate them anew.
+STAYING_TYPES = LOSS_TYPES | {RiskRule.Type.MAX_DAILY_TRADES, RiskRule.Type.INACTIVITY}
 
 
 @transaction.atomic
@@ -23,9 +25,9 @@ def reset_rule(
 ) -> RuleBreach:
     """Acknowledge the violation of a rule on an account, with a reason; re-arms its action.
 
-    No floor moves: a firm's rule and any loss rule stays "violated, acknowledged" until it ends by
-    itself. Another rule of the user's own is cleared at once, and violated anew if the next
-    reading says so. With `new_reference` a loss rule of the user's own is counted from the present
+    No floor moves: a firm's rule, any loss rule and what counts trades or days without one stays
+    "violated, acknowledged" until it ends by itself. Another rule of the user's own is cleared at
+    once, and violated anew if the next reading says so. With `new_reference` a loss rule of the user's own is counted from the present
     equity on, and cleared. Raises Refusal when there is nothing to acknowledge, or no
     new reference is possible.
     """
@@ -42,7 +44,7 @@ def reset_rule(
     breach.acknowledged_by_id = actor.pk
     breach.acknowledged_reason = reason
     changed = ["acknowledged_at", "acknowledged_by_id", "acknowledged_reason"]
-    if new_reference or (not rule.is_firm_rule and rule.rule_type not in LOSS_TYPES):
+    if new_reference or (not rule.is_firm_rule and rule.rule_type not in STAYING_TYPES):
         breach.cleared_at = now
         breach.cleared_by_id = actor.pk
         breach.cleared_reason = reason

@@ -180,11 +180,16 @@ def test_violations_wait_on_the_disk_each_once(tmp_path: Path) -> None:
         rule_type="MAX_DAILY_LOSS", account_name="Bold", observed=5.0, limit=4.0, unit="USD",
     )  # fmt: skip
     journal = LatchJournal("local", tmp_path / "violations.jsonl")
-    journal.keep([breach])
-    journal.keep([breach])
-    assert len((tmp_path / "violations.jsonl").read_bytes().splitlines()) == 1
+    grown = Change(RuleBreach, breach.pk, {"violated_at": NOW, "observed": 6.0})
+    journal.keep([Insert(breach)])
+    journal.keep([Insert(breach), grown])
+    journal.keep([Insert(breach), grown])
+    assert len((tmp_path / "violations.jsonl").read_bytes().splitlines()) == 2
     successor = LatchJournal("local", tmp_path / "violations.jsonl")
-    (restored,) = successor.restore()
-    assert (restored.pk, restored.latched_at, restored.limit) == (breach.pk, NOW, 4.0)
+    first, second = successor.restore()
+    assert isinstance(first, Insert)
+    assert isinstance(first.row, RuleBreach)
+    assert (first.row.pk, first.row.latched_at, first.row.limit) == (breach.pk, NOW, 4.0)
+    assert second == grown
     successor.clear()
     assert LatchJournal("local", tmp_path / "violations.jsonl").restore() == []

@@ -241,6 +241,8 @@ def test_a_violation_holds_its_account_in_groups_that_have_rules(alice: User) ->
         (TYPE.MAX_LEVERAGE, "20", True, False),
         (TYPE.MAX_LEVERAGE, "20", False, True),
         (TYPE.POSITION_LIMIT, "3", False, True),
+        (TYPE.MAX_DAILY_TRADES, "5", False, False),
+        (TYPE.INACTIVITY, "30", False, False),
     ],
 )
 def test_acknowledging_ends_only_what_has_no_floor_and_is_the_users_own(

@@ -71,6 +71,56 @@ def test_a_violation_that_waited_in_memory_is_told_once(
     assert not journal_path("local.violations").exists()
 
 
+def test_reaching_the_limit_outlives_a_worker_that_could_not_write_it(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice = make_user()
+    account = stage.open(alice, "Bold")
+    rule = daily_loss(alice, action="CLOSE_ALL", act_at_fraction=Decimal("0.9"))
+    stage.run(3)
+    stage.buy(account, 10.0)
+    stage.server.set_prices("EURUSD", 1.09540, 1.09542)
+    stage.run(2)
+    assert RuleBreach.objects.get().violated_at is None
+    stage.server.set_prices("EURUSD", 1.09000, 1.09002)
+    with monkeypatch.context() as patch:
+        patch.setattr("risk.latching.LatchLedger.write", _refuse)
+        stage.run(2)
+        stage.kill_worker()
+    stage.server.set_prices("EURUSD", 1.10000, 1.10002)
+    stage.run(4)
+    breach = RuleBreach.objects.get()
+    assert breach.violated_at is not None
+    assert breach.observed == pytest.approx(89_980.0)
+    rule.refresh_from_db()
+    assert rule.breach_count == 1
+
+
+def test_a_violation_that_was_written_and_is_over_is_not_written_again(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker dies after writing a violation and before it has forgotten it on the disk."""
+    alice = make_user()
+    account = stage.open(alice, "Bold")
+    daily_loss(alice)
+    stage.run(3)
+    stage.buy(account, 10.0)
+    stage.server.set_prices("EURUSD", 1.09000, 1.09002)
+    with monkeypatch.context() as patch:
+        patch.setattr("risk.latching.LatchLedger.write", _refuse)
+        stage.run(2)
+    with monkeypatch.context() as patch:
+        patch.setattr("risk.ledger.latch_journal.LatchJournal.clear", lambda _journal: None)
+        stage.run(2)
+    stage.kill_worker()
+    stage.server.set_prices("EURUSD", 1.10000, 1.10002)
+    RuleBreach.objects.update(cleared_at=stage.now, cleared_reason="Somebody cleared it.")
+    assert journal_path("local.violations").exists()
+    stage.run(4)
+    assert RuleBreach.objects.get().cleared_reason == "Somebody cleared it."
+    assert not journal_path("local.violations").exists()
+
+
 def test_an_order_is_carried_out_by_the_next_tick(stage: Stage) -> None:
     alice = make_user()
     account = stage.open(alice, "Bold")
