@@ -85,7 +85,7 @@ def make_rows(number: int) -> None:
     )
     make_check(make_order(account))
     make_run(account)
-    make_lock(account)
+    make_lock(account, unlocked_at=NOW)  # one that stands holds its account
     ConnectionLog.objects.create(
         account_id=account.pk,
         user_id=owner.pk,
@@ -141,6 +141,8 @@ def test_it_administers_every_app() -> None:
         "Enforcement",
         "EquitySnapshot",
         "GateCheck",
+        "NewsCalendar",
+        "NewsEvent",
         "Notification",
         "Order",
         "RuleArming",
