@@ -8,11 +8,9 @@ from risk.core.arrays import Integers
 from risk.core.gate.deciding import decide
 from risk.core.gate.verdicts import Check, GateDecision, Verdict
 from risk.gate.commissions import LEARNED
-from risk.gate.host_book import HostBooks, View
+from risk.gate.host_book import BOOKS, View
 from risk.gate.intents import CommissionOf, TermsOf, aloft, intent_of
 from risk.models import AccountLock, GateCheck, Order
-
-_BOOKS = HostBooks()
 
 
 def decide_orders(
@@ -29,10 +27,11 @@ def decide_orders(
 
     `in_flight` are orders that may be filled without the view showing it; those that it shows are
     left out. `locks` are the standing locks by account. Several orders of one account see each
-    other: an earlier one counts as filled for the later. Closes, cancels and changes always pass.
+    other: an earlier one counts as filled for the later. Closes and cancels always pass; changes
+    are for `decide_change`.
     """
     learned = commissions or (lambda account_id, symbol: LEARNED.per_lot(account_id, symbol, now))
-    book = _BOOKS.book_of(view, locks, now)
+    book = BOOKS.book_of(view, locks, now)
     rows = view.assessment.desk.account_index
     flying = list(
         aloft(

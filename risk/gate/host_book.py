@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 from uuid import UUID
 
 import numpy as np
@@ -99,6 +99,9 @@ class HostBooks:
                 columns=rule_columns(desk.pairs, labels),
             )
         return names
+
+
+BOOKS: Final = HostBooks()
 
 
 def _sheet(

@@ -26,10 +26,16 @@ def closing_volume(held: Decimal, wanted: Decimal | None, terms: SymbolTerms) ->
     return held if closed and left < Decimal(repr(terms.volume_min)) else closed
 
 
-def complete(order: Order, terminal: AccountTerminal, zone: str, now: datetime) -> Outcome | None:
+Changed = Position | PendingOrder
+
+
+def complete(
+    order: Order, terminal: AccountTerminal, zone: str, now: datetime
+) -> Outcome | Changed | None:
     """Fill in what the order leaves open; return how it ends when there is nothing to send.
 
-    Raises LinkError when the terminal does not say.
+    For a person's change, returns what it would change as it is now. Raises LinkError when the
+    terminal does not say.
     """
     if order.kind == Order.Kind.CLOSE and order.enforcement_id is None:
         return _complete_close(order, terminal, now)
@@ -61,7 +67,7 @@ def _complete_close(order: Order, terminal: AccountTerminal, now: datetime) -> O
     )
 
 
-def _complete_stops(order: Order, terminal: AccountTerminal, now: datetime) -> Outcome | None:
+def _complete_stops(order: Order, terminal: AccountTerminal, now: datetime) -> Outcome | Position:
     position = _position(order, terminal)
     if position is None:
         return refused(_GONE_POSITION, Order.RefusedBy.GATE, now)
@@ -71,21 +77,22 @@ def _complete_stops(order: Order, terminal: AccountTerminal, now: datetime) -> O
         order.stop_loss = position.stop_loss
     if order.take_profit is None:
         order.take_profit = position.take_profit
-    return None
+    return position
 
 
 def _complete_pending(
     order: Order, terminal: AccountTerminal, zone: str, now: datetime
-) -> Outcome | None:
+) -> Outcome | PendingOrder | None:
     found = next((o for o in terminal.pending_orders() if o.ticket == order.order_ticket), None)
     if found is None:
         return refused(_GONE_ORDER, Order.RefusedBy.GATE, now)
     order.symbol = found.symbol
     order.direction = Order.Direction.SELL if found.type % 2 else Order.Direction.BUY
     order.volume = order.requested_volume = found.volume_left
-    if order.kind == Order.Kind.MODIFY_ORDER:
-        _keep_unchanged(order, found, zone)
-    return None
+    if order.kind != Order.Kind.MODIFY_ORDER:
+        return None
+    _keep_unchanged(order, found, zone)
+    return found
 
 
 def _keep_unchanged(order: Order, found: PendingOrder, zone: str) -> None:

@@ -5,8 +5,9 @@ from datetime import datetime
 
 from accounts.market_terms import TermsBook
 from risk.core.gate.verdicts import GateDecision
-from risk.gate import check_rows, decide_orders
+from risk.gate import check_rows, decide_change, decide_orders
 from risk.models import AccountLock, GateCheck, Order
+from risk.orders.terminal import PendingOrder, Position
 from risk.orders.view import HostView
 
 
@@ -28,6 +29,26 @@ class HostGate:
         return decide_orders(
             view,
             orders,
+            terms=self._book.terms,
+            in_flight=in_flight,
+            locks={lock.account_id: lock for lock in locks},
+            now=now,
+        )
+
+    def decide_change(
+        self,
+        view: HostView,
+        order: Order,
+        before: Position | PendingOrder,
+        *,
+        in_flight: Sequence[Order],
+        locks: Sequence[AccountLock],
+        now: datetime,
+    ) -> GateDecision:
+        return decide_change(
+            view,
+            order,
+            before,
             terms=self._book.terms,
             in_flight=in_flight,
             locks={lock.account_id: lock for lock in locks},

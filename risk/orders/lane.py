@@ -2,11 +2,11 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
-from django.db import DatabaseError, InterfaceError, close_old_connections, connection, transaction
+from django.db import DatabaseError, InterfaceError, transaction
 
 from accounts.sessions.lease import Fence, Standing
 from accounts.terminals.link import LinkError
@@ -16,23 +16,21 @@ from risk.ledger.entries import Change, Insert
 from risk.ledger.host_ledger import HostLedger
 from risk.models import AccountLock, GateCheck, Order
 from risk.orders.completion import complete
+from risk.orders.doubts import Doubts
 from risk.orders.flights import orders_in_flight
+from risk.orders.moments import is_due
 from risk.orders.outcomes import Outcome, expired, not_sent, refused, waiting
-from risk.orders.reconciling import Evidence, StillUnderWay, found
 from risk.orders.sending import RETRY, Sender
-from risk.orders.terminal import HEDGING, AccountTerminal, Calls
+from risk.orders.terminal import HEDGING, AccountTerminal, Calls, PendingOrder, Position
 from risk.orders.view import HostView
 
 logger = logging.getLogger(__name__)
 
 State = Order.State
-# Two answers without the order, this far apart, say that it was never carried out.
-ABSENCE = timedelta(seconds=5)
-LOOK_AGAIN = timedelta(seconds=1)
 
 
 class Gate(Protocol):
-    """Decides about opens; see `risk.gate`."""
+    """Decides about opens and changes; see `risk.gate`."""
 
     def decide(
         self,
@@ -44,6 +42,17 @@ class Gate(Protocol):
         now: datetime,
     ) -> Sequence[GateDecision]: ...
 
+    def decide_change(
+        self,
+        view: HostView,
+        order: Order,
+        before: Position | PendingOrder,
+        *,
+        in_flight: Sequence[Order],
+        locks: Sequence[AccountLock],
+        now: datetime,
+    ) -> GateDecision: ...
+
     def check_rows(self, decision: GateDecision, now: datetime) -> Sequence[GateCheck]: ...
 
 
@@ -53,10 +62,10 @@ def no_checkpoint(name: str) -> None:
 
 
 class Lane:
-    """Sends and reconciles one account's orders; used by one thread at a time.
+    """Sends one account's orders; used by one thread at a time.
 
-    `view` gives the newest view and `clock` the present moment; `checkpoint` is told at which step
-    of an order's life the lane is.
+    `view` gives the newest view, `clock` the present moment and `monotonic` the seconds of a clock
+    that nobody sets; `checkpoint` is told at which step of an order's life the lane is.
     """
 
     def __init__(
@@ -69,6 +78,7 @@ class Lane:
         fence: Fence,
         view: Callable[[], HostView],
         clock: Callable[[], datetime],
+        monotonic: Callable[[], float],
         gate: Gate,
         checkpoint: Callable[[str], None] = no_checkpoint,
     ) -> None:
@@ -84,6 +94,14 @@ class Lane:
         self._zone = account.terms.broker_zone
         self._notes: dict[UUID, str] = {}  # what the gate said of an order that it let pass
         self._sender = Sender(self.terminal, self._zone, clock, checkpoint)
+        self.doubts = Doubts(
+            account,
+            self.terminal,
+            host=host,
+            ledger=ledger,
+            monotonic=monotonic,
+            checkpoint=checkpoint,
+        )
 
     def carry_out(self, orders: Sequence[Order]) -> list[Order]:
         """Send orders of this account, one after another, and return them as they ended.
@@ -99,6 +117,7 @@ class Lane:
             values = outcome.with_note(self._notes.pop(order.pk, "")).put_on(order)
             changes.append(Change(Order, order.pk, values, (State.SENT, State.UNKNOWN)))
             self._checkpoint("answered")
+        self.doubts.note(ready)
         self.ledger.write(*changes)
         self._checkpoint("outcome written")
         return list(orders)
@@ -110,62 +129,12 @@ class Lane:
         """
         if self.ledger.is_behind and not self.ledger.catch_up():
             return
-        self.reconcile(self.clock())
+        self.doubts.settle(self.clock())
         now = self.clock()
         # A list, for each one is written in a transaction of its own.
         for order in list(self._orders(State.PENDING)):
-            if order.next_attempt_at is None or order.next_attempt_at <= now:
+            if is_due(order.next_attempt_at, now):
                 self._serve_one(order)
-
-    def reconcile(self, now: datetime) -> None:
-        """Find out about the orders whose outcome is not known, as far as that is possible now.
-
-        Those that a worker left in the middle of being sent are among them.
-        """
-        self._orders(State.SENT).update(
-            state=State.UNKNOWN,
-            message="The worker ended while it was being sent.",
-            next_attempt_at=now,
-        )
-        doubtful = [
-            order
-            for order in self._orders(State.UNKNOWN)
-            if order.next_attempt_at is None or order.next_attempt_at <= now
-        ]
-        if not doubtful:
-            return
-        self._checkpoint("reconciling")
-        since = min(order.sent_at or order.created_at for order in doubtful)
-        evidence = Evidence(self.terminal, self._zone, since, now)
-        try:
-            evidence.read()
-        except LinkError as error:
-            logger.info("%s cannot be looked at: %s", self.account.name, error.text)
-            self._put_off(doubtful, now)
-            return
-        changes = [self._settled(order, evidence, now) for order in doubtful]
-        self.ledger.write(*changes)
-        self._checkpoint("reconciled")
-
-    def _settled(self, order: Order, evidence: Evidence, now: datetime) -> Change:
-        try:
-            outcome = found(order, evidence)
-        except StillUnderWay:
-            values: dict[str, Any] = {"next_attempt_at": now + LOOK_AGAIN}
-        else:
-            if outcome is None:
-                values = _absent(order, now)
-            else:
-                settled = {"reconciled_at": now, "next_attempt_at": None}
-                values = {**outcome.values(), **settled}
-        return Change(Order, order.pk, values, (State.UNKNOWN,))
-
-    def _put_off(self, orders: Sequence[Order], now: datetime) -> None:
-        again_at = now + LOOK_AGAIN
-        self.ledger.write(
-            *(Change(Order, one.pk, {"next_attempt_at": again_at}, (State.UNKNOWN,))
-              for one in orders)
-        )  # fmt: skip
 
     def _serve_one(self, order: Order) -> None:
         now = self.clock()
@@ -184,8 +153,10 @@ class Lane:
         except LinkError as error:
             sentence = f"The terminal does not answer: {error.text}."
             return self._end_unsent(order, waiting(sentence, now + RETRY))
-        if ending is not None:
+        if isinstance(ending, Outcome):
             return self._end_unsent(order, ending)
+        if ending is not None:
+            return self._serve_change(order, ending, now)
         self.carry_out([order])
         return None
 
@@ -196,23 +167,36 @@ class Lane:
             return
         if self._fence.standing(now) is not Standing.HELD:
             return
-        row = view.row_of(self.account.id)
-        read_at = float(view.poll.read_at[row]) if row is not None else 0.0
         (decision,) = self._gate.decide(
-            view,
-            [order],
-            in_flight=orders_in_flight(self.account.id, read_at),
-            locks=self._locks(),
-            now=now,
+            view, [order], in_flight=self._in_flight(view), locks=self._locks(), now=now
         )
         self._checkpoint("gated")
+        if decision.volume is not None and decision.is_allowed:
+            order.volume = decision.volume
+        self._follow(order, decision, now)
+
+    def _serve_change(self, order: Order, before: Position | PendingOrder, now: datetime) -> None:
+        """Ask the gate about other stops or another price of what the terminal has just shown."""
+        view = self._view()
+        decision = self._gate.decide_change(
+            view, order, before, in_flight=self._in_flight(view), locks=self._locks(), now=now
+        )
+        self._checkpoint("gated")
+        self._follow(order, decision, now)
+
+    def _in_flight(self, view: HostView) -> list[Order]:
+        row = view.row_of(self.account.id)
+        return orders_in_flight(
+            self.account.id, float(view.poll.read_at[row]) if row is not None else 0.0
+        )
+
+    def _follow(self, order: Order, decision: GateDecision, now: datetime) -> None:
+        """Write what the gate said, and send what it lets pass."""
         order.gated_at = now
         if decision.verdict is Verdict.BLOCK:
             outcome = refused(decision.sentence, Order.RefusedBy.GATE, now)
             self._write_gated(order, decision, outcome.put_on(order), now)
             return
-        if decision.volume is not None:
-            order.volume = decision.volume
         values = {"volume": order.volume, "message": decision.sentence[:255]}
         if self._write_gated(order, decision, values, now):
             if decision.verdict is not Verdict.ALLOW:
@@ -239,7 +223,7 @@ class Lane:
 
     def _must_wait(self, order: Order) -> bool:
         """Tell whether something unknown about the same position, or symbol, comes first."""
-        for doubtful in self._orders(State.UNKNOWN):
+        for doubtful in self.doubts.orders():
             tickets = {doubtful.position_ticket, doubtful.opposite_ticket} - {None}
             if order.position_ticket in tickets:
                 return True
@@ -333,24 +317,3 @@ _COMPLETED = (
     "take_profit",
     "valid_until_at",
 )
-
-
-def _absent(order: Order, now: datetime) -> dict[str, Any]:
-    """Count an answer without the order; the second one, long enough after, settles it."""
-    if order.absences == 0 or order.absent_at is None:
-        return {"absences": 1, "absent_at": now, "next_attempt_at": now + ABSENCE}
-    if now - order.absent_at < ABSENCE:
-        return {"next_attempt_at": order.absent_at + ABSENCE}
-    return {
-        "state": State.NOT_EXECUTED,
-        "message": "The broker never carried it out.",
-        "absences": order.absences + 1,
-        "reconciled_at": now,
-        "next_attempt_at": None,
-    }
-
-
-def forget_connection() -> None:
-    """Drop a connection that failed, unless it is in the middle of somebody's transaction."""
-    if not connection.in_atomic_block:
-        close_old_connections()

@@ -19,7 +19,7 @@ from risk.core.gate.verdicts import Check, GateDecision, Verdict
 from risk.ledger.host_ledger import HostLedger
 from risk.models import AccountLock, GateCheck, Order
 from risk.orders.desk import Enforcer, HostDesk
-from risk.orders.terminal import AccountTerminal
+from risk.orders.terminal import AccountTerminal, PendingOrder, Position
 from risk.orders.view import HostView
 from risk.services import orders as services
 from risk.tracker import RiskTracker
@@ -69,6 +69,19 @@ class SetGate:
             )
             for order in orders
         ]
+
+    def decide_change(
+        self,
+        view: HostView,
+        order: Order,
+        before: Position | PendingOrder,
+        *,
+        in_flight: Sequence[Order],
+        locks: Sequence[AccountLock],
+        now: datetime,
+    ) -> GateDecision:
+        del before
+        return self.decide(view, [order], in_flight=in_flight, locks=locks, now=now)[0]
 
     def check_rows(self, decision: GateDecision, now: datetime) -> list[GateCheck]:
         return [
