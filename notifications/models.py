@@ -13,6 +13,7 @@ class NotificationType(models.TextChoices):
     ENFORCEMENT = "enforcement", "TradeGuard stepped in"
     MARGIN_WARNING = "margin_warning", "Margin is running out"
     LIQUIDATION = "liquidation", "Liquidated"
+    OBJECTIVE = "objective", "Objective"
 
 
 class Priority(models.TextChoices):

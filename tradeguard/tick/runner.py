@@ -25,6 +25,7 @@ from risk.desk import AccountFacts
 from risk.enforcement.enforcer import Enforcer
 from risk.latching import LatchLedger
 from risk.ledger.latch_journal import LatchJournal
+from risk.objectives import ObjectiveWatch
 from risk.orders.desk import HostDesk
 from risk.tracker import Assessment, RiskTracker
 from tradeguard.tick.announcing import Announcements, Key
@@ -64,6 +65,7 @@ class HostTick:
         )
         self._ledger = LatchLedger()
         self._latch_journal = LatchJournal(host)
+        self._objectives = ObjectiveWatch()
         self._ledger.restore(self._latch_journal.restore())
         self.desk = None if fence is None else _host_desk(host, sessions, fence)
         self._hot_state = HotStateWriter(host)
@@ -104,6 +106,7 @@ class HostTick:
             self._recorder.note(poll)
         with watch.stage("latch"):
             self._ledger.note(assessment, poll)
+            self._objectives.note(assessment, poll)
             self._write_latches(now)
             if self.desk is not None:
                 self.desk.take(poll, assessment)
@@ -167,9 +170,10 @@ class HostTick:
         gc.freeze()
 
     def _write_database(self, now: datetime) -> None:
-        """Write connections and baselines; each is kept when it fails."""
+        """Write connections, baselines and objectives; each is kept when it fails."""
         self._write("connection states", lambda: self._sessions.flush(tell_connection_changes))
         self._write("baselines", lambda: self._tracker.save(now))
+        self._write("objectives", lambda: self._objectives.write(now))
 
     def _write_latches(self, now: datetime) -> None:
         """Write violations before anything acts on them: else to the disk of this host."""
