@@ -15,6 +15,7 @@ from accounts.sessions.poll import Poll
 from accounts.sessions.states import SessionState
 from accounts.terminals.readings import POSITION_DTYPE, STALE_AFTER_SECONDS, Rows
 from risk.backfill import Backfill
+from risk.carrying_over import with_rows_of, with_timers
 from risk.core.account_columns import AccountColumns, account_columns
 from risk.core.arrays import Flags, Floats, Integers
 from risk.core.baselines import DayStarts, advance_peaks, day_starts, roll_days
@@ -131,6 +132,10 @@ class RiskTracker:
         # An account that this process has not polled: its session delivers all deals since the
         # stored cursor, and from the very beginning when there is no cursor.
         known_until = np.where(stored.last_deal == 0, 0.0, stored.stored_at)
+        if self._roster_version >= 0:
+            timed = with_timers(stored.state, desk, self._state, self.desk)
+            stored = replace(stored, state=timed)
+            self._positions = with_rows_of(self._positions, desk, self.desk)
         self.desk, self._stored = desk, stored
         self._state = self._saved = stored.state
         self._breach_ids = dict(stored.breach_ids)
