@@ -124,7 +124,12 @@ class AccountLock(models.Model):
 
     class Meta:
         ordering = ["-locked_at", "-id"]
-        indexes = [models.Index(fields=["account_id", "-locked_at"], name="risk_lock_of_account")]
+        indexes = [
+            models.Index(fields=["account_id", "-locked_at"], name="risk_lock_of_account"),
+            models.Index(
+                fields=["account_id"], condition=Q(unlocked_at=None), name="risk_lock_standing"
+            ),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["account_id", "breach_id"],

@@ -58,6 +58,7 @@ class Order(models.Model):
         EXPIRED = "expired", "Expired"
         UNKNOWN = "unknown", "Unknown"
         NOT_EXECUTED = "not_executed", "Not executed"
+        LOST = "lost", "Cannot be found out"
 
     class RefusedBy(models.TextChoices):
         GATE = "gate", "TradeGuard"
@@ -125,11 +126,8 @@ class Order(models.Model):
         indexes = [
             models.Index(fields=["account_id", "-created_at"], name="risk_order_of_account"),
             models.Index(fields=["user_id", "-created_at"], name="risk_order_of_user"),
-            models.Index(
-                fields=["host", "next_attempt_at"],
-                condition=Q(state__in=["pending", "sent", "unknown"]),
-                name="risk_order_unfinished",
-            ),
+            # Not partial: SQLite cannot use such a one for states that are bound to a statement.
+            models.Index(fields=["host", "state"], name="risk_order_of_host"),
             models.Index(
                 fields=["enforcement_id"],
                 condition=~Q(enforcement_id=None),

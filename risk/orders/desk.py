@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from django.db import DatabaseError, InterfaceError, close_old_connections, connections
+from django.db import DatabaseError, InterfaceError, connections
 from django.utils import timezone
 
 from accounts.market_terms import TermsBook
@@ -21,8 +21,10 @@ from accounts.sessions.lease import Fence
 from accounts.sessions.poll import Poll
 from risk.ledger.host_ledger import HostLedger
 from risk.models import Enforcement, Order
+from risk.orders.doubts import forget_connection
 from risk.orders.gating import HostGate
-from risk.orders.lane import Gate, Lane, forget_connection, no_checkpoint
+from risk.orders.lane import Gate, Lane, no_checkpoint
+from risk.orders.moments import is_due
 from risk.orders.pool import LanePool
 from risk.orders.terminal import Calls
 from risk.orders.view import HostView
@@ -125,8 +127,8 @@ class HostDesk:
             while not self._is_closing:
                 self._wake.wait(self._wait_seconds())
                 self._wake.clear()
+                # The connection stays: a new one for each round would cost more than the round.
                 if not self._is_closing:
-                    close_old_connections()
                     self._guarded("round", self._round)
         finally:
             connections.close_all()
@@ -179,9 +181,9 @@ class HostDesk:
         found: set[UUID] = set()
 
         def look() -> None:
-            rows = Order.objects.unfinished().filter(host=self.host)
+            rows = Order.objects.unfinished().filter(host=self.host).order_by()
             for account_id, again_at in rows.values_list("account_id", "next_attempt_at"):
-                if again_at is None or again_at <= now:
+                if is_due(again_at, now):
                     found.add(account_id)
 
         self._guarded("orders", look)
@@ -231,6 +233,7 @@ class HostDesk:
                 fence=self._fence,
                 view=self._newest_view,
                 clock=self._now,
+                monotonic=self._monotonic,
                 gate=self._gate,
                 checkpoint=self._checkpoint,
             )

@@ -87,13 +87,13 @@ class LanePool:
         with self._lock:
             self._waiting_count -= 1
             self._idle_count -= 1
-        close_old_connections()
         try:
             job()
         except Exception:
             logger.exception("A job of %s failed.", self._name)
-        finally:
+            # Its connection may be what failed; otherwise the next job goes on with it.
             close_old_connections()
+        finally:
             with self._lock:
                 self._idle_count += 1
         return True
