@@ -1,6 +1,7 @@
 """Closing everything, unlocking, and the ledger of when TradeGuard stepped in."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
@@ -21,7 +22,13 @@ from accounts.api.rows import (
     own_row,
     user_of,
 )
-from accounts.api.throttles import AddressThrottle, OrderThrottle, PersonThrottle
+from accounts.api.throttles import (
+    AddressThrottle,
+    ClosingAddressThrottle,
+    ClosingThrottle,
+    OrderThrottle,
+    PersonThrottle,
+)
 from accounts.api.viewsets import OwnedViewSet
 from accounts.models import ConnectedAccount
 from accounts.refusals import Refusal
@@ -32,9 +39,10 @@ from risk.api.idempotency import IDEMPOTENCY_KEY, idempotency_key, runs_once
 from risk.models import AccountLock, Enforcement
 from risk.services.breaches import LONGEST_REASON
 from risk.services.panic import close_all
-from risk.services.unlocking import unlock_account
+from risk.services.unlocking import unlock_account, unlocking_sentences
 
 MONEY_THROTTLES = [AddressThrottle, PersonThrottle, OrderThrottle]
+CLOSING_THROTTLES = [ClosingAddressThrottle, ClosingThrottle]
 
 
 class EnforcementSerializer(UtcModelSerializer[Enforcement]):
@@ -96,6 +104,8 @@ class UnlockSerializer(serializers.Serializer[Any]):
 
 
 class LockSerializer(UtcModelSerializer[AccountLock]):
+    unlocked_by = serializers.CharField(read_only=True, allow_null=True)
+
     class Meta:
         model = AccountLock
         fields = [
@@ -109,13 +119,20 @@ class LockSerializer(UtcModelSerializer[AccountLock]):
             "reason",
             "locked_at",
             "unlocked_at",
+            "unlocked_by",
             "unlocked_reason",
         ]
         read_only_fields = fields
 
 
-class LocksSerializer(serializers.Serializer[Any]):
+class UnlockedSerializer(serializers.Serializer[Any]):
     results = LockSerializer(many=True)
+    changes = serializers.ListField(
+        child=serializers.CharField(), help_text="What unlocking has changed, in sentences."
+    )
+    stays = serializers.ListField(
+        child=serializers.CharField(), help_text="What it has not, as rules that stay violated."
+    )
 
 
 class EnforcementFilter(QueryFilterSet):
@@ -144,7 +161,7 @@ class EnforcementViewSet(
 
 class _ClosingView(APIView):
     may_refuse = True
-    throttle_classes = MONEY_THROTTLES
+    throttle_classes = CLOSING_THROTTLES
 
     def _close(
         self,
@@ -208,7 +225,7 @@ class UnlockView(APIView):
     throttle_classes = MONEY_THROTTLES
 
     @extend_schema(
-        request=UnlockSerializer, responses=LocksSerializer, operation_id="account_unlock"
+        request=UnlockSerializer, responses=UnlockedSerializer, operation_id="account_unlock"
     )
     def post(self, request: Request, pk: UUID) -> Response:
         """Lift the locks of an account with a reason; no violation is acknowledged by it."""
@@ -216,7 +233,9 @@ class UnlockView(APIView):
         account = own_row(accounts_of(user), pk)
         serializer = UnlockSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
+        sentences = unlocking_sentences(account)
         locks = unlock_account(
             account=account, actor=user, now=timezone.now(), **serializer.validated_data
         )
-        return Response(LocksSerializer({"results": locks}).data)
+        told = {"results": selectors.signed_locks(locks), **asdict(sentences)}
+        return Response(UnlockedSerializer(told).data)

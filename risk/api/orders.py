@@ -18,7 +18,7 @@ from accounts.api.throttles import OrderThrottle
 from accounts.models import ConnectedAccount
 from accounts.selectors import accounts_of
 from risk import selectors
-from risk.api.enforcement import MONEY_THROTTLES
+from risk.api.enforcement import CLOSING_THROTTLES, MONEY_THROTTLES
 from risk.api.idempotency import IDEMPOTENCY_KEY, idempotency_key
 from risk.api.order_serializers import (
     ClosingSerializer,
@@ -197,6 +197,8 @@ class PositionView(_AccountView):
 
 
 class PositionCloseView(_AccountView):
+    throttle_classes = CLOSING_THROTTLES
+
     @extend_schema(
         operation_id="account_position_close",
         parameters=[IDEMPOTENCY_KEY],
