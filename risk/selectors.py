@@ -1,10 +1,11 @@
 from collections.abc import Iterable, Sequence
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 
 from accounts.models import ConnectedAccount, User
 from risk.models import (
+    AccountLock,
     Enforcement,
     GateCheck,
     GroupTemplate,
@@ -83,6 +84,23 @@ def holding_breaches() -> QuerySet[RuleBreach]:
 def breaches_of(user: User) -> RuleBreachQuerySet:
     """Return the user's violations, past and present, newest first."""
     return RuleBreach.objects.owned_by(user)
+
+
+def signed_breaches_of(user: User) -> QuerySet[RuleBreach]:
+    """Return the user's violations with who acknowledged and cleared each, by name."""
+    return breaches_of(user).annotate(
+        acknowledged_by=_name_of("acknowledged_by_id"), cleared_by=_name_of("cleared_by_id")
+    )
+
+
+def signed_locks(locks: Iterable[AccountLock]) -> QuerySet[AccountLock]:
+    """Return these locks with who lifted each, by name."""
+    found = AccountLock.objects.filter(pk__in=[lock.pk for lock in locks])
+    return found.annotate(unlocked_by=_name_of("unlocked_by_id"))
+
+
+def _name_of(column: str) -> Subquery:
+    return Subquery(User.objects.filter(pk=OuterRef(column)).values("username")[:1])
 
 
 def latched_breaches(accounts: Iterable[ConnectedAccount]) -> QuerySet[RuleBreach]:

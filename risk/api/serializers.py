@@ -98,6 +98,13 @@ class RuleSerializer(UtcModelSerializer[RiskRule]):
 
 
 class BreachSerializer(UtcModelSerializer[RuleBreach]):
+    acknowledged_by = serializers.CharField(
+        read_only=True, allow_null=True, help_text="The user who did; null: nobody, or gone."
+    )
+    cleared_by = serializers.CharField(
+        read_only=True, allow_null=True, help_text="Null: it ended by itself, or is not over."
+    )
+
     class Meta:
         model = RuleBreach
         fields = [
@@ -116,8 +123,10 @@ class BreachSerializer(UtcModelSerializer[RuleBreach]):
             "violated_at",
             "latched_at",
             "acknowledged_at",
+            "acknowledged_by",
             "acknowledged_reason",
             "cleared_at",
+            "cleared_by",
             "cleared_reason",
         ]
         read_only_fields = fields

@@ -46,7 +46,7 @@ class BreachViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OwnedViewS
     ordering = ["-latched_at"]
 
     def own_rows(self) -> QuerySet[RuleBreach]:
-        rows = selectors.breaches_of(self.owner)
+        rows = selectors.signed_breaches_of(self.owner)
         return rows.defer("evidence") if self.action == "list" else rows
 
     def get_serializer_class(self) -> type[BreachSerializer]:
@@ -106,7 +106,8 @@ class RuleViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OwnedViewSet
             new_reference=given["new_reference"],
             now=timezone.now(),
         )
-        return Response(BreachDetailSerializer(breach).data)
+        told = selectors.signed_breaches_of(self.owner).get(pk=breach.pk)
+        return Response(BreachDetailSerializer(told).data)
 
     @extend_schema(responses=ArmingResultsSerializer)
     @action(detail=True, url_path="arming", filter_backends=[], pagination_class=None)

@@ -292,7 +292,14 @@ def test_it_unlocks_with_a_reason(api: Client, account: ConnectedAccount) -> Non
     assert set(post(api, path, {"reason": " "}).json()["error"]["fields"]) == {"reason"}
     answer = post(api, path, {"reason": "Seen."})
     assert answer.status_code == 200, answer.content
-    assert answer.json()["results"][0]["unlocked_reason"] == "Seen."
+    told = answer.json()
+    lock = told["results"][0]
+    assert (lock["unlocked_reason"], lock["unlocked_by"]) == ("Seen.", account.user.username)
+    assert told["changes"][0].startswith("The lock of ")
+    assert told["stays"] == [
+        "No limit moves and no loss is forgotten.",
+        "What was closed is not opened again.",
+    ]
     assert not AccountLock.objects.standing().exists()
 
 

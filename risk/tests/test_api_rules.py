@@ -155,6 +155,26 @@ def test_only_one_breach_by_itself_has_its_evidence(api: Client, alice: User) ->
     assert reset["evidence"] == evidence
 
 
+def test_a_breach_tells_who_acknowledged_and_cleared_it(
+    api: Client, alice: User, bob: User
+) -> None:
+    rule, account = make_rule(alice), make_account(alice)
+    own = make_rule(alice, "Leverage", rule_type="MAX_LEVERAGE", limit=20)
+    make_breach(rule, account)
+    make_breach(own, account)
+    body = {"account_id": str(account.pk), "reason": "Seen."}
+    for each, cleared_by in ((rule, None), (own, alice.username)):
+        answer = api.ask("POST", f"risk-rules/{each.pk}/reset", body).json()
+        assert (answer["acknowledged_by"], answer["cleared_by"]) == (alice.username, cleared_by)
+    make_breach(make_rule(alice, "Old"), account, acknowledged_at=NOW, acknowledged_by_id=999_999)
+    listed = api.ask("GET", "risk-rules/breaches").json()["results"]
+    assert {(each["rule_name"], each["acknowledged_by"]) for each in listed} == {
+        (rule.name, alice.username),
+        ("Leverage", alice.username),
+        ("Old", None),
+    }
+
+
 def test_it_filters_rules_by_what_they_name(api: Client, alice: User) -> None:
     account = make_account(alice)
     group = make_group(alice, "Desk", account)
