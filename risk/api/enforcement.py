@@ -11,6 +11,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.throttling import BaseThrottle
 from rest_framework.views import APIView
 
 from accounts.api.query import InstantFilter, QueryFilterSet
@@ -41,8 +42,8 @@ from risk.services.breaches import LONGEST_REASON
 from risk.services.panic import close_all
 from risk.services.unlocking import unlock_account, unlocking_sentences
 
-MONEY_THROTTLES = [AddressThrottle, PersonThrottle, OrderThrottle]
-CLOSING_THROTTLES = [ClosingAddressThrottle, ClosingThrottle]
+MONEY_THROTTLES: list[type[BaseThrottle]] = [AddressThrottle, PersonThrottle, OrderThrottle]
+CLOSING_THROTTLES: list[type[BaseThrottle]] = [ClosingAddressThrottle, ClosingThrottle]
 
 
 class EnforcementSerializer(UtcModelSerializer[Enforcement]):
