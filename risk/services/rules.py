@@ -16,7 +16,8 @@ from risk.services.locks import refuse_loosening
 from risk.services.overrides import check_overrides
 from risk.services.rule_checks import check_rule, check_targets
 
-# Whoever armed the rule saw what it would do with these as they were.
+# Whoever armed the rule saw what it would do with these as they were. An inactive rule watches
+# nothing: what it would do when it is active again, nobody has seen.
 _ARMED_FIELDS: Final = (
     "limit",
     "parameters",
@@ -27,6 +28,7 @@ _ARMED_FIELDS: Final = (
     "closing_order",
     "losers_only",
     "close_fraction",
+    "is_active",
     "applies_to_all_accounts",
 )
 
@@ -73,10 +75,10 @@ def create_rule(*, user: User, **fields: Unpack[RuleChanges]) -> RiskRule:
 def update_rule(*, rule: RiskRule, **changes: Unpack[RuleChanges]) -> RiskRule:
     """Change a rule and return it as it is now; its type stays what it was.
 
-    What changes its limit, its action or whom it reaches disarms it, until somebody has seen what
-    it would do now. Raises Refusal when a violation that nobody acknowledged holds the rule and the
-    change would loosen it, or when the margin cut-off would become something else;
-    ValidationError with the fields named.
+    What changes its limit, its action or whom it reaches, or wakes it, disarms it, until somebody
+    has seen what it would do now. Raises Refusal when a violation that nobody acknowledged holds
+    the rule and the change would loosen it, or when the margin cut-off would become something
+    else; ValidationError with the fields named.
     """
     rule = RiskRule.objects.select_for_update().get(pk=rule.pk)
     if changes.get("rule_type", rule.rule_type) != rule.rule_type:

@@ -12,6 +12,7 @@ from accounts.tests.factories import NOW, make_account
 from groups import services as groups
 from groups.tests.factories import make_group
 from risk.models import RiskRule, RuleBreach, RuleState
+from risk.services.arming import arm_rule
 from risk.services.breaches import reset_rule
 from risk.services.rules import create_rule, delete_rule, update_rule
 from risk.tests.factories import make_breach, make_rule
@@ -191,6 +192,17 @@ def test_it_knows_that_a_lower_margin_level_is_looser(
             update_rule(rule=rule, limit=Decimal(limit))
     else:
         assert update_rule(rule=rule, limit=Decimal(limit)).limit == Decimal(limit)
+
+
+def test_a_rule_that_sleeps_is_not_armed_when_it_wakes(alice: User) -> None:
+    account = make_account(alice)
+    rule = create(alice, accounts=[account], action="CLOSE_ALL")
+    arm_rule(rule=rule, accounts=[account], actor=alice, now=NOW)
+    update_rule(rule=rule, name="Another name", caution=Decimal("0.4"))
+    assert rule.armings.count() == 1
+    update_rule(rule=rule, is_active=False)
+    update_rule(rule=rule, is_active=True)
+    assert not rule.armings.exists()
 
 
 def test_it_deletes_no_violated_rule_until_somebody_acknowledged(alice: User) -> None:
