@@ -1,5 +1,6 @@
 """Presets: the firms' programs and the users' own, put on accounts and groups in one step."""
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -21,17 +22,22 @@ from risk.presets.terms import (
 )
 from risk.services.rules import create_rule
 
+logger = logging.getLogger(__name__)
+
 RuleSource = RiskRule | Mapping[str, object]
 
 
 def presets_for(user: User) -> list[Preset]:
-    """Return the firms' programs, then the presets that the user saved, each by name."""
-    own = RulePreset.objects.owned_by(user)
-    return [*firm_presets(), *(own_preset(row) for row in own)]
+    """Return the firms' programs, then the presets that the user saved, each by name.
+
+    One whose rules make no sense, for a later release reads them otherwise, is left out.
+    """
+    own = (_sensible(row) for row in RulePreset.objects.owned_by(user))
+    return [*firm_presets(), *(preset for preset in own if preset is not None)]
 
 
 def preset_of(user: User, key: str) -> Preset | None:
-    """Return the preset of this key: a program's, or the id of one that the user saved."""
+    """Return the preset of this key, as in `presets_for`; an own one's key is its id."""
     program = next((preset for preset in firm_presets() if preset.key == key), None)
     if program is not None:
         return program
@@ -39,7 +45,7 @@ def preset_of(user: User, key: str) -> Preset | None:
         row = RulePreset.objects.owned_by(user).filter(pk=UUID(key)).first()
     except ValueError:
         return None
-    return own_preset(row) if row is not None else None
+    return _sensible(row) if row is not None else None
 
 
 def left_out_sentences(preset: Preset, *, groups: Sequence[AccountGroup]) -> list[str]:
@@ -71,6 +77,7 @@ def apply_preset(
     accounts, groups = list(accounts), list(groups)
     if not accounts and not groups:
         raise ValidationError({"accounts": "Choose an account or a group."})
+    User.objects.select_for_update().get(pk=user.pk)  # the same preset at the same time waits
     terms = preset.rules_in(_phase(preset, phase))
     if not terms:
         raise ValidationError({"preset": "This preset has no rules."})
@@ -141,12 +148,21 @@ def stored_rules(rules: Iterable[RuleSource], *, may_be_empty: bool = False) -> 
 
 
 def check_named(row: Any) -> None:
-    """Check a row with a user and a name that is unique among the user's."""
+    """Check a row with a user and a name that is unique among the user's; in a transaction."""
+    User.objects.select_for_update().get(pk=row.user_id)  # the same name at the same time waits
     row.full_clean(exclude=["user"], validate_constraints=False)
     namesakes = type(row).objects.filter(user_id=row.user_id, name=row.name)
     if namesakes.exclude(pk=row.pk).exists():
         label = row._meta.verbose_name
         raise ValidationError({"name": f"You already have a {label} of this name."})
+
+
+def _sensible(row: RulePreset) -> Preset | None:
+    try:
+        return own_preset(row)
+    except TermsError:
+        logger.warning("The rules of the preset %s make no sense.", row.pk, exc_info=True)
+        return None
 
 
 def _phase(preset: Preset, key: str | None) -> Phase | None:

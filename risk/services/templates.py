@@ -1,6 +1,7 @@
 """Group templates: rules and tags that new groups begin with."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -101,16 +102,29 @@ def apply_template(
     return group
 
 
-def _add_tags(user: User, accounts: list[ConnectedAccount], names: list[str]) -> None:
+def _add_tags(user: User, accounts: Sequence[ConnectedAccount], names: list[str]) -> None:
     tags = tags_named(user=user, names=names)
     if not tags:
         return
+    links = ConnectedAccount.tags.through._default_manager
+    pairs = links.filter(connectedaccount__in=accounts).values_list("connectedaccount", "tag")
+    tags_of: dict[UUID, set[int]] = {account.pk: set() for account in accounts}
+    for account_id, tag_id in pairs:
+        tags_of[account_id].add(tag_id)
+    wanted = {tag.pk for tag in tags}
     for account in accounts:
-        if len({*account.tags.all(), *tags}) > MOST_TAGS:
+        if len(tags_of[account.pk] | wanted) > MOST_TAGS:
             raise ValidationError(
                 {"accounts": f"{account.name} would have more than {MOST_TAGS} tags."}
             )
-        account.tags.add(*tags)
+    links.bulk_create(
+        [
+            links.model(connectedaccount_id=account.pk, tag_id=tag_id)
+            for account in accounts
+            for tag_id in wanted - tags_of[account.pk]
+        ],
+        ignore_conflicts=True,
+    )
 
 
 def _tag_names(names: Iterable[str]) -> list[str]:

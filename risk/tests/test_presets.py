@@ -26,7 +26,7 @@ from risk.services.presets import (
     update_preset,
 )
 from risk.services.rules import create_rule
-from risk.tests.factories import make_rule
+from risk.tests.factories import make_preset, make_rule
 
 PROGRAMS = firm_presets()
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -285,3 +285,12 @@ def test_names_are_the_users_own(alice: User, bob: User) -> None:
     assert update_preset(preset=first, name="Mine", description="x").description == "x"
     with pytest.raises(ValidationError, match="Two rules"):
         update_preset(preset=first, rules=[rule, rule])
+
+
+def test_an_own_preset_that_makes_no_sense_is_in_nobodys_way(alice: User) -> None:
+    broken = make_preset(alice, "Old")
+    broken.rules = [{"name": "Luck", "rule_type": "LUCK", "limit": "1"}]
+    broken.save(update_fields=["rules"])
+    make_preset(alice, "New")
+    assert [each.name for each in presets_for(alice) if each.is_own] == ["New"]
+    assert preset_of(alice, str(broken.pk)) is None

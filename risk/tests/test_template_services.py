@@ -4,10 +4,12 @@ from decimal import Decimal
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from accounts.models import Tag, User
 from accounts.tests.factories import make_account
-from groups.models import AccountGroup
+from groups.models import AccountGroup, Membership
 from groups.tests.factories import make_group
 from risk.models import GroupTemplate, RiskRule
 from risk.services.templates import (
@@ -93,3 +95,15 @@ def test_it_names_what_is_wrong(alice: User, change: dict[str, object], field: s
     assert set(error.value.message_dict) == {field}
     assert GroupTemplate.objects.get(pk=template.pk).rules == template.rules
     assert update_template(template=template, tags=[]).tags == []
+
+
+def test_it_tags_200_accounts_with_as_many_queries_as_2(alice: User) -> None:
+    template, counts = save_template(user=alice, name="Desk", rules=[SIZE], tags=["eval"]), []
+    for name, size in (("Small", 2), ("Large", 200)):
+        accounts = [make_account(alice, f"{name} {number}") for number in range(size)]
+        with CaptureQueriesContext(connection) as queries:
+            apply_template(user=alice, template=template, group_name=name, accounts=accounts)
+        members = Membership.objects.filter(group__name=name, account__tags__name="eval")
+        assert members.count() == size
+        counts.append(len(queries))
+    assert counts[0] == counts[1]
