@@ -82,7 +82,9 @@ class RuleTestSerializer(serializers.ModelSerializer[RiskRule]):
         model=ConnectedAccount,
         required=False,
         allow_empty=False,
-        help_text="Left out: all your active accounts.",
+        help_text=(
+            f"At most {MOST_ACCOUNTS}; left out: your active accounts, as many of them as that."
+        ),
     )
     numbers = GivenNumbersSerializer(
         required=False,

@@ -107,14 +107,11 @@ class NewsViewSet(mixins.ListModelMixin, OwnedViewSet[NewsEvent]):
         serializer = CalendarImport(data=request.data)
         serializer.is_valid(raise_exception=True)
         given = dict(serializer.validated_data)
-        field = "csv" if "csv" in given else "events"
+        field, file = _file(given)
         try:
-            result = import_calendar(
-                user=self.owner, file=_file(given), now=timezone.now(), **given
-            )
+            result = import_calendar(user=self.owner, file=file, now=timezone.now(), **given)
         except ValidationError as error:
-            texts = getattr(error, "error_dict", {}).get("file")
-            raise ValidationError({field: texts}) if texts else error from error
+            raise ValidationError({field: error.error_dict["file"]}) from error
         return Response(ImportResult(result).data, status.HTTP_201_CREATED)
 
     @extend_schema(responses={204: None}, operation_id="news_events_clear")
@@ -132,9 +129,11 @@ class NewsViewSet(mixins.ListModelMixin, OwnedViewSet[NewsEvent]):
         return Response(CoverageSerializer(shown).data)
 
 
-def _file(given: dict[str, Any]) -> bytes:
+def _file(given: dict[str, Any]) -> tuple[str, bytes]:
+    """Take what is to be imported out of the request; returns the field that it stood in, too."""
     events, text = given.pop("events", None), given.pop("csv", None)
     if (events is None) == (text is None):
         raise ValidationError({"events": "Give events or csv, one of both."})
-    content: str = text if events is None else json.dumps(events)
-    return content.encode()
+    if events is None:
+        return "csv", text.encode()
+    return "events", json.dumps(events).encode()

@@ -83,11 +83,11 @@ def rule_answers(
     """
     rule = _rule(user, fields)
     if any(account.user_id != user.pk for account in accounts):
-        raise ValidationError({"accounts": "not found"})
+        raise ValidationError({"account_ids": "not found"})
     if numbers is None and not accounts:
-        raise ValidationError({"accounts": "Name accounts, or give numbers."})
+        raise ValidationError({"account_ids": "Name accounts, or give numbers."})
     if len(accounts) > MOST_ACCOUNTS:
-        raise ValidationError({"accounts": f"At most {MOST_ACCOUNTS} accounts are possible."})
+        raise ValidationError({"account_ids": f"At most {MOST_ACCOUNTS} accounts are possible."})
     facts = facts_of(rule)
     if numbers is not None:
         lender = accounts[0] if accounts else None

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
 
 import numpy as np
 
@@ -96,26 +98,35 @@ def _with_days(
 def _equities(
     accounts: Sequence[ConnectedAccount], index: Integers, reset: Floats, balance: Floats
 ) -> Floats:
-    """Return the equity at each reset from the last minute before it, NaN where there is none."""
+    """Return the equity at each reset from the last minute before it, NaN where there is none.
+
+    One query for each moment at which a day began.
+    """
     found = np.full(len(index), np.nan)
-    for place, (row, moment) in enumerate(zip(index.tolist(), reset.tolist(), strict=True)):
-        account, at = accounts[row], datetime.fromtimestamp(moment, UTC)
-        snapshot = (
-            EquitySnapshot.objects.filter(
-                account=account,
-                server=account.server,
-                login=account.login,
-                resolution=EquitySnapshot.Resolution.MINUTE,
-                at__lt=at,
-                at__gte=at - _SNAPSHOT_AGE,
-            )
-            .order_by("-at")
-            .first()
+    for moment in np.unique(reset[~np.isnan(reset)]).tolist():
+        places = np.flatnonzero(reset == moment)
+        floating = _floating_before(
+            [accounts[row] for row in index[places].tolist()], datetime.fromtimestamp(moment, UTC)
         )
-        if snapshot is not None:
-            floating = snapshot.equity - snapshot.credit - snapshot.balance
-            found[place] = balance[place] + float(floating)
+        for place in places.tolist():
+            account = accounts[int(index[place])]
+            found[place] = balance[place] + floating.get(account.pk, np.nan)
     return found
+
+
+def _floating_before(accounts: Sequence[ConnectedAccount], at: datetime) -> dict[UUID, float]:
+    whose = {account.pk: (account.server, account.login) for account in accounts}
+    snapshots = EquitySnapshot.objects.filter(
+        account__in=whose,
+        resolution=EquitySnapshot.Resolution.MINUTE,
+        at__lt=at,
+        at__gte=at - _SNAPSHOT_AGE,
+    )
+    return {
+        row.account_id: float(row.equity - row.credit - row.balance)
+        for row in snapshots.order_by("at")
+        if (row.server, row.login) == whose[row.account_id]
+    }
 
 
 def _as_other_rules_know(
@@ -147,16 +158,19 @@ def _as_other_rules_know(
 
 
 def _recorded_deals(accounts: Sequence[ConnectedAccount]) -> Rows:
-    """Return all recorded deals of the accounts' logins, sorted by account and ticket."""
+    """Return all recorded deals of the accounts' logins, by account and ticket; one query."""
+    whose = {account.pk: (account.server, account.login) for account in accounts}
+    values: dict[UUID, list[tuple[Any, ...]]] = {pk: [] for pk in whose}
+    stored = Deal.objects.filter(account__in=whose).order_by("ticket")
+    for pk, server, login, *row in stored.values_list("account", "server", "login", *_COLUMNS):
+        if (server, login) == whose[pk]:
+            values[pk].append(tuple(row))
     found = [_no_deals()]
     for number, account in enumerate(accounts):
-        stored = Deal.objects.filter(
-            account=account, server=account.server, login=account.login
-        ).order_by("ticket")
-        values = list(stored.values_list(*_COLUMNS))
-        deals = np.zeros(len(values), DEAL_DTYPE)
+        rows = values[account.pk]
+        deals = np.zeros(len(rows), DEAL_DTYPE)
         for place, name in enumerate(_COLUMNS):
-            deals[name] = [value[place] for value in values]
+            deals[name] = [row[place] for row in rows]
         deals["account"] = number
         if len(deals):
             deals["magic"] = attributed_magics(deals, {})

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
 from accounts.tests.factories import make_account
@@ -132,6 +134,29 @@ def test_it_takes_the_equity_at_the_reset_from_the_last_minute(alice: User) -> N
     row.save()
 
     assert rule_answers(**ask)[0].floor == 95_700.0
+
+
+def test_it_asks_the_database_as_often_for_20_accounts_as_for_2(alice: User) -> None:
+    accounts = [make_account(alice, f"A {number}", state="connected") for number in range(20)]
+    leave_readings(accounts, [], read_at=NOW.timestamp())
+    reset, counts = datetime(2026, 11, 19, 22, 0, tzinfo=UTC), []
+    for ticket, account in enumerate(accounts, 1):
+        earlier = broker_msc(reset - timedelta(days=1))
+        make_deal(account, ticket=ticket, time_msc=earlier, type=2)
+        row = snapshot(account, reset - timedelta(minutes=1))
+        row.balance, row.credit, row.equity = (
+            Decimal(100_000),
+            Decimal(0),
+            Decimal(100_700 + ticket),
+        )
+        row.save()
+    fields = {**DAILY, "parameters": {"reference": "equity"}}
+    for size in (2, 20):
+        with CaptureQueriesContext(connection) as queries:
+            said = rule_answers(user=alice, fields=fields, accounts=accounts[:size], now=NOW)
+        assert [each.floor for each in said] == [95_701.0 + place for place in range(size)]
+        counts.append(len(queries))
+    assert counts[0] == counts[1]
 
 
 def test_a_stale_reading_is_not_known(alice: User) -> None:
