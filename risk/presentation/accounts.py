@@ -21,6 +21,7 @@ from risk.presentation.cells import (
     shown_status,
     spent_amount,
     status_cell,
+    words_of,
 )
 from risk.presentation.groups import part_key
 from risk.presentation.headlines import account_headline, is_stale, own_sentence, page_title
@@ -122,6 +123,7 @@ def _rule_row(rule: RiskObject, risk: RiskObject, now: datetime) -> dict[str, An
             rule.get("reset_at"),
         ),
         "is_level": unit == "%",
+        "words": words_of(rule["rule_type"]),
         "has_floor": rule.get("floor") is not None,
         "reset": _reset_sentence(reset_at),
         "until": Cell(f"{id_}-until", (until(reset_at, now) if reset_at else "",)),

@@ -1,7 +1,7 @@
 """The cells that group and account pages have in common."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from accounts.figures import UNKNOWN
 from accounts.screen.parts import Cell
@@ -53,6 +53,24 @@ _LONG_MINUTES = 120
 _FEW_MINUTES = 2
 
 
+class Words(NamedTuple):
+    """How the numbers of a rule are called."""
+
+    used: str
+    left: str
+    limit: str
+
+
+_LIMIT_WORDS = Words("Used", "Left", "Limit")
+_TARGET_WORDS = Words("So far", "To go", "Target")
+TARGETS = frozenset({"PROFIT_TARGET", "MIN_TRADING_DAYS"})
+
+
+def words_of(rule_type: str) -> Words:
+    """Return the names of a rule's numbers: what is to be reached is no limit."""
+    return _TARGET_WORDS if rule_type in TARGETS else _LIMIT_WORDS
+
+
 def used_percent(buffer: float | None) -> float | None:
     """Return how much of the limit is used, for a bar: 0 to 100 in steps of a tenth."""
     if buffer is None:
@@ -92,6 +110,8 @@ def bar_cell(id_: str, rule: RiskObject, *, is_compact: bool = False) -> Cell:
     elif rule.get("rule_type") == "TRADING_WINDOW" and left is not None and left < 0:
         # How far beyond its beginning, in percent of the warning before it, says nothing.
         texts = ("in the window", "" if is_compact else _minutes_text(-left))
+    elif rule.get("rule_type") in TARGETS and left is not None:
+        texts = _target_texts(buffer, left, unit, is_compact=is_compact)
     elif is_compact:
         words = left_amount(left, unit if unit in COUNTED else "") if left is not None else ""
         texts = (_percent(buffer), words)
@@ -103,6 +123,13 @@ def bar_cell(id_: str, rule: RiskObject, *, is_compact: bool = False) -> Cell:
     # A violation stays one while its numbers are not known.
     share = 100.0 if buffer is None and status == "violated" else used_percent(buffer)
     return Cell(id_, texts, status, share, has_bar=True)
+
+
+def _target_texts(buffer: float, left: float, unit: str, *, is_compact: bool) -> tuple[str, str]:
+    if left <= 0:
+        return "reached", ""
+    amount = used_amount(left, unit if not is_compact or unit in COUNTED else "")
+    return f"{used_percent_text(buffer)} to go", amount
 
 
 def left_amount(value: float | None, unit: str) -> str:

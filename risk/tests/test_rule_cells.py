@@ -11,6 +11,7 @@ from risk.presentation.cells import (
     left_amount,
     limit_amount,
     used_amount,
+    words_of,
 )
 
 
@@ -50,6 +51,16 @@ def test_it_rounds_what_is_left_down() -> None:
 def test_it_knows_every_type_and_unit() -> None:
     assert set(RULE_NAMES) == {kind.value for kind in RuleType}
     assert set(UNITS.values()) <= COUNTED
+
+
+def test_it_says_how_far_a_target_is_and_when_it_is_reached() -> None:
+    target = {"limit": 1000.0, "unit": "USD", "status": "safe", "rule_type": "PROFIT_TARGET"}
+    near = {**target, "buffer": 0.25, "left": 250.0}
+    assert bar_cell("x", near).texts == ("25 % to go", "250.00 USD")
+    assert bar_cell("x", near, is_compact=True).texts == ("25 % to go", "250.00")
+    assert bar_cell("x", {**target, "buffer": 0.0, "left": 0.0}).texts == ("reached", "")
+    assert words_of("PROFIT_TARGET").limit == "Target"
+    assert words_of("MAX_DAILY_LOSS").limit == "Limit"
 
 
 def test_it_says_in_the_window_and_no_percent() -> None:
