@@ -89,7 +89,8 @@ class RuleCard:
 
     @property
     def cells(self) -> dict[str, Cell]:
-        return {cell.id.split("-", 1)[1]: cell for cell in now_cells(self.rule, self.now)}
+        cells = (*now_cells(self.rule, self.now), badge_cell(self.rule, self.badge))
+        return {cell.id.split("-", 1)[1]: cell for cell in cells}
 
 
 def rule_cards(user: User, *, now: datetime) -> list[RuleCard]:
@@ -154,6 +155,10 @@ def action_badge(rule: RiskRule, now: RuleNow, armed: Iterable[UUID]) -> ActionB
     return ActionBadge(text, "armed", "armed")
 
 
+def badge_cell(rule: RiskRule, badge: ActionBadge) -> Cell:
+    return Cell(f"r{short(rule.pk)}-badge", (badge.text, badge.note), badge.tone)
+
+
 def now_cells(rule: RiskRule, now: RuleNow) -> tuple[Cell, ...]:
     """Return what changes every second on a card: its frame, status, weakest account and bar."""
     id_ = f"r{short(rule.pk)}"
@@ -192,8 +197,13 @@ def _weakest_text(now: RuleNow) -> str:
 def live_cells(user: User, *, now: datetime) -> list[Cell]:
     """Return the cells of all the user's rules, for the page that asks every second."""
     found = rules_now(user, now=now)
-    rules = RiskRule.objects.owned_by(user).only("pk", "is_active")
-    return [cell for rule in rules for cell in now_cells(rule, found.get(rule.pk, RuleNow()))]
+    rules = RiskRule.objects.owned_by(user).only("pk", "is_active", "action")
+    cells: list[Cell] = []
+    for rule in rules.prefetch_related("armings"):
+        now_there = found.get(rule.pk, RuleNow())
+        cells += now_cells(rule, now_there)
+        cells.append(badge_cell(rule, action_badge(rule, now_there, _armed_ids(rule))))
+    return cells
 
 
 def narrowed(cards: Sequence[RuleCard], wanted: Mapping[str, str]) -> list[RuleCard]:

@@ -103,11 +103,36 @@ def test_it_leads_from_the_badge_to_the_arming(alice: User, page: Client) -> Non
     account = make_account(alice, "Alpha 1")
     rule = make_rule(alice, action="CLOSE_ALL")
     assert (
-        f'<a href="/rules/{rule.pk}/arming">not armed yet</a>'
+        f'<a href="/rules/{rule.pk}/arming" data-text>not armed yet</a>'
         in page.get("/rules").content.decode()
     )
     RuleArming.objects.create(rule=rule, account=account, armed_at=NOW, armed_by=alice)
     assert ">armed</a>" in page.get("/rules").content.decode()
+
+
+def test_a_page_that_is_open_learns_that_a_rule_was_armed(alice: User, page: Client) -> None:
+    account = make_account(alice, "Alpha 1")
+    rule = make_rule(alice, action="CLOSE_ALL")
+
+    badge = f"r{short(rule.pk)}-badge"
+
+    assert patches(page)[badge] == [["Close everything and lock", "not armed yet"], "disarmed"]
+    RuleArming.objects.create(rule=rule, account=account, armed_at=NOW, armed_by=alice)
+    assert patches(page)[badge] == [["Close everything and lock", "armed"], "armed"]
+
+
+def test_a_card_tells_when_and_how_the_rule_acts(alice: User, page: Client) -> None:
+    make_rule(
+        alice,
+        action="CLOSE_ALL",
+        act_at_fraction=Decimal("0.97"),
+        act_after_seconds=5,
+        losers_only=True,
+    )
+    html = page.get("/rules").content.decode()
+    assert "it acts at 97 % of that" in html
+    assert "it acts once that has lasted 5 seconds" in html
+    assert "only positions that are losing are closed" in html
 
 
 @pytest.mark.parametrize(
