@@ -12,6 +12,7 @@ from django import forms
 from accounts.forms.base import ServiceForm
 from accounts.symbol_terms import SymbolTerms
 from risk.models import Order
+from risk.orders.requests import DEVIATION_POINTS
 
 PRICE, POINTS = "price", "points"
 PERCENT, MONEY = "percent", "money"
@@ -106,6 +107,22 @@ class TicketForm(KeyedForm):
     )
     stop_loss = PriceField(required=False)
     take_profit = PriceField(required=False)
+    deviation_points = forms.IntegerField(
+        required=False,
+        min_value=0,
+        label="Slippage at most",
+        widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
+        help_text=(
+            "How far the price may move away before the order is refused. "
+            f"Empty: {DEVIATION_POINTS} points."
+        ),
+    )
+    valid_until_at = forms.DateTimeField(
+        required=False,
+        label="Expires at",
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+        help_text="In your time zone. Empty: it waits until it is deleted.",
+    )
     risk_amount = PriceField(required=False, label="Risk at most")
     risk_in = forms.ChoiceField(
         choices=[(PERCENT, "% of the balance"), (MONEY, "money")],
@@ -122,7 +139,7 @@ class TicketForm(KeyedForm):
         if type_ == Order.Type.STOP_LIMIT and cleaned.get("stop_limit_price") is None:
             self.add_error("stop_limit_price", "Say at which price the limit is placed.")
         if type_ == Order.Type.MARKET:
-            cleaned["price"] = None
+            cleaned["price"] = cleaned["valid_until_at"] = None
         if type_ != Order.Type.STOP_LIMIT:
             cleaned["stop_limit_price"] = None
         return cleaned

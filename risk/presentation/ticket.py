@@ -58,7 +58,7 @@ def ticket_answer(
     symbol = form.cleaned_data.get("symbol")
     return {
         "quote": _quote(terms, now),
-        "no_quote": f"{symbol} has no price now." if symbol else "Choose a symbol.",
+        "no_quote": f"Waiting for a price of {symbol}." if symbol else "Choose a symbol.",
         **_size(account, form, terms, prices, now),
         **_decision(account, form, prices, now),
     }

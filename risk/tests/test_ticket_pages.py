@@ -71,6 +71,17 @@ def test_it_asks_for_the_order_that_was_typed(page: Client, account: ConnectedAc
     assert f"/orders/{order.pk}/outcome" in html
 
 
+def test_it_asks_for_its_slippage_and_its_end(page: Client, account: ConnectedAccount) -> None:
+    more = {"deviation_points": "7", "valid_until_at": "2099-01-02T03:04"}
+    pending = {"type": "limit", "price": "1.09", **more}
+    for sent in (fields(**more), fields(**pending)):
+        page.post(f"/accounts/{account.pk}/ticket", sent, headers=MODAL)
+
+    limit, market = Order.objects.order_by("type")
+    assert (market.deviation_points, market.valid_until_at) == (7, None)
+    assert f"{limit.valid_until_at:%Y-%m-%d %H:%M}" == "2099-01-02 03:04"
+
+
 def test_a_double_click_makes_one_order(page: Client, account: ConnectedAccount) -> None:
     sent = fields()
     first, second = (page.post(f"/accounts/{account.pk}/ticket", sent) for _ in range(2))

@@ -23,7 +23,17 @@ from risk.presentation.ticket import ticket_answer
 from risk.services.orders import await_outcome, place_order
 from risk.views.orders import order_context, own_order, own_orders
 
-_AGAIN = ("symbol", "direction", "type", "price", "stop_limit_price", "stop_loss", "take_profit")
+_AGAIN = (
+    "symbol",
+    "direction",
+    "type",
+    "price",
+    "stop_limit_price",
+    "stop_loss",
+    "take_profit",
+    "deviation_points",
+    "valid_until_at",
+)
 ANSWER_WAIT_SECONDS = 0.25
 SEND_WAIT_SECONDS = 1.0
 OUTCOME_WAIT_SECONDS = 2.0
@@ -133,6 +143,8 @@ def _place(account: ConnectedAccount, user: User, form: TicketForm) -> Order:
         stop_limit_price=prices.stop_limit_price,
         stop_loss=prices.stop_loss,
         take_profit=prices.take_profit,
+        deviation_points=cleaned["deviation_points"],
+        valid_until_at=cleaned["valid_until_at"],
         idempotency_key=cleaned["key"],
         terms=terms,
         now=timezone.now(),
