@@ -79,6 +79,13 @@ class PortfolioView:
     note: str
     unknown_count: int
 
+    @property
+    def is_arriving(self) -> bool:
+        """Whether what the hosts were asked for, the terms of symbols, is not there yet."""
+        return not self.unknown_count and any(
+            each.symbols_reason or each.currencies_reason for each in self.currencies
+        )
+
 
 def portfolio_view(risk: PortfolioRisk) -> PortfolioView:
     accounts, symbols = risk.account_correlations, risk.symbol_correlations
