@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from django.db import transaction
 
@@ -50,8 +51,10 @@ def unlock_account(
 def unlocking_sentences(account: ConnectedAccount) -> UnlockingSentences:
     """Say what unlocking this account would change, and what it would not."""
     locks = AccountLock.objects.standing().filter(account_id=account.pk)
+    zone = ZoneInfo(account.user.time_zone)
     changes = [
-        f"The lock of {lock.locked_at:%d %B %Y, %H:%M} UTC ends ({lock.reason})."
+        f"The lock of {lock.locked_at.astimezone(zone):%d %B %Y, %H:%M} ({zone.key}) ends:"
+        f" {lock.reason.rstrip('.')}."
         for lock in locks.order_by("locked_at", "id")
     ]
     changes.append("Positions that you open in the terminal are no longer closed again.")
