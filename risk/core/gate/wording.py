@@ -175,18 +175,20 @@ def _rule_sentence(
     if verdict is Verdict.ALLOW and float(cases.volume[case]) <= cases.closing_lots[case]:
         return f"{lots} lots only make a position smaller."
     if numbers.is_unknown:
-        return _unknown(cases, case, rule_type)
+        return _unknown(cases, case, rule_type, warns=bool(lines.effect[line] == WARNS))
     text = _TEXTS[rule_type](cases, case, pair, numbers, lots)
     if verdict is Verdict.ALLOW or lines.effect[line] == WARNS:
         return f"{text}."
     return f"{text}{_largest(numbers)}."
 
 
-def _unknown(cases: Cases, case: int, rule_type: RuleType) -> str:
+def _unknown(cases: Cases, case: int, rule_type: RuleType, *, warns: bool) -> str:
     if rule_type in LOSS_RULES and not cases.has_stop[case]:
         return "an order without a stop loss may lose more than is left, so it needs one."
     if cases.book.is_preview and rule_type in HOSTS_RULES:
         return "it is looked at where the account is, when the order is there."
+    if warns:
+        return "what it would say is not known now; it only warns."
     return "what it would say is not known now, so nothing may be opened."
 
 
