@@ -3,6 +3,7 @@ from django.utils import timezone
 
 from risk.orders.desk import wake_desks
 from risk.services.orders import expire_orders
+from risk.services.strays import settle_strays
 
 
 @shared_task(name="risk.serve", ignore_result=True)
@@ -16,5 +17,7 @@ def serve(host: str) -> None:
 
 @shared_task(name="risk.expire_orders", ignore_result=True)
 def expire_overdue_orders() -> None:
-    """End the orders that came too late because nobody watches their host."""
-    expire_orders(now=timezone.now())
+    """End the orders that came too late because nobody watches their host, and what strayed."""
+    now = timezone.now()
+    expire_orders(now=now)
+    settle_strays(now=now)

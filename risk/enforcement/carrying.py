@@ -27,7 +27,8 @@ from risk.enforcement.rounds import Look
 from risk.enforcement.runs import Progress, Round, Stage, closed_by, may_trade, write
 from risk.ledger.entries import Entry, Insert
 from risk.models import Enforcement
-from risk.orders.lane import Lane, forget_connection
+from risk.orders.doubts import forget_connection
+from risk.orders.lane import Lane
 from risk.orders.terminal import Position
 from risk.orders.view import HostView
 

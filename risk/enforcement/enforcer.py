@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -26,8 +26,10 @@ from risk.enforcement.locking import MOST_PER_MINUTE, Patience, StandingLocks
 from risk.enforcement.margin_watch import MarginWatch
 from risk.enforcement.notices import Notices, reopened_too_often
 from risk.enforcement.runs import Progress, put_off
-from risk.models import AccountLock, Enforcement
-from risk.orders.lane import Lane, forget_connection
+from risk.enforcement.sweeping import recent_relocks, sweep
+from risk.models import Enforcement
+from risk.orders.doubts import forget_connection
+from risk.orders.lane import Lane
 from risk.orders.view import HostView
 
 logger = logging.getLogger(__name__)
@@ -35,6 +37,8 @@ logger = logging.getLogger(__name__)
 # Whoever is woken between two ticks looks into the database, but not all the time.
 SWEEP_SECONDS = 0.05
 _REMEMBERED = 1000
+# A view is younger than this, and so is what has been closed since.
+CLOCK_SECONDS = 60.0
 
 Signature = frozenset[tuple[int, str]]
 
@@ -69,6 +73,8 @@ class Enforcer:
         self._monotonic = monotonic
         self._swept_at = float("-inf")
         self._is_swept = False
+        self._stepping: set[UUID] = set()  # runs that their lanes are at
+        self._lifted: Collection[tuple[UUID, UUID]] = ()
         self._lock = threading.RLock()
         self._carrier = Carrier(self._locks, self.notices)
 
@@ -94,6 +100,15 @@ class Enforcer:
 
     def step(self, lane: Lane, run: Enforcement, view: HostView) -> float | None:
         """Do one short step of a run; return the seconds until the next, None when it is over."""
+        with self._lock:
+            self._stepping.add(run.pk)
+        try:
+            return self._step(lane, run, view)
+        finally:
+            with self._lock:
+                self._stepping.discard(run.pk)
+
+    def _step(self, lane: Lane, run: Enforcement, view: HostView) -> float | None:
         progress = self._progress.setdefault(run.pk, Progress())
         due = next((each for each in view.assessment.due if each.breach_id == run.breach_id), None)
         try:
@@ -118,16 +133,24 @@ class Enforcer:
             return
         row, account_id = due.row, due.account.id
         read_at = float(view.poll.read_at[row])
-        if not read_at > self._settled_at.get(account_id, float("-inf")):
-            return  # the reading is older than what was closed last
+        if not self._is_newer(read_at, account_id, view):
+            return
         is_total = due.rule.response.action is Action.CLOSE_ALL
-        if is_total and self._locks.is_locked_for(account_id, due.breach_id):
-            return  # it has acted; what is opened from now on is the lock's affair
+        if is_total and self._has_locked(account_id, due.breach_id):
+            return
         book = book_for(due, view)
         if not is_total and not self._has_something_to_do(due, book):
             return
         reason = _sentence(due, view)
         self._begin(run_of_due(due, host=self.host, reason=reason, read_at=read_at))
+
+    def _has_locked(self, account_id: UUID, breach_id: UUID) -> bool:
+        """Tell whether a CLOSE_ALL has acted: what is opened afterwards is the lock's affair.
+
+        And nobody's once a person has unlocked the account: only acknowledging arms it again.
+        """
+        is_lifted = (account_id, breach_id) in self._lifted
+        return is_lifted or self._locks.is_locked_for(account_id, breach_id)
 
     def _has_something_to_do(self, due: Due, book: Book) -> bool:
         """Tell whether an action that closes a part would find it, and has not done so before."""
@@ -150,12 +173,11 @@ class Enforcer:
         if any(run.account_id == account_id for run in self._runs.values()):
             return
         locks = self._locks.by_account[account_id]
-        since = max(
-            self._settled_at.get(account_id, float("-inf")),
-            max(lock.locked_at.timestamp() for lock in locks),
-        )
         moment = view.assessment.moment
-        if not float(view.poll.read_at[row]) > since or view.doubt_about(account_id, view.poll.now):
+        locked_at = max(lock.locked_at.timestamp() for lock in locks)
+        if not self._is_newer(float(view.poll.read_at[row]), account_id, view, locked_at):
+            return
+        if view.doubt_about(account_id, view.poll.now):
             return
         if not _holds_anything(view, row):
             return
@@ -174,6 +196,17 @@ class Enforcer:
         kept = dict(self._locks.kept.get(account_id, {}))
         reason = locks[0].reason
         self._begin(run_of_lock(account, host=self.host, kept=kept, reason=reason, moment=moment))
+
+    def _is_newer(
+        self, read_at: float, account_id: UUID, view: HostView, since: float = float("-inf")
+    ) -> bool:
+        """Tell whether a reading was taken after what was closed last on the account, and `since`.
+
+        Both are moments of a clock: one that lies well ahead of it is from before it was set back.
+        """
+        moments = (self._settled_at.get(account_id, float("-inf")), since)
+        latest = view.assessment.moment + CLOCK_SECONDS
+        return all(read_at > moment for moment in moments if moment <= latest)
 
     def _begin(self, run: Enforcement) -> None:
         self._runs[run.pk] = run
@@ -209,36 +242,39 @@ class Enforcer:
     def _sweep_once_per_view(self, view: HostView) -> None:
         if view is not self._view or self._monotonic() - self._swept_at >= SWEEP_SECONDS:
             self._view = view
-            self._sweep()
+            self._sweep(view)
 
-    def _sweep(self) -> None:
+    def _sweep(self, view: HostView) -> None:
         """Find in the database the runs of this host that are not over, and the locks."""
         self._swept_at = self._monotonic()
         try:
-            rows = list(Enforcement.objects.running().filter(host=self.host))
-            locks = list(AccountLock.objects.standing())
-            kept = _kept_by_runs(locks)
-            waiting = list(self._locks.unconfirmed)
-            written = AccountLock.objects.filter(pk__in=waiting)
-            seen = {lock.pk for lock in written} if waiting else set()
+            found = sweep(
+                self.host,
+                known=list(self._runs),
+                unconfirmed=list(self._locks.unconfirmed),
+                due=[due.breach_id for due in view.assessment.due],
+            )
+            relocks = [] if self._is_swept else recent_relocks(self.host, view.poll.now)
         except (DatabaseError, InterfaceError) as error:
             forget_connection()
             logger.warning("Enforcement is known from memory only: %s", error)
             return
         with self._lock:
-            for run in rows:
+            for run in found.over:
+                # Given up because nobody can reach the account; what its lane ends, it forgets.
+                if run.pk not in self._stepping:
+                    self._forget(run)
+            for run in found.running:
                 if run.pk not in self._over:
-                    known = self._runs.setdefault(run.pk, run)
+                    mine = self._runs.setdefault(run.pk, run)
                     # A person may have asked for a lock while it was under way.
-                    if run.options.get("lock") and not known.options.get("lock"):
-                        known.options = {**known.options, "lock": True}
-            self._locks.replace(locks, kept, seen)
+                    if run.options.get("lock") and not mine.options.get("lock"):
+                        mine.options = {**mine.options, "lock": True}
+            self._locks.replace(found.locks, found.kept, found.confirmed)
+            self._lifted = found.lifted
+            for account_id, moment in relocks:
+                self._patience.note(account_id, moment)
             self._is_swept = True
-
-
-def _kept_by_runs(locks: Sequence[AccountLock]) -> dict[UUID, dict[str, str]]:
-    ids = [lock.enforcement_id for lock in locks if lock.enforcement_id is not None]
-    return {run.pk: kept_by(run) for run in Enforcement.objects.filter(pk__in=ids)} if ids else {}
 
 
 def _signature(book: Book) -> Signature:

@@ -10,7 +10,7 @@ from risk.core.offending import Book
 from risk.models import AccountLock
 
 MOST_PER_MINUTE = 3
-_MINUTE = 60.0
+MINUTE_SECONDS = 60.0
 
 
 @dataclass(slots=True)
@@ -76,13 +76,17 @@ class Patience:
         self._starts.setdefault(account_id, deque(maxlen=MOST_PER_MINUTE)).append(moment)
 
     def allows(self, account_id: UUID, moment: float) -> bool:
-        return moment >= self._resting_until.get(account_id, 0.0)
+        left = self._resting_until.get(account_id, 0.0) - moment
+        # Longer than it ever rests: the clock was set back.
+        return left <= 0 or left > MINUTE_SECONDS
 
     def is_at_its_end(self, account_id: UUID, moment: float) -> bool:
         """Tell, once, that it was too often; it begins anew after a minute."""
         starts = self._starts.get(account_id)
-        if starts is None or len(starts) < MOST_PER_MINUTE or moment - starts[0] >= _MINUTE:
+        if starts is None or len(starts) < MOST_PER_MINUTE:
             return False
-        self._resting_until[account_id] = moment + _MINUTE
+        if not 0 <= moment - starts[0] < MINUTE_SECONDS:
+            return False
+        self._resting_until[account_id] = moment + MINUTE_SECONDS
         starts.clear()
         return True

@@ -11,7 +11,7 @@ from django.urls import reverse
 from notifications.models import Notification, NotificationType, Priority
 from notifications.services import Message, notify
 from risk.models import Enforcement
-from risk.orders.lane import forget_connection
+from risk.orders.doubts import forget_connection
 
 logger = logging.getLogger(__name__)
 

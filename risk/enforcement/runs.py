@@ -20,7 +20,9 @@ from risk.enforcement.goals import NO_CLOSE_BY, still_to_do
 from risk.enforcement.rounds import Look, Verdict, busy_tickets, draft_round, judge
 from risk.ledger.entries import Change
 from risk.models import Enforcement, Order
-from risk.orders.lane import Lane, forget_connection
+from risk.orders.doubts import forget_connection
+from risk.orders.lane import Lane
+from risk.orders.moments import is_due
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +36,7 @@ _CLOSED_MARKET = (2.0, 60.0)
 _HELD_UP = (0.5, 30.0)
 _SILENT = (0.25, 5.0)
 _LONGEST_MESSAGE = 255
+_UNFINISHED = tuple({*Stage} - {Stage.DONE, Stage.GIVEN_UP})
 _CLOSING = (Order.Kind.CLOSE, Order.Kind.CLOSE_BY)
 # Orders that may still change what is open.
 _MOVING = (*_CLOSING, Order.Kind.OPEN, Order.Kind.PLACE)
@@ -47,7 +50,6 @@ class Progress:
     setbacks: int = 0
     asleep_until: dict[str, datetime] = field(default_factory=dict)
     naps: dict[str, int] = field(default_factory=dict)
-    doubtful: dict[Any, Order] = field(default_factory=dict)
     is_flat_once: bool = False
     has_acted: bool = False
     started_told: bool = False
@@ -77,7 +79,7 @@ class Round:
         """
         run, now = self._run, self._lane.clock()
         found = still_to_do(run, self._look.book)
-        doubtful = self._doubtful(now)
+        doubtful = self._lane.doubts.look(now)
         if not found:
             return self._confirm(doubtful)
         self._progress.is_flat_once = False
@@ -105,7 +107,6 @@ class Round:
         if closes:
             done = [*done, *lane.carry_out(closes)]
         now = lane.clock()
-        progress.doubtful.update({each.pk: each for each in done if each.state == _UNKNOWN})
         verdict = judge(done)
         values: dict[str, Any] = {
             "stage": Stage.CLOSING if found.parts else Stage.CANCELLING,
@@ -181,29 +182,7 @@ class Round:
 
     def _is_asleep(self, symbol: str, now: datetime) -> bool:
         until = self._progress.asleep_until.get(symbol)
-        return until is not None and until > now
-
-    def _doubtful(self, now: datetime) -> list[Order]:
-        """Return the account's orders whose outcome is not known, after another try to learn it."""
-        lane, progress = self._lane, self._progress
-        unfinished = Order.objects.filter(
-            account_id=lane.account.id, state__in=(Order.State.SENT, Order.State.UNKNOWN)
-        )
-        try:
-            if lane.ledger.is_behind and not lane.ledger.catch_up():
-                return list(progress.doubtful.values())
-            if unfinished.exists():
-                lane.reconcile(now)
-            found = {order.pk: order for order in unfinished}
-        except (DatabaseError, InterfaceError) as error:
-            forget_connection()
-            logger.warning("Orders in doubt are known from memory only: %s", error)
-            return list(progress.doubtful.values())
-        progress.doubtful = found
-        return list(found.values())
-
-
-_UNKNOWN = Order.State.UNKNOWN
+        return until is not None and not is_due(until, now)
 
 
 def put_off(lane: Lane, run: Enforcement, progress: Progress, error: LinkError) -> float:
@@ -224,12 +203,12 @@ def put_off(lane: Lane, run: Enforcement, progress: Progress, error: LinkError) 
 
 
 def write(lane: Lane, run: Enforcement, values: dict[str, Any]) -> None:
-    """Give the run these values and write those that differ."""
+    """Give the run these values and write those that differ; a row that is over stays as it is."""
     changed = {name: value for name, value in values.items() if getattr(run, name) != value}
     for name, value in changed.items():
         setattr(run, name, value)
     if changed:
-        lane.ledger.write(Change(Enforcement, run.pk, changed))
+        lane.ledger.write(Change(Enforcement, run.pk, changed, _UNFINISHED))
 
 
 def may_trade(account: AccountFacts, trade_allowed: bool) -> str:

@@ -30,7 +30,8 @@ class Insert:
 class Change:
     """New values for some fields of a row, with `from_states` only while it is in one of them.
 
-    The states are those of the field `state`. Values are plain, no expressions.
+    The states are those of the field `state`, of a run its stages. Values are plain, no
+    expressions.
     """
 
     model: type[Model]

@@ -26,6 +26,7 @@ from django.db.models import Model
 
 from risk.ledger.entries import UNREADABLE, Change, Entry, Insert, entry_of, plain
 from risk.ledger.journal import Journal
+from risk.models import Enforcement
 
 logger = logging.getLogger(__name__)
 
@@ -113,7 +114,8 @@ def _change(entry: Entry) -> None:
         raise TypeError(f"{type(entry).__name__} is no change")
     rows = entry.model._default_manager.filter(pk=entry.pk)
     if entry.from_states is not None:
-        rows = rows.filter(state__in=list(entry.from_states))
+        column = "stage" if entry.model is Enforcement else "state"
+        rows = rows.filter(**{f"{column}__in": list(entry.from_states)})
     rows.update(**entry.fields)
 
 

@@ -115,7 +115,7 @@ class Lane:
         for order in ready:
             outcome = self._why_not_now(order) or self._sender.send(order)
             values = outcome.with_note(self._notes.pop(order.pk, "")).put_on(order)
-            changes.append(Change(Order, order.pk, values, (State.SENT, State.UNKNOWN)))
+            changes.append(Change(Order, order.pk, values, _ANSWERABLE))
             self._checkpoint("answered")
         self.doubts.note(ready)
         self.ledger.write(*changes)
@@ -306,6 +306,8 @@ class Lane:
         ).order_by("created_at", "id")
 
 
+# An answer counts also when somebody has meanwhile given up waiting for it.
+_ANSWERABLE = (State.SENT, State.UNKNOWN, State.LOST)
 # What the terminal fills in before an order goes.
 _COMPLETED = (
     "symbol",

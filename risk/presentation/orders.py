@@ -22,6 +22,7 @@ _TONES = {
     State.REJECTED: "violated",
     State.EXPIRED: "violated",
     State.NOT_EXECUTED: "violated",
+    State.LOST: "unknown",
 }
 VERDICT_TONES = {
     Verdict.ALLOW: "safe",
@@ -132,6 +133,8 @@ def _outcome(order: Order) -> str:
         return order.message or "Not sent: its time was over before it could be sent"
     if state == State.NOT_EXECUTED:
         return order.message or "Not executed: the broker knows nothing of it"
+    if state == State.LOST:
+        return order.message or "Whether it was executed cannot be found out any more"
     if state == State.UNKNOWN:
         return "The broker did not answer in time. Whether it was executed is being looked up"
     if state == State.SENT:

@@ -27,9 +27,9 @@ def reset_rule(
 
     No floor moves: a firm's rule, any loss rule and what counts trades or days without one stays
     "violated, acknowledged" until it ends by itself. Another rule of the user's own is cleared at
-    once, and violated anew if the next reading says so. With `new_reference` a loss rule of the user's own is counted from the present
-    equity on, and cleared. Raises Refusal when there is nothing to acknowledge, or no
-    new reference is possible.
+    once, and violated anew if the next reading says so. With `new_reference` a loss rule of the
+    user's own is counted from the present equity on, and cleared. Raises Refusal when there is
+    nothing to acknowledge, or no new reference is possible.
     """
     reason = checked_reason(reason)
     latches = RuleBreach.objects.latched().select_for_update()
