@@ -210,8 +210,9 @@ def test_the_margin_level_counts_the_margin_of_the_order(lots: str, verdict: Ver
     decision = one(book, intent(lots))  # 1,100.20 of margin per lot; 1,000 are allowed
 
     assert decision.verdict is verdict
+    # The spread of 20 a lot is lost as soon as it is filled.
     assert check_of(decision, "MARGIN_LEVEL").value == pytest.approx(
-        10_000 / (1100.2 * float(lots)) * 100
+        (10_000 - 20 * float(lots)) / (1100.2 * float(lots)) * 100
     )
 
 
@@ -322,6 +323,7 @@ def test_an_unknown_rule_blocks_unless_it_only_alerts() -> None:
     assert one(book_of([DAILY_LOSS], state=state), intent()).verdict is Verdict.BLOCK
     alert = one(book_of([DAILY_LOSS], Action.ALERT, state=state), intent())
     assert (alert.verdict, alert.volume) == (Verdict.WARN, Decimal(1))
+    assert "it only warns" in next(c.sentence for c in alert.checks if c.verdict is Verdict.WARN)
 
 
 def test_a_rule_on_a_strategy_and_an_objective_are_not_asked() -> None:

@@ -12,7 +12,7 @@ from risk.core.gate.verdicts import Verdict
 from risk.core.rule_types import RuleType
 from risk.core.statuses import Status
 from risk.tests.core_cases import rule
-from risk.tests.gate_cases import account_row, book_of, intent, position
+from risk.tests.gate_cases import ASK, BID, account_row, book_of, intent, position
 
 RULES = (
     rule(RuleType.MAX_POSITION_SIZE, "3"),
@@ -47,14 +47,18 @@ def test_it_says_what_the_evaluation_would_say_of_the_filled_order(
     order = intent(f"{lots / 100}", selling=selling)
     assert order.terms is not None
     assert order.price is not None
+    # It is valued on the other side of the book, so the spread is lost at once.
+    value = ASK if selling else BID
     filled = {
         **row_of(0, lots / 100, selling, has_stop=True),
         "price_open": order.price,
-        "price_current": order.price,
-        "notional": (order.terms.notional_per_lot(order.price) or np.nan) * lots / 100,
+        "price_current": value,
+        "notional": (order.terms.notional_per_lot(value) or np.nan) * lots / 100,
         "sl": order.stop_loss,
     }
-    after = book_of(limit, account=ACCOUNT, positions=[*rows, filled])
+    lost = (ASK - BID) * 100_000.0 * lots / 100
+    account = {**ACCOUNT, "profit": -lost}
+    after = book_of(limit, account=account, positions=[*rows, filled])
 
     (decision,) = decide(before, [order], ())
 

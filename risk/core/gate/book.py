@@ -163,6 +163,17 @@ class Intent:
         distance = max((self.price - self.stop_loss) * self.sign, 0.0)
         return distance * per_price + 2.0 * (self.commission_per_lot or 0.0)
 
+    @property
+    def cost_per_lot(self) -> float:
+        """What the equity falls by when one lot is filled: the spread and the commission.
+
+        0 for a part that is not known.
+        """
+        commission, terms = self.commission_per_lot or 0.0, self.terms
+        if terms is None or terms.bid <= 0 or terms.ask <= 0:
+            return commission
+        return commission + max(terms.ask - terms.bid, 0.0) * (terms.loss_per_price or 0.0)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InFlight:

@@ -53,6 +53,7 @@ class Cases:
     loss_per_lot: Floats
     notional_per_lot: Floats
     margin_per_lot: Floats
+    cost_per_lot: Floats  # what filling it takes from the equity
     hedged_fraction: Floats
     held: Held = field(repr=False)
     same_lots: Floats = field(repr=False)
@@ -122,6 +123,7 @@ def cases_of(book: Book, intents: Sequence[Intent], in_flight: Sequence[InFlight
         margin_per_lot=_numbers(
             _margin(intent, float(book.accounts.leverage[intent.row])) for intent in intents
         ),
+        cost_per_lot=np.array([intent.cost_per_lot for intent in intents]),
         hedged_fraction=_numbers(
             1.0 if intent.terms is None else min(intent.terms.hedged_fraction, 1.0)
             for intent in intents
@@ -230,9 +232,12 @@ def _or_nan(value: float | None) -> float:
 
 
 def _notional(intent: Intent) -> float | None:
-    if intent.terms is None or intent.price is None:
+    """Return what a lot is worth once it is open: valued on the other side of the book."""
+    terms, price = intent.terms, intent.price
+    if terms is None or price is None:
         return None
-    return intent.terms.notional_per_lot(intent.price)
+    spread = max(terms.ask - terms.bid, 0.0) if terms.bid > 0 else 0.0
+    return terms.notional_per_lot(price - intent.sign * spread)
 
 
 def _margin(intent: Intent, leverage: float) -> float | None:

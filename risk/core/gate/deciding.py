@@ -47,11 +47,12 @@ class Round:
             asked if sent == 0 or verdict in (Verdict.REDUCE, Verdict.BLOCK) else sent
             for verdict in verdicts
         ]
-        amounts = lines.amount(np.array([float(lots) for lots in told]))
+        volumes = [float(lots) for lots in told]
+        amounts = lines.amount(np.array(volumes))
         checks = []
         for line, (verdict, lots) in enumerate(zip(verdicts, told, strict=True)):
             numbers = numbers_of(
-                self.cases, lines, line, float(amounts[line]), float(allowed[line])
+                self.cases, lines, line, volumes[line], float(amounts[line]), float(allowed[line])
             )
             text = f"{lots.normalize():f}"
             checks.append(word(self.cases, lines, line, verdict, numbers, text))

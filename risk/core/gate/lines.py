@@ -1,11 +1,12 @@
 """The common form of all checks: an amount that grows with the order, and what it may reach.
 
     amount(v) = before + while_closing * min(v, closing) + per_lot * max(v - closing, 0)
-                + once where v > closing
+                + once where v > closing + cost * v
 
 `closing` are the first lots of an order, which only take something away: of a netting position, of
 an opposite exposure. They are always allowed. `once` is what any opening adds whatever its size.
-What is not known (NaN) lets nothing beyond them pass.
+`cost` is what a limit that is a part of the equity falls by, because filling a lot costs the spread
+and the commission. What is not known (NaN) lets nothing beyond them pass.
 """
 
 from dataclasses import dataclass
@@ -40,6 +41,7 @@ class Lines:
     while_closing: Floats
     per_lot: Floats
     once: Floats
+    cost: Floats
     budget: Floats
     is_strict: Flags
     is_barred: Flags
@@ -59,15 +61,17 @@ class Lines:
         # NaN times nothing is still nothing: what is not opened needs no price.
         added = np.where(opened > 0, self.per_lot * opened + self.once, 0.0)
         taken = np.where(closed > 0, self.while_closing * closed, 0.0)
-        return self.before + taken + added
+        return self.before + taken + added + self.cost * volume
 
     def allowed(self) -> Floats:
         """Return the largest volume that each check lets pass, infinite without a limit."""
-        taken = np.where(self.closing > 0, self.while_closing * self.closing, 0.0)
+        while_closing = self.while_closing + self.cost
+        taken = np.where(self.closing > 0, while_closing * self.closing, 0.0)
         budget = np.where(self.is_strict, self.budget - 2 * TOLERANCE, self.budget + TOLERANCE)
         room = budget - (self.before + taken + self.once)
         with np.errstate(divide="ignore", invalid="ignore"):
-            by_size = np.where(self.per_lot > 0, room / self.per_lot, np.inf)
+            per_lot = self.per_lot + self.cost
+            by_size = np.where(per_lot > 0, room / per_lot, np.inf)
         opens = (room >= 0) & ~self.is_barred & ~np.isnan(self.per_lot)
         return np.nan_to_num(self.closing, posinf=np.inf) + np.where(opens, by_size, 0.0)
 
@@ -92,6 +96,7 @@ def blank_lines(case: Integers, pair: Integers, kind: Codes, effect: Codes) -> L
         while_closing=zero(),
         per_lot=zero(),
         once=zero(),
+        cost=zero(),
         budget=np.full(count, np.inf),
         is_strict=no(),
         is_barred=no(),

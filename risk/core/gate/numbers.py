@@ -31,9 +31,14 @@ class Numbers:
     is_unknown: bool
 
 
-def numbers_of(cases: Cases, lines: Lines, line: int, amount: float, allowed: float) -> Numbers:
+def numbers_of(
+    cases: Cases, lines: Lines, line: int, volume: float, amount: float, allowed: float
+) -> Numbers:
     """Return the numbers of a check; `amount` is what it would come to, in its inner unit."""
     case = int(lines.case[line])
+    amount -= float(lines.cost[line]) * volume
+    equity = float(cases.book.accounts.equity[cases.row[case]])
+    left = equity - float(cases.cost_per_lot[case]) * volume
     limit = float(lines.budget[line])
     is_unknown = not math.isfinite(amount) or math.isnan(limit)
     rule_type = RULE_TYPES[lines.kind[line]] if lines.pair[line] >= 0 else None
@@ -41,12 +46,11 @@ def numbers_of(cases: Cases, lines: Lines, line: int, amount: float, allowed: fl
     if rule_type is None and lines.kind[line] not in _SIZED:
         value, limit = None, math.inf
     elif rule_type is RuleType.MARGIN_LEVEL:
-        equity = float(cases.book.accounts.equity[cases.row[case]])
-        value = equity / amount * 100.0 if amount > 0 else None
+        value = left / amount * 100.0 if amount > 0 else None
         limit = float(cases.book.table.fixed_amount[lines.pair[line]])
     elif rule_type in _BY_EQUITY:
-        equity = max(float(cases.book.accounts.equity[cases.row[case]]), _SMALLEST_MONEY)
-        value, limit = amount / equity, limit / equity
+        value = amount / max(left, _SMALLEST_MONEY)
+        limit /= max(equity, _SMALLEST_MONEY)
     return Numbers(
         value=_finite(value),
         limit=_finite(limit),

@@ -56,7 +56,7 @@ def rule_lines(cases: Cases) -> Lines:
         _defer(lines)
     narrowed = columns.is_narrow[table.rule_index[pair]]
     lines.budget[narrowed], lines.once[narrowed], lines.per_lot[narrowed] = np.inf, 0.0, 0.0
-    lines.before[narrowed] = 0.0
+    lines.before[narrowed], lines.cost[narrowed] = 0.0, 0.0
     is_violated = (standing.status[pair] == Status.VIOLATED) | standing.latched[pair]
     refuses = is_violated & ~standing.acknowledged[pair] & (lines.effect != WARNS)
     lines.is_barred |= refuses & ~narrowed
@@ -105,6 +105,7 @@ def _margin_level(lines: Lines, cases: Cases, at: Integers) -> None:
     lines.while_closing[at] = -margin_saved(cases)[case]
     lines.per_lot[at] = cases.margin_per_lot[case]
     lines.budget[at] = equity / book.table.fixed_amount[pair] * 100.0
+    lines.cost[at] = cases.cost_per_lot[case] / book.table.fixed_amount[pair] * 100.0
     lines.is_strict[at] = ~book.table.below[pair]
 
 
@@ -137,13 +138,13 @@ def _leverage(lines: Lines, cases: Cases, at: Integers) -> None:
     lines.before[at] = np.where(gross, cases.gross[case], lines.before[at])
     lines.closing[at] = np.where(adds, 0.0, lines.closing[at])
     lines.while_closing[at] = np.where(adds, 0.0, lines.while_closing[at])
-    lines.budget[at] = _of_equity(lines, cases, at)
+    _limit_by_equity(lines, cases, at)
 
 
 def _exposure(lines: Lines, cases: Cases, at: Integers) -> None:
     by_currency = cases.book.table.by_currency[lines.pair[at]]
     _net_of_symbol(lines, cases, at[~by_currency], np.zeros((~by_currency).sum()))
-    lines.budget[at] = _of_equity(lines, cases, at)
+    _limit_by_equity(lines, cases, at)
     for line in at[by_currency]:
         _currency_exposure(lines, cases, int(line))
     _leave_out_others(lines, cases, at[~by_currency])
@@ -164,7 +165,7 @@ def _currency_exposure(lines: Lines, cases: Cases, line: int) -> None:
         net = currency_net(cases, case, currency) * side * cases.sign[case]
         rooms.append((lines.budget[line] - net, net))
     if not rooms:
-        lines.budget[line] = np.inf
+        lines.budget[line], lines.cost[line] = np.inf, 0.0
         return
     net = min(rooms, key=lambda room: np.nan_to_num(room[0], nan=-np.inf))[1]
     _net(lines, np.array([line]), np.array([net]), np.zeros(1), cases.notional_per_lot[[case]])
@@ -253,10 +254,12 @@ def _net(lines: Lines, at: Integers, net: Floats, others: Floats, per_lot: Float
     lines.per_lot[at] = per_lot
 
 
-def _of_equity(lines: Lines, cases: Cases, at: Integers) -> Floats:
-    book = cases.book
-    equity = book.accounts.equity[cases.row[lines.case[at]]]
-    return book.table.fixed_amount[lines.pair[at]] * np.maximum(equity, _SMALLEST_MONEY)
+def _limit_by_equity(lines: Lines, cases: Cases, at: Integers) -> None:
+    """Set limits that are multiples of the equity, which falls by what filling the order costs."""
+    case, limit = lines.case[at], cases.book.table.fixed_amount[lines.pair[at]]
+    equity = cases.book.accounts.equity[cases.row[case]]
+    lines.budget[at] = limit * np.maximum(equity, _SMALLEST_MONEY)
+    lines.cost[at] = limit * cases.cost_per_lot[case]
 
 
 def _leave_out_others(lines: Lines, cases: Cases, at: Integers) -> None:
@@ -264,6 +267,7 @@ def _leave_out_others(lines: Lines, cases: Cases, at: Integers) -> None:
     for line in at:
         if not is_named(lines, cases, int(line)):
             lines.before[line], lines.budget[line], lines.per_lot[line] = 0.0, np.inf, 0.0
+            lines.cost[line] = 0.0
 
 
 def is_named(lines: Lines, cases: Cases, line: int) -> bool:
