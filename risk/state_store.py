@@ -21,6 +21,7 @@ from risk.core.states import PairState, new_state
 from risk.desk import AccountFacts, Desk
 from risk.latch_store import load_latches
 from risk.models import RuleState
+from risk.new_references import take_references
 
 _MONEY_COLUMNS = (
     "deposits",
@@ -66,8 +67,9 @@ def load_state(desk: Desk, now: datetime, counted: Integers) -> StoredState:
     """Read baselines and latches; a pair that has none yet begins now.
 
     So does a rule that has missed deals, because it was switched off or taken from the account, and
-    every rule of an account that was pointed at another login. `counted` is the newest deal of
-    each account that this process has counted, 0 where it has counted none.
+    every rule of an account that was pointed at another login. A new reference that somebody asked
+    for is taken. `counted` is the newest deal of each account that this process has counted, 0
+    where it has counted none.
     """
     rows = _rows_of_pairs(desk, now, counted)
     table = desk.pairs
@@ -93,6 +95,7 @@ def load_state(desk: Desk, now: datetime, counted: Integers) -> StoredState:
     state = _restarted(state, behind, now.timestamp())
     begun_anew = np.zeros(table.accounts, dtype=np.bool_)
     begun_anew[table.account_index[behind]] = True
+    take_references(desk, state, rows, now)
     latches = load_latches(desk, state)
     return StoredState(latches.state, latches.breach_ids, row_ids, last_deal, stored_at, begun_anew)
 

@@ -49,6 +49,11 @@ class RuleState(models.Model):
         default=0, help_text="The newest deal that the amounts above contain."
     )
     updated_at = models.DateTimeField()
+    # Asked for by a person; the host that keeps the amounts above takes it, and empties these.
+    new_reference = models.FloatField(
+        null=True, blank=True, help_text="The equity that a loss is to be counted from."
+    )
+    new_reference_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ["rule", "account"]

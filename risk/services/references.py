@@ -1,7 +1,6 @@
 """A new reference for a loss rule of the user's own: it is counted from now on."""
 
 from datetime import datetime
-from typing import Any
 
 from accounts.models import ConnectedAccount
 from accounts.refusals import Refusal
@@ -28,11 +27,11 @@ def take_new_reference(*, rule: RiskRule, account: ConnectedAccount, now: dateti
         )
     reading = member.state.account
     equity = float(reading["equity"]) - float(reading["credit"])
-    values = _values(rule, equity, now)
-    updated = RuleState.objects.filter(rule=rule, account=account).update(**values, updated_at=now)
-    if not updated:
+    # The host alone writes the baselines: what it has in memory would overwrite anybody else's.
+    states = RuleState.objects.filter(rule=rule, account=account)
+    if not states.update(new_reference=equity, new_reference_at=now):
         raise Refusal("The rule does not watch the account yet.", code="no_reading")
-    # The host reads the baselines again when a rule has changed.
+    # The host looks at it again when a rule has changed.
     rule.save(update_fields=["updated_at"])
 
 
@@ -50,16 +49,3 @@ def _refuse_impossible(rule: RiskRule) -> None:
             " the limit.",
             code="no_reference",
         )
-
-
-def _values(rule: RiskRule, equity: float, now: datetime) -> dict[str, Any]:
-    # The balance, too, is taken to be the equity: what floats is behind the new reference.
-    if rule.rule_type == RiskRule.Type.MAX_DAILY_LOSS:
-        return {
-            "day_balance": equity,
-            "day_equity": equity,
-            "day_deposits": 0.0,
-            "day_withdrawals": 0.0,
-            "is_reconstructed": False,
-        }
-    return {"peak": equity, "deposits": 0.0, "withdrawals": 0.0, "started_at": now}
