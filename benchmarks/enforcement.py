@@ -143,10 +143,11 @@ def one_run(
         if seen_at is None and any(due.account.id == account.pk for due in assessment.due):
             seen_at = now
         run = runs.exclude(finished_at=None).first()
-        if run is not None and seen_at is not None:
-            return _milliseconds(run.last_sent_at - seen_at), _milliseconds(
-                run.confirmed_at - seen_at
-            )
+        if run is None or seen_at is None:
+            continue
+        if run.last_sent_at is None or run.confirmed_at is None:
+            raise SystemExit("A run ended without having closed anything.")
+        return _milliseconds(run.last_sent_at - seen_at), _milliseconds(run.confirmed_at - seen_at)
     raise SystemExit("A run did not end.")
 
 

@@ -73,9 +73,9 @@ def create_desk(*, home: Path, broker: BrokerCalls, now: datetime) -> bool:
         }
         for rule in RULES:
             _create_rule(rule, owners[rule.owner], accounts, groups)
-        for demo in USERS:
-            own = [accounts[each.name] for each in ACCOUNTS if each.owner == demo.username]
-            _confirm_cutoff(owners[demo.username], own, now=now)
+        for username, owner in owners.items():
+            own = [accounts[each.name] for each in ACCOUNTS if each.owner == username]
+            _confirm_cutoff(owner, own, now=now)
         # Inside the transaction: passwords that are kept nowhere would lock everybody out.
         write_credentials(home, credentials)
     return True

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 from uuid import UUID
 
+from django.db.models import QuerySet
+
 from risk.models import AccountLock, Enforcement, Order, RuleBreach
 
 Tell = Callable[[str], object]
@@ -46,7 +48,8 @@ class Timeline:
                 self._once(("order", order.pk, order.state), _order_text(order))
 
     def _rows(self, model: Any, by: str) -> Iterable[Any]:
-        return model.objects.filter(account_id__in=self._account_ids).order_by(by, "pk")
+        rows: QuerySet[Any] = model.objects.filter(account_id__in=self._account_ids)
+        return rows.order_by(by, "pk")
 
     def _once(self, key: tuple[Any, ...], text: str) -> None:
         if key not in self._told:

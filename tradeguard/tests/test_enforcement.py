@@ -214,7 +214,12 @@ def test_it_closes_all_when_somebody_asks_and_stays_locked(stage: Stage) -> None
     trade(stage, other, 0.5)
     place(stage, account, 1.0, 1.05)
     stage.run(2)
-    asked = {"accounts": [account], "actor": account.user, "reason": "Enough.", "now": stage.now}
+    asked: dict[str, Any] = {
+        "accounts": [account],
+        "actor": account.user,
+        "reason": "Enough.",
+        "now": stage.now,
+    }
     (run,) = close_all(**asked)
     (same,) = close_all(**asked)
     assert run.pk == same.pk
@@ -334,7 +339,12 @@ def test_a_rule_of_ones_own_may_be_counted_anew(stage: Stage, is_unsaved: bool) 
         # What the host has just counted is written over the baselines when it loads them again.
         trade(stage, account, 0.01, symbol="EURUSD")
         stage.run(1)
-    asked = {"rule": rule, "account": account, "actor": account.user, "reason": "A new start."}
+    asked: dict[str, Any] = {
+        "rule": rule,
+        "account": account,
+        "actor": account.user,
+        "reason": "A new start.",
+    }
     breach = reset_rule(**asked, now=stage.now, new_reference=True)
     assert breach.cleared_at == stage.now
     stage.run(20)
@@ -362,7 +372,12 @@ def test_no_other_floor_moves(stage: Stage, fields: dict[str, Any], code: str) -
     kind = fields.pop("rule_type", "MAX_DAILY_LOSS")
     rule = rule_on(account, kind, "0.05", action="BLOCK", **fields)
     make_breach(rule, account)
-    asked = {"rule": rule, "account": account, "actor": account.user, "reason": "A new start."}
+    asked: dict[str, Any] = {
+        "rule": rule,
+        "account": account,
+        "actor": account.user,
+        "reason": "A new start.",
+    }
     with pytest.raises(Refusal) as refusal:
         reset_rule(**asked, now=stage.now, new_reference=True)
     assert refusal.value.code == code
