@@ -42,6 +42,12 @@ class GivenPositionSerializer(serializers.Serializer[Any]):
     volume_lots = serializers.DecimalField(max_digits=18, decimal_places=8, min_value=0)
     notional = PriceField(required=False, help_text="Its value, in account currency.")
     profit = PriceField(required=False)
+    loss_at_stop = PriceField(
+        required=False,
+        min_value=0,
+        help_text="From its opening to its stop loss; left out: it has none. Needs `notional`.",
+    )
+    minutes_open = PriceField(required=False, min_value=0)
     magic = serializers.IntegerField(required=False, min_value=0, max_value=2**63 - 1)
     is_pending = YesNoField(required=False)
 
@@ -61,9 +67,11 @@ class GivenNumbersSerializer(serializers.Serializer[Any]):
     day_withdrawals = PriceField(required=False)
     peak = PriceField(required=False, help_text="The highest that a trailing rule has seen.")
     day_trades = serializers.IntegerField(required=False, min_value=0, max_value=10**6)
-    trading_days = serializers.IntegerField(required=False, min_value=0, max_value=10**6)
+    trading_days = serializers.IntegerField(
+        required=False, min_value=0, max_value=10**6, help_text="Without today."
+    )
     best_day = PriceField(required=False)
-    positive_days = PriceField(required=False)
+    positive_days = PriceField(required=False, help_text="What the days in profit made together.")
     total_profit = PriceField(required=False)
     idle_days = PriceField(required=False)
     positions = serializers.ListField(

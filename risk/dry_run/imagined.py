@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, time
+from datetime import datetime, time, tzinfo
 from decimal import Decimal
 
 import numpy as np
 
+from accounts.core.zones import broker_zone, to_broker_epoch
 from accounts.models import ConnectedAccount
 from accounts.terminals.readings import ACCOUNT_DTYPE, ORDER_DTYPE, POSITION_DTYPE, Rows
 from risk.core.arrays import Floats
@@ -22,13 +23,19 @@ _UTC_DAY = Clock(time(0, 0), "UTC")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GivenPosition:
-    """`notional` is its value in account currency; a pending order has size alone."""
+    """`notional` is its value in account currency; a pending order has size alone.
+
+    `loss_at_stop` is what it loses from its opening to its stop loss, told besides the notional;
+    without one it has no stop.
+    """
 
     symbol: str
     direction: str
     volume_lots: Decimal
     notional: float | None = None
     profit: float = 0.0
+    loss_at_stop: float | None = None
+    minutes_open: float = 0.0
     magic: int = 0
     is_pending: bool = False
 
@@ -85,7 +92,7 @@ def imagined_situation(
         terms=(terms,),
         batch=reading_batch(
             rows,
-            _positions(numbers, symbols, now),
+            _positions(numbers, symbols, now, broker_zone(terms.broker_zone)),
             _orders(numbers, symbols),
             symbols=symbols,
             servers=[account.server if account is not None else ""],
@@ -140,7 +147,7 @@ def _terms(numbers: GivenNumbers, account: ConnectedAccount | None) -> AccountTe
     return AccountTerms(initial, terms.broker_zone, terms.trading_day)
 
 
-def _positions(numbers: GivenNumbers, symbols: Sequence[str], now: datetime) -> Rows:
+def _positions(numbers: GivenNumbers, symbols: Sequence[str], now: datetime, zone: tzinfo) -> Rows:
     held = [each for each in numbers.positions if not each.is_pending]
     rows = np.zeros(len(held), POSITION_DTYPE)
     for row, each in zip(rows, held, strict=True):
@@ -148,8 +155,18 @@ def _positions(numbers: GivenNumbers, symbols: Sequence[str], now: datetime) -> 
         row["type"] = each.direction == "sell"
         row["notional"] = np.nan if each.notional is None else each.notional
         row["profit"] = each.profit
-        row["time_msc"] = int(now.timestamp() * 1000)
+        opened_at = now.timestamp() - each.minutes_open * 60
+        row["time_msc"] = int(to_broker_epoch(opened_at, zone) * 1000)
+        if each.loss_at_stop is not None:
+            _set_stop(row, each.loss_at_stop)
     return rows
+
+
+def _set_stop(row: np.void, loss: float) -> None:
+    """Place the opening so that so much is lost at a stop of 1; not known without a value."""
+    distance = loss / row["notional"] if row["notional"] > 0 else np.nan
+    row["price_current"] = row["sl"] = 1.0
+    row["price_open"] = 1.0 - distance if row["type"] else 1.0 + distance
 
 
 def _orders(numbers: GivenNumbers, symbols: Sequence[str]) -> Rows:

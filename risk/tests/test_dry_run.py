@@ -89,6 +89,43 @@ def test_it_measures_leverage_margin_and_counts(alice: User) -> None:
     assert unknown.status == "unknown"
 
 
+@pytest.mark.parametrize("direction", ["buy", "sell"])
+@pytest.mark.parametrize(
+    ("loss", "status"), [(99.99, "critical"), (100.0, "critical"), (100.01, "violated")]
+)
+def test_it_counts_what_is_lost_at_the_stops_that_are_given(
+    alice: User, direction: str, loss: float, status: str
+) -> None:
+    risk = {"rule_type": "RISK_PER_TRADE", "limit": Decimal("0.01")}
+    lots = Decimal(1)
+    held = GivenPosition(
+        symbol="X", direction=direction, volume_lots=lots, notional=5_000.0, loss_at_stop=loss
+    )
+    said = answer(alice, GivenNumbers(balance=10_000.0, positions=[held]), **risk)
+    assert said.status == status
+    assert said.used == pytest.approx(loss)
+    bare = GivenPosition(symbol="X", direction=direction, volume_lots=lots, loss_at_stop=loss)
+    said = answer(alice, GivenNumbers(balance=10_000.0, positions=[bare]), **risk)
+    assert (said.status, said.used) == ("unknown", None)
+
+
+@pytest.mark.parametrize("has_account", [False, True])
+@pytest.mark.parametrize(("minutes", "status"), [(4.99, "critical"), (5.01, "violated")])
+def test_it_counts_how_long_a_given_position_has_had_no_stop(
+    alice: User, has_account: bool, minutes: float, status: str
+) -> None:
+    held = GivenPosition(symbol="X", direction="buy", volume_lots=Decimal(1), minutes_open=minutes)
+    said = rule_answers(
+        user=alice,
+        fields={"rule_type": "STOP_LOSS_REQUIRED", "limit": Decimal(5)},
+        accounts=[make_account(alice)] if has_account else [],
+        numbers=GivenNumbers(balance=10_000.0, positions=[held]),
+        now=NOW,
+    )[0]
+    assert said.status == status
+    assert said.used == pytest.approx(minutes, abs=0.001)
+
+
 @pytest.mark.parametrize(
     ("fields", "wrong"),
     [
