@@ -77,7 +77,10 @@ def enforcements_of(user: User) -> QuerySet[Enforcement]:
 
 
 def holding_breaches() -> QuerySet[RuleBreach]:
-    """Return the violations that nobody has acknowledged: they hold their rule and account."""
+    """Return the violations that nobody has acknowledged: they hold their rule and account.
+
+    So does a rule that acted within its safety margin: whoever could loosen it then had no guard.
+    """
     return RuleBreach.objects.latched().filter(acknowledged_at=None)
 
 

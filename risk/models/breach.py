@@ -66,3 +66,9 @@ class RuleBreach(models.Model):
 
     def __str__(self) -> str:
         return self.message
+
+    @property
+    def state_text(self) -> str:
+        """How its rule stands; one that acted within its safety margin need not be violated."""
+        is_within = self.is_early and self.violated_at is None
+        return "close to its limit" if is_within else "violated"

@@ -24,10 +24,12 @@ class ViolationLock:
     def reasons(self, *, account_ids: Collection[UUID]) -> Mapping[UUID, str]:
         locks = AccountLock.objects.standing().filter(account_id__in=account_ids)
         held = holding_breaches().filter(account_id__in=account_ids)
-        names = held.order_by("-latched_at").values_list("account_id", "rule_name")
         return {
             **dict.fromkeys(locks.values_list("account_id", flat=True), _LOCKED),
-            **{account_id: f"the rule “{name}” is violated" for account_id, name in names},
+            **{
+                breach.account_id: f"the rule “{breach.rule_name}” is {breach.state_text}"
+                for breach in held.order_by("-latched_at").defer("evidence")
+            },
         }
 
 
@@ -60,7 +62,7 @@ def departure_refusal(group: AccountGroup, account_ids: Collection[UUID]) -> str
         )
     return (
         f"{held.account_name} cannot leave the group “{group.name}” and its rules while"
-        f" “{held.rule_name}” is violated; acknowledge that with a reason first."
+        f" “{held.rule_name}” is {held.state_text}; acknowledge that with a reason first."
     )
 
 
@@ -92,7 +94,7 @@ def refuse_loosening(
         )
     if held is not None:
         raise Refusal(
-            f"The rule is violated on {held.account_name}, so it cannot be {change} until"
+            f"The rule is {held.state_text} on {held.account_name}, so it cannot be {change} until"
             " somebody has acknowledged that with a reason. Its name and thresholds can be"
             " changed, and it can be tightened.",
             code="locked",

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from accounts.models import ConnectedAccount, User
 from groups.models import AccountGroup
-from risk.models import RiskRule, RuleBreach
+from risk.models import RiskRule, RuleBreach, RuleState
 from risk.services.arming import disarm_edited
 from risk.services.cutoff import refuse_changing_cutoff
 from risk.services.locks import refuse_loosening
@@ -106,6 +106,9 @@ def update_rule(*, rule: RiskRule, **changes: Unpack[RuleChanges]) -> RiskRule:
         getattr(before, name) != getattr(rule, name) for name in _ARMED_FIELDS
     ):
         disarm_edited(rule)
+    if before.magic != rule.magic:
+        # What was counted is another strategy's: the rule begins anew, as on a new account.
+        RuleState.objects.filter(rule=rule).delete()
     return rule
 
 

@@ -59,7 +59,7 @@ def unlocking_sentences(account: ConnectedAccount) -> UnlockingSentences:
     ]
     changes.append("Positions that you open in the terminal are no longer closed again.")
     stays = [
-        f"“{breach.rule_name}” stays violated: {_REFUSING_TYPES_NOTE}."
+        f"“{breach.rule_name}” stays {breach.state_text}: {_REFUSING_TYPES_NOTE}."
         for breach in holding_breaches().filter(account_id=account.pk).order_by("latched_at", "id")
     ]
     stays += ["No limit moves and no loss is forgotten.", "What was closed is not opened again."]

@@ -14,6 +14,7 @@ from groups.tests.factories import make_group
 from risk.models import RiskRule, RuleBreach, RuleState
 from risk.services.arming import arm_rule
 from risk.services.breaches import reset_rule
+from risk.services.locks import ViolationLock
 from risk.services.rules import create_rule, delete_rule, update_rule
 from risk.tests.factories import make_breach, make_rule
 
@@ -301,3 +302,41 @@ def test_a_deleted_account_leaves_its_rules(alice: User) -> None:
     targets = RiskRule.accounts.through._default_manager
     assert list(targets.values_list("connectedaccount_id", flat=True)) == [other.pk]
     assert list(RuleState.objects.values_list("account_id", flat=True)) == [other.pk]
+
+
+def test_what_acted_within_its_safety_margin_holds_like_a_violation(alice: User) -> None:
+    account = make_account(alice, "Bold")
+    rule = make_rule(alice, limit=Decimal("0.05"))
+    breach = make_breach(rule, account, is_early=True, violated_at=None)
+    with pytest.raises(Refusal) as refusal:
+        update_rule(rule=rule, limit=Decimal("0.06"))
+    assert refusal.value.code == "locked"
+    assert "The rule is close to its limit on Bold, so it cannot be given" in str(refusal.value)
+    assert ViolationLock().reasons(account_ids=[account.pk]) == {
+        account.pk: f"the rule “{rule.name}” is close to its limit"
+    }
+    breach.violated_at = NOW
+    breach.save(update_fields=["violated_at"])
+    assert ViolationLock().reasons(account_ids=[account.pk]) == {
+        account.pk: f"the rule “{rule.name}” is violated"
+    }
+
+
+def test_a_rule_that_looks_at_another_strategy_counts_anew(alice: User) -> None:
+    account, rule = make_account(alice), make_rule(alice, limit=Decimal("0.05"))
+
+    def count(**fields: Any) -> int:
+        RuleState.objects.update_or_create(
+            rule=rule, account=account,
+            defaults={
+                "server": account.server, "login": account.login, "started_at": NOW,
+                "updated_at": NOW, "day_trades": 3,
+            },
+        )  # fmt: skip
+        update_rule(rule=rule, **fields)
+        return RuleState.objects.count()
+
+    assert count(limit=Decimal("0.04"), magic=None) == 1
+    assert count(magic=42) == 0
+    assert count(magic=42) == 1
+    assert count(magic=None) == 0
