@@ -4,7 +4,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from uuid import UUID
+
+from django.db.models import Case, F, Q, Sum, When
 
 from accounts.core.kinds import DealType
 from accounts.core.zones import trading_day_start
@@ -17,6 +20,10 @@ LONGEST = timedelta(days=730)
 TRANSFERS = (DealType.BALANCE, DealType.CREDIT, DealType.CORRECTION, DealType.BONUS)
 # Over a weekend nothing is read; what was worth then is still so when the market opens.
 _OLDEST_START = timedelta(days=4)
+_MONEY = F("profit") + F("commission") + F("swap") + F("fee")
+_SIGNED_LOTS = Case(When(type=DealType.BUY, then=F("volume_lots")), default=-F("volume_lots"))
+_ROUNDING = 0.005  # money
+_NO_LOTS = Decimal("1e-6")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +115,7 @@ def _day_result(account: ConnectedAccount, state: AccountState | None, now: date
     )
     if minute is None:
         text = f"What {account.name} was worth when its day began is not known."
-        return DayResult(None, None, text)
+        return _since_start(account, state, start) or DayResult(None, None, text)
     began_with = float(minute.equity)
     # Since the reading that was taken: what moved between it and the reset counts as moved today.
     since = minute.at + timedelta(minutes=1)
@@ -117,3 +124,30 @@ def _day_result(account: ConnectedAccount, state: AccountState | None, now: date
     ).filter(time__gte=since, time__lte=now)
     moved = float(sum(amount for amount in deals.values_list("profit", flat=True)))
     return DayResult(float(state.account["equity"]) - began_with - moved, began_with + moved)
+
+
+def _since_start(
+    account: ConnectedAccount, state: AccountState, start: datetime
+) -> DayResult | None:
+    """Work the day out from the deals alone; None where they do not tell it.
+
+    That takes the whole history, which is there when it comes to the balance, and nothing that was
+    open when the day began: then what floats now has come about today.
+    """
+    deals = Deal.objects.filter(account=account, server=account.server, login=account.login)
+    of_today = Q(time__gte=start)
+    sums = deals.aggregate(
+        balance=Sum(_MONEY, filter=~Q(type=DealType.CREDIT)),
+        made=Sum(_MONEY, filter=of_today & ~Q(type__in=TRANSFERS)),
+    )
+    balance = float(state.account["balance"])
+    if sums["balance"] is None or abs(float(sums["balance"]) - balance) > _ROUNDING:
+        return None
+    before = deals.filter(time__lt=start, type__in=(DealType.BUY, DealType.SELL))
+    nets = before.order_by().values("position").annotate(net=Sum(_SIGNED_LOTS))
+    if any(abs(net) > _NO_LOTS for net in nets.values_list("net", flat=True)):
+        return None
+    equity = float(state.account["equity"])
+    floating = equity - balance - float(state.account["credit"])
+    result = floating + float(sums["made"] or 0)
+    return DayResult(result, equity - result)

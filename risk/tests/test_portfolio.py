@@ -12,6 +12,7 @@ from redis import Redis
 from accounts.market_terms import days_key
 from accounts.models import ConnectedAccount, Deal, EquitySnapshot, User
 from accounts.tests.factories import NOW, make_account
+from accounts.tests.history_rows import make_deal
 from risk.portfolio import PortfolioRisk, portfolio_risk
 from risk.tests.live_state import leave_readings
 
@@ -144,6 +145,59 @@ def test_today_counts_from_the_reset_of_the_account(alice: User, account: Connec
     assert total is not None
     assert total.daily_pl == pytest.approx(112.4)
     assert total.daily_pl_percent == pytest.approx(112.4 / 95_100 * 100)
+
+
+RESET = datetime(2026, 11, 19, 22, 0, tzinfo=UTC)
+
+
+def trade(account: ConnectedAccount, ticket: int, at: datetime, *, result: int = 0) -> None:
+    """Write a deal of position 1: the first opens it, one with a result closes it."""
+    is_out = bool(result)
+    make_deal(
+        account, ticket=ticket, time=at, position=1, type=is_out, entry=is_out,
+        profit=Decimal(result),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("opened", "closed", "daily"),
+    [
+        (RESET + timedelta(hours=1), RESET + timedelta(hours=2), -4_787.6 - 400),
+        (RESET - timedelta(hours=2), RESET - timedelta(hours=1), -4_787.6),
+        (RESET - timedelta(hours=1), RESET + timedelta(hours=1), None),
+    ],
+    ids=["today", "before", "over the reset"],
+)
+def test_today_is_worked_out_from_deals_where_nothing_was_open_at_the_reset(
+    alice: User,
+    account: ConnectedAccount,
+    opened: datetime,
+    closed: datetime,
+    daily: float | None,
+) -> None:
+    deposit(account, RESET - timedelta(days=3), "100400")
+    trade(account, 2, opened)
+    trade(account, 3, closed, result=-400)
+
+    total = risk_of(alice, account).total
+
+    assert total is not None
+    assert total.daily_pl == (None if daily is None else pytest.approx(daily))
+    if daily is not None:
+        began_with = 95_212.4 - daily
+        assert total.daily_pl_percent == pytest.approx(daily / began_with * 100)
+
+
+def test_today_is_not_guessed_from_half_a_history(alice: User, account: ConnectedAccount) -> None:
+    deposit(account, RESET - timedelta(days=3), "100400.01")
+    trade(account, 2, RESET + timedelta(hours=1))
+    trade(account, 3, RESET + timedelta(hours=2), result=-400)
+
+    total = risk_of(alice, account).total
+
+    assert total is not None
+    assert total.daily_pl is None
+    assert "when its day began" in total.reasons["daily_pl"]
 
 
 def test_several_currencies_are_listed_and_not_converted(alice: User, redis: Redis) -> None:
