@@ -1,22 +1,15 @@
 """What is counted from deals, one trading day after the other."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, tzinfo
-from functools import lru_cache
 
 import numpy as np
 
-from accounts.core.zones import (
-    broker_zone,
-    from_broker_epoch,
-    next_reset,
-    to_broker_epoch,
-)
 from accounts.terminals.readings import Rows
 from risk.core.account_columns import AccountColumns
 from risk.core.arrays import Flags, Floats, Integers
 from risk.core.baselines import LIVE_SECONDS, DayStarts
-from risk.core.pairs import DRAWDOWN_CODE, NO_MAGIC, Clock, PairTable
+from risk.core.deal_times import days_of_deals, instants_of_deals
+from risk.core.pairs import DRAWDOWN_CODE, NO_MAGIC, PairTable
 from risk.core.rule_types import DrawdownKind
 from risk.core.states import PairState
 from risk.core.strategies import of_strategies
@@ -26,9 +19,6 @@ _TRADE_TYPES = (0, 1)  # DEAL_TYPE_BUY, DEAL_TYPE_SELL
 _OPENING_ENTRIES = (0, 2)  # DEAL_ENTRY_IN, DEAL_ENTRY_INOUT
 _END_OF_DAY = DRAWDOWN_CODE[DrawdownKind.TRAILING_END_OF_DAY]
 _CLOSED = DRAWDOWN_CODE[DrawdownKind.TRAILING_CLOSED_BALANCE]
-
-# Resets are looked up by the month or so: histories of many accounts share them.
-_BLOCK_DATES = 32
 
 # Resets are whole seconds; a pair's number goes above them.
 _PAIR_SHIFT = 1 << 36
@@ -172,7 +162,7 @@ class _DayGroups:
         counts = (magic == NO_MAGIC) | (deals["magic"][row] == magic)
         counts &= ~(are_transfers(deals) | (deals["type"] == DEAL_TYPE_CREDIT))[row]
         place, row = place[counts], row[counts]
-        day = _days_of_deals(table, pairs, place, deals["time_msc"][row])
+        day = days_of_deals(table, pairs, place, deals["time_msc"][row])
         day = _never_back(place, np.fmax(day, state.day_started_at[pairs][place]))
         starts = np.flatnonzero(
             np.r_[True, (place[1:] != place[:-1]) | (day[1:] != day[:-1])][: len(place)]
@@ -191,7 +181,7 @@ class _DayGroups:
         self.trades = np.add.reduceat(opens.astype(np.float64), starts)
         self.realised = np.add.reduceat(realised, starts)
         self.high = _high(realised, starts)
-        times = _instants(table, pairs, place, deals["time_msc"][row])
+        times = instants_of_deals(table, pairs, place, deals["time_msc"][row])
         self.last_trade_at = np.fmax.reduceat(np.where(is_trade, times, np.nan), starts)
 
 
@@ -271,66 +261,3 @@ class _Fold:
         column["last_trade_at"][pairs] = np.fmax(
             column["last_trade_at"][pairs], groups.last_trade_at[chosen]
         )
-
-
-def _days_of_deals(
-    table: PairTable, pairs: Integers, place: Integers, time_msc: Integers
-) -> Floats:
-    """Return when the trading day of each deal began; `place` is its pair in `pairs`."""
-    clock = table.clock_index[pairs][place]
-    zone = table.broker_zone_index[pairs][place]
-    day = np.full(len(place), np.nan)
-    key = clock * len(table.broker_zones) + zone
-    for number in np.unique(key).tolist():
-        some = np.flatnonzero(key == number)
-        times = time_msc[some]
-        bounds, bounds_msc = _day_bounds(
-            table.clocks[number // len(table.broker_zones)],
-            table.broker_zones[number % len(table.broker_zones)],
-            int(times.min()) // 86_400_000,
-            int(times.max()) // 86_400_000,
-        )
-        day[some] = bounds[np.searchsorted(bounds_msc, times, side="right") - 1]
-    return day
-
-
-def _day_bounds(
-    clock: Clock, zone: tzinfo, first_date: int, last_date: int
-) -> tuple[Floats, Integers]:
-    """Return the resets from before the first until after the last date of a broker's clock.
-
-    Dates are days since 1970. Instants are UTC epoch seconds, and the same by the broker's clock
-    in milliseconds.
-    """
-    blocks = [
-        _block_bounds(clock, zone, block)
-        for block in range(first_date // _BLOCK_DATES - 1, last_date // _BLOCK_DATES + 1)
-    ]
-    return np.concatenate([one for one, _ in blocks]), np.concatenate([two for _, two in blocks])
-
-
-@lru_cache(maxsize=4096)
-def _block_bounds(clock: Clock, zone: tzinfo, block: int) -> tuple[Floats, Integers]:
-    trading_zone = broker_zone(clock.zone)
-    first = from_broker_epoch(block * _BLOCK_DATES * 86_400.0, zone)
-    end = from_broker_epoch((block + 1) * _BLOCK_DATES * 86_400.0, zone)
-    moment = next_reset(datetime.fromtimestamp(first - 1, UTC), clock.reset_time, trading_zone)
-    resets = []
-    while moment.timestamp() < end:
-        resets.append(moment.timestamp())
-        moment = next_reset(moment, clock.reset_time, trading_zone)
-    written = [round(to_broker_epoch(reset, zone) * 1000) for reset in resets]
-    return np.array(resets, dtype=np.float64), np.array(written, dtype=np.int64)
-
-
-def _instants(table: PairTable, pairs: Integers, place: Integers, time_msc: Integers) -> Floats:
-    """Read broker clocks as UTC epoch seconds."""
-    zones = table.broker_zone_index[pairs][place]
-    instants = np.empty(len(place))
-    for number in np.unique(zones).tolist():
-        some = np.flatnonzero(zones == number)
-        distinct, places = np.unique(time_msc[some], return_inverse=True)
-        zone = table.broker_zones[number]
-        read = [from_broker_epoch(msc / 1000.0, zone) for msc in distinct.tolist()]
-        instants[some] = np.array(read)[places]
-    return instants

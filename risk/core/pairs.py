@@ -12,26 +12,24 @@ from risk.core.arrays import Codes, Flags, Floats, Integers
 from risk.core.holders import Strategies, find_holders
 from risk.core.parameters import (
     DayParameters,
-    Inactivity,
-    LossParameters,
-    MarginLevel,
-    MaxDailyLoss,
     MaxDrawdown,
-    MaxExposure,
-    MaxPositionSize,
-    NoCrossHedging,
-    ProfitTarget,
-    RiskPerTrade,
     RuleParameters,
     TradingWindow,
 )
+from risk.core.rule_terms import (
+    has_amount,
+    has_day,
+    is_below,
+    is_by_currency,
+    is_counted,
+    lock_offset,
+    moves_with_withdrawals,
+    named_symbols,
+    uses_reference,
+)
 from risk.core.rule_types import (
-    ACTIVITY_RULES,
     AmountKind,
-    Comparison,
     DrawdownKind,
-    ExposureOf,
-    Lock,
     Reference,
     RuleType,
 )
@@ -156,10 +154,10 @@ def build_pairs(
     initials = np.array([terms.initial_balance for terms in accounts], dtype=np.float64)
     initial = initials[account_index]
     limit = per_rule(lambda rule: float(rule.limit))
-    of_initial = per_rule(lambda rule: _amount_is(rule, AmountKind.FRACTION_OF_INITIAL)) > 0
-    of_reference = per_rule(lambda rule: _amount_is(rule, AmountKind.FRACTION_OF_REFERENCE)) > 0
-    lock_offset = per_rule(_lock_offset)
-    filters, filter_by_rule = _distinct([_symbols(rule) for rule in rules])
+    of_initial = per_rule(lambda rule: has_amount(rule, AmountKind.FRACTION_OF_INITIAL)) > 0
+    of_reference = per_rule(lambda rule: has_amount(rule, AmountKind.FRACTION_OF_REFERENCE)) > 0
+    offset = per_rule(lock_offset)
+    filters, filter_by_rule = _distinct([named_symbols(rule) for rule in rules])
     clocks, clock_index = _clocks(rules, accounts, rule_index, account_index)
     zones, zone_by_account = _distinct([terms.broker_zone for terms in accounts])
     holder, strategies = find_holders(rules, len(accounts), rule_index, account_index)
@@ -179,22 +177,22 @@ def build_pairs(
         holder=holder,
         strategies=strategies,
         magic=np.array([_magic(rule) for rule in rules], dtype=np.int64)[rule_index],
-        counted=per_rule(_is_counted) > 0,
+        counted=per_rule(is_counted) > 0,
         caution=per_rule(lambda rule: rule.thresholds.caution) + _BUFFER_NOISE,
         critical=per_rule(lambda rule: rule.thresholds.critical) + _BUFFER_NOISE,
-        below=per_rule(_is_below) > 0,
+        below=per_rule(is_below) > 0,
         hold_seconds=per_rule(lambda rule: getattr(rule, "hold_seconds", 0.0)),
         fixed_amount=np.where(of_reference, 0.0, limit * np.where(of_initial, initial, 1.0)),
         reference_fraction=np.where(of_reference, limit, 0.0),
         initial_balance=initial,
-        withdrawals_move=per_rule(_withdrawals_move),
-        uses_balance=per_rule(lambda rule: _uses(rule, Reference.BALANCE)) > 0,
-        uses_equity=per_rule(lambda rule: _uses(rule, Reference.EQUITY)) > 0,
+        withdrawals_move=per_rule(moves_with_withdrawals),
+        uses_balance=per_rule(lambda rule: uses_reference(rule, Reference.BALANCE)) > 0,
+        uses_equity=per_rule(lambda rule: uses_reference(rule, Reference.EQUITY)) > 0,
         drawdown_kind=per_rule(_drawdown_code).astype(np.int8),
-        lock_level=np.where(np.isinf(lock_offset), np.inf, initial + lock_offset),
+        lock_level=np.where(np.isinf(offset), np.inf, initial + offset),
         include_pending=per_rule(lambda rule: getattr(rule, "include_pending", False)) > 0,
         gross=per_rule(lambda rule: getattr(rule, "gross", False)) > 0,
-        by_currency=per_rule(_is_by_currency) > 0,
+        by_currency=per_rule(is_by_currency) > 0,
         windows=windows,
         window_index=window_index,
         symbol_filters=tuple(filters),
@@ -208,56 +206,12 @@ def build_pairs(
     )
 
 
-def _amount_is(rule: RuleParameters, kind: AmountKind) -> bool:
-    return isinstance(rule, LossParameters | ProfitTarget) and rule.amount_kind is kind
-
-
 def _magic(rule: RuleParameters) -> int:
     return NO_MAGIC if rule.magic is None else rule.magic
 
 
-def _is_counted(rule: RuleParameters) -> bool:
-    of_strategy = isinstance(rule, LossParameters) and rule.magic is not None
-    return of_strategy or rule.rule_type in ACTIVITY_RULES
-
-
-def _is_below(rule: RuleParameters) -> bool:
-    """Tell whether the limit itself is allowed; it is for whatever is counted or measured.
-
-    One symbol held against each other is the limit of a rule that allows none, and an account
-    that has not traded for all of its days has become inactive.
-    """
-    if isinstance(rule, LossParameters | MarginLevel):
-        return rule.comparison is Comparison.BELOW
-    return not isinstance(rule, NoCrossHedging | Inactivity)
-
-
-def _withdrawals_move(rule: RuleParameters) -> bool:
-    return isinstance(rule, LossParameters) and rule.withdrawals_move_floor
-
-
-def _uses(rule: RuleParameters, reference: Reference) -> bool:
-    return isinstance(rule, MaxDailyLoss) and rule.reference in (reference, Reference.HIGHER)
-
-
 def _drawdown_code(rule: RuleParameters) -> int:
     return DRAWDOWN_CODE[rule.kind] if isinstance(rule, MaxDrawdown) else -1
-
-
-def _lock_offset(rule: RuleParameters) -> float:
-    if not isinstance(rule, MaxDrawdown) or rule.lock is Lock.NONE:
-        return np.inf
-    return float(rule.lock_offset) if rule.lock is Lock.AT_OFFSET else 0.0
-
-
-def _symbols(rule: RuleParameters) -> frozenset[str]:
-    if isinstance(rule, MaxPositionSize | MaxExposure | RiskPerTrade):
-        return frozenset(rule.symbols)
-    return frozenset()
-
-
-def _is_by_currency(rule: RuleParameters) -> bool:
-    return isinstance(rule, MaxExposure) and rule.exposure_of is ExposureOf.CURRENCY
 
 
 def _windows(
@@ -274,12 +228,6 @@ def _windows(
         if isinstance(rule := rules[number], TradingWindow)
     ]
     return tuple(places), np.array(index, dtype=np.int64)
-
-
-def _has_day(rule: RuleParameters) -> bool:
-    if isinstance(rule, MaxDrawdown) and rule.magic is None:
-        return rule.kind is DrawdownKind.TRAILING_END_OF_DAY
-    return isinstance(rule, DayParameters | Inactivity)
 
 
 def _distinct(items: Sequence[Item]) -> tuple[list[Item], Integers]:
@@ -308,7 +256,7 @@ def _clocks(
     days, day_by_account = _distinct([terms.trading_day for terms in accounts])
     index = np.full(len(rule_index), NO_CLOCK, dtype=np.int64)
     for number, rule in enumerate(rules):
-        if not _has_day(rule):
+        if not has_day(rule):
             continue
         pairs = np.flatnonzero(rule_index == number)
         clock_by_day = [places.setdefault(_clock(rule, day), len(places)) for day in days]

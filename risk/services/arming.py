@@ -184,8 +184,8 @@ def refuse_while_held(
     )
     if breach is not None:
         raise Refusal(
-            f"“{rule.name}” is {breach.state_text} on {breach.account_name}, so it cannot be {change}"
-            " there until somebody has acknowledged that with a reason.",
+            f"“{rule.name}” is {breach.state_text} on {breach.account_name}, so it cannot be"
+            f" {change} there until somebody has acknowledged that with a reason.",
             code="locked",
         )
     lock = AccountLock.objects.standing().filter(rule_id=rule.pk, account_id__in=ids).first()
