@@ -26,6 +26,7 @@ from risk.enforcement.locking import MOST_PER_MINUTE, Patience, StandingLocks
 from risk.enforcement.margin_watch import MarginWatch
 from risk.enforcement.notices import Notices, reopened_too_often
 from risk.enforcement.runs import Progress, put_off
+from risk.enforcement.stop_outs import StopOuts
 from risk.enforcement.sweeping import recent_relocks, sweep
 from risk.models import Enforcement
 from risk.orders.doubts import forget_connection
@@ -69,6 +70,7 @@ class Enforcer:
         self._locks = StandingLocks()
         self._patience = Patience()
         self._margin = MarginWatch()
+        self._stop_outs = StopOuts()
         self._view: HostView | None = None
         self._monotonic = monotonic
         self._swept_at = float("-inf")
@@ -78,10 +80,16 @@ class Enforcer:
         self._lock = threading.RLock()
         self._carrier = Carrier(self._locks, self.notices)
 
+    def note(self, view: HostView) -> None:
+        """Keep what this view alone shows; called by the tick, for each of its views."""
+        self._stop_outs.note(view)
+
     def take(self, view: HostView) -> None:
         """Begin what this view calls for; the rows are written by the first step of each run."""
         for message, is_first in self._margin.news(view):
             self.notices.add(message, unless_recent=is_first)
+        for message in self._stop_outs.news():
+            self.notices.add(message)
         self._sweep_once_per_view(view)  # what is under way must be known before more begins
         if not self._is_swept:
             logger.warning("Enforcement begins without knowing what was under way before.")

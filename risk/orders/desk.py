@@ -45,6 +45,8 @@ _MOST_STEPS = 50
 class Enforcer(Protocol):
     """Begins and carries on what rules, people and the margin ask for; see `risk.enforcement`."""
 
+    def note(self, view: HostView) -> None: ...
+
     def take(self, view: HostView) -> None: ...
 
     def running(self) -> Sequence[Enforcement]: ...
@@ -98,7 +100,10 @@ class HostDesk:
 
     def take(self, poll: Poll, assessment: Assessment) -> None:
         """Act on what a tick found; returns at once unless the desk is inline."""
-        self._view = HostView(poll, assessment)
+        self._view = view = HostView(poll, assessment)
+        enforcer = self.enforcer
+        if enforcer is not None:
+            self._guarded("deals", lambda: enforcer.note(view))
         if self._is_inline:
             self._guarded("round", self._round)
             return
