@@ -4,16 +4,11 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Final
 
-import numpy as np
-
-from risk.core.figures import amount_text, plain_text
-from risk.core.gate.account_checks import (
-    AccountCheck,
-    price_fault,
-    trade_mode_fault,
-    volume_fault,
-)
+from risk.core.figures import plain_text
+from risk.core.gate.account_checks import AccountCheck
+from risk.core.gate.account_wording import word_account_check
 from risk.core.gate.cases import Cases
+from risk.core.gate.check_figures import largest_text, money_text, number_text, quotient_text
 from risk.core.gate.lines import WARNS, Lines
 from risk.core.gate.numbers import Numbers
 from risk.core.gate.rule_checks import HOSTS_RULES, is_named, is_narrowed
@@ -24,16 +19,6 @@ from risk.core.rule_types import LOSS_RULES, RuleType
 from risk.core.statuses import Status
 
 _FIRST_ACCOUNT_CHECK: Final = int(AccountCheck.READING)
-_PASSES: Final = {
-    AccountCheck.READING: "The reading is fresh.",
-    AccountCheck.IDENTITY: "The terminal shows the right account.",
-    AccountCheck.TRADING_ALLOWED: "The account may trade.",
-    AccountCheck.ALGO_TRADING: "The terminal takes orders of programs.",
-    AccountCheck.LOCK: "The account is not locked.",
-    AccountCheck.SYMBOL: "The terminal knows the symbol.",
-    AccountCheck.TRADE_MODE: "The symbol may be traded so.",
-    AccountCheck.PRICES: "The prices are as the broker wants them.",
-}
 _MONEY_TYPES: Final = LOSS_RULES | {RuleType.RISK_PER_TRADE}
 
 
@@ -43,87 +28,8 @@ def word(
     """Say what one check found; `lots` is the volume that it is about, as text."""
     kind = int(lines.kind[line])
     if kind >= _FIRST_ACCOUNT_CHECK:
-        return _account_check(cases, lines, line, verdict, numbers, lots)
+        return word_account_check(cases, lines, line, verdict, numbers, lots)
     return _rule_check(cases, lines, line, verdict, numbers, lots)
-
-
-def _account_check(
-    cases: Cases, lines: Lines, line: int, verdict: Verdict, numbers: Numbers, lots: str
-) -> Check:
-    check, case = AccountCheck(int(lines.kind[line])), int(lines.case[line])
-    passes = verdict is Verdict.ALLOW
-    if check in (AccountCheck.VOLUME, AccountCheck.VOLUME_LIMIT, AccountCheck.FREE_MARGIN):
-        sentence = _size_sentence(check, cases, case, numbers, lots, passes=passes)
-    else:
-        sentence = _PASSES[check] if passes else _BARS[check](cases, case)
-    unit = "lots" if check in (AccountCheck.VOLUME, AccountCheck.VOLUME_LIMIT) else ""
-    if check is AccountCheck.FREE_MARGIN:
-        unit = cases.book.accounts.currencies[int(cases.row[case])]
-    return Check(
-        name=check.text,
-        verdict=verdict,
-        sentence=sentence,
-        value=numbers.value,
-        limit=numbers.limit,
-        unit=unit,
-        allowed_volume=numbers.allowed,
-    )
-
-
-def _size_sentence(
-    check: AccountCheck, cases: Cases, case: int, numbers: Numbers, lots: str, *, passes: bool
-) -> str:
-    if check is AccountCheck.VOLUME:
-        fault = volume_fault(cases.intents[case])
-        if fault is not None:
-            return fault
-        if passes:
-            return f"{lots} lots is a volume that the broker takes."
-        return f"{lots} lots is more than the largest volume of {_plain(numbers.limit)}."
-    if check is AccountCheck.VOLUME_LIMIT:
-        if numbers.limit is None:
-            return "The symbol has no limit on one direction."
-        text = f"One direction would hold {_plain(numbers.value)} of {_plain(numbers.limit)} lots"
-        return f"{text}." if passes else f"{text}{_largest(numbers)}."
-    if math.isnan(cases.margin_per_lot[case]) and not passes:
-        return "What margin the order takes is not known."
-    money = _money(cases, case)
-    text = f"The order takes {money(numbers.value)} of {money(numbers.limit)} free margin"
-    return f"{text}." if passes else f"{text}{_largest(numbers)}."
-
-
-def _reading(cases: Cases, case: int) -> str:
-    sheet, row = cases.book.accounts, int(cases.row[case])
-    if not sheet.is_connected[row]:
-        return "The account is not connected, and an order needs a fresh reading."
-    age = float(sheet.age_seconds[row])
-    if not math.isfinite(age):
-        return "There is no reading of the account, and an order needs a fresh one."
-    if not sheet.known[row] and age <= 2:
-        return "The last reading of the account can't be used, and an order needs a good one."
-    return f"The last reading is {age:.1f} seconds old, and an order needs a fresh one."
-
-
-_BARS: Final[Mapping[AccountCheck, Callable[[Cases, int], str]]] = {
-    AccountCheck.READING: _reading,
-    AccountCheck.IDENTITY: lambda _cases, _case: (
-        "The terminal shows another account than the order is for."
-    ),
-    AccountCheck.TRADING_ALLOWED: lambda _cases, _case: (
-        "The broker lets nobody trade on this login: it is for watching only."
-    ),
-    AccountCheck.ALGO_TRADING: lambda _cases, _case: (
-        'The terminal takes no orders of programs: switch on "Algo Trading".'
-    ),
-    AccountCheck.LOCK: lambda cases, case: (
-        f"The account is locked: {cases.book.accounts.lock_reasons[int(cases.row[case])]}"
-    )[:250],
-    AccountCheck.SYMBOL: lambda cases, case: (
-        f"The terminal does not tell the terms of {cases.intents[case].symbol}."
-    ),
-    AccountCheck.TRADE_MODE: lambda cases, case: trade_mode_fault(cases.intents[case]) or "",
-    AccountCheck.PRICES: lambda cases, case: price_fault(cases.intents[case]) or "",
-}
 
 
 def _rule_check(
@@ -179,7 +85,7 @@ def _rule_sentence(
     text = _TEXTS[rule_type](cases, case, pair, numbers, lots)
     if verdict is Verdict.ALLOW or lines.effect[line] == WARNS:
         return f"{text}."
-    return f"{text}{_largest(numbers)}."
+    return f"{text}{largest_text(numbers)}."
 
 
 def _unknown(cases: Cases, case: int, rule_type: RuleType, *, warns: bool) -> str:
@@ -193,7 +99,7 @@ def _unknown(cases: Cases, case: int, rule_type: RuleType, *, warns: bool) -> st
 
 
 def _loss(cases: Cases, case: int, _pair: int, numbers: Numbers, lots: str) -> str:
-    money = _money(cases, case)
+    money = money_text(cases, case)
     text = (
         f"if {lots} lots end at the stop, {money(numbers.value)} of {money(numbers.limit)} are lost"
     )
@@ -205,46 +111,46 @@ def _loss(cases: Cases, case: int, _pair: int, numbers: Numbers, lots: str) -> s
 def _margin(_cases: Cases, _case: int, _pair: int, numbers: Numbers, lots: str) -> str:
     if numbers.value is None:
         return f"no margin would be in use with {lots} lots"
-    return f"the margin level would be {numbers.value:,.1f} % (limit {_plain(numbers.limit)} %)"
+    return (
+        f"the margin level would be {numbers.value:,.1f} % (limit {number_text(numbers.limit)} %)"
+    )
 
 
 def _size(cases: Cases, case: int, _pair: int, numbers: Numbers, _lots: str) -> str:
     intent = cases.intents[case]
     side = "bought" if intent.is_buy else "sold"
-    return (
-        f"{_plain(numbers.value)} of {_plain(numbers.limit)} lots of {intent.symbol} would be"
-        f" {side}, pending orders included"
-    )
+    lots, limit = number_text(numbers.value), number_text(numbers.limit)
+    return f"{lots} of {limit} lots of {intent.symbol} would be {side}, pending orders included"
 
 
 def _count(_cases: Cases, _case: int, _pair: int, numbers: Numbers, _lots: str) -> str:
-    return f"{_plain(numbers.value)} of {_plain(numbers.limit)} positions would be open"
+    return f"{number_text(numbers.value)} of {number_text(numbers.limit)} positions would be open"
 
 
 def _leverage(_cases: Cases, _case: int, _pair: int, numbers: Numbers, _lots: str) -> str:
-    return f"the leverage would be {_quotient(numbers.value)} of {_plain(numbers.limit)}"
+    return f"the leverage would be {quotient_text(numbers.value)} of {number_text(numbers.limit)}"
 
 
 def _exposure(cases: Cases, case: int, pair: int, numbers: Numbers, _lots: str) -> str:
     of_currency = cases.book.table.by_currency[pair]
     what = "one currency" if of_currency else cases.intents[case].symbol
     return (
-        f"the exposure to {what} would be {_quotient(numbers.value)} times the equity"
-        f" (limit {_plain(numbers.limit)})"
+        f"the exposure to {what} would be {quotient_text(numbers.value)} times the equity"
+        f" (limit {number_text(numbers.limit)})"
     )
 
 
 def _correlation(_cases: Cases, _case: int, _pair: int, numbers: Numbers, _lots: str) -> str:
     return (
-        f"the largest correlation of open positions would be {_quotient(numbers.value)}"
-        f" (limit {_plain(numbers.limit)})"
+        f"the largest correlation of open positions would be {quotient_text(numbers.value)}"
+        f" (limit {number_text(numbers.limit)})"
     )
 
 
 def _risk(cases: Cases, case: int, _pair: int, numbers: Numbers, lots: str) -> str:
     if not cases.has_stop[case]:
         return "an order without a stop loss has no risk that it could count"
-    money, symbol = _money(cases, case), cases.intents[case].symbol
+    money, symbol = money_text(cases, case), cases.intents[case].symbol
     return (
         f"with {lots} lots {money(numbers.value)} of {money(numbers.limit)} would be at risk at"
         f" the stops of {symbol}"
@@ -258,7 +164,7 @@ def _stop(cases: Cases, case: int, _pair: int, _numbers: Numbers, _lots: str) ->
 
 
 def _trades(_cases: Cases, _case: int, _pair: int, numbers: Numbers, _lots: str) -> str:
-    return f"it would be trade {_plain(numbers.value)} of {_plain(numbers.limit)} today"
+    return f"it would be trade {number_text(numbers.value)} of {number_text(numbers.limit)} today"
 
 
 def _window(cases: Cases, case: int, pair: int, _numbers: Numbers, _lots: str) -> str:
@@ -292,29 +198,3 @@ _TEXTS: Final[Mapping[RuleType, Callable[[Cases, int, int, Numbers, str], str]]]
     RuleType.TRADING_WINDOW: _window,
     RuleType.NO_CROSS_HEDGING: _hedging,
 }
-
-
-def _money(cases: Cases, case: int) -> Callable[[float | None], str]:
-    sheet, row = cases.book.accounts, int(cases.row[case])
-    digits, currency = int(sheet.digits[row]), sheet.currencies[row]
-
-    def text(amount: float | None) -> str:
-        if amount is None:
-            return "an unknown amount"
-        return f"{amount_text(amount, digits)} {currency}"
-
-    return text
-
-
-def _largest(numbers: Numbers) -> str:
-    if not numbers.largest:
-        return ""
-    return f"; {numbers.largest} lots would pass"
-
-
-def _plain(number: float | None) -> str:
-    return "?" if number is None or not np.isfinite(number) else plain_text(number)
-
-
-def _quotient(number: float | None) -> str:
-    return "?" if number is None else f"{number:,.2f}"
