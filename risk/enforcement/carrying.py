@@ -60,6 +60,9 @@ class Carrier:
         if watching_only:
             self._give_up(lane, run, watching_only)
             return None
+        if due is None and _is_called_off(lane, run, view):
+            self._finish(lane, run, look.book, "It is called for no more")
+            return None
         if needs_targets(run) and not self._choose(lane, run, view, look, due):
             self._finish(lane, run, look.book)
             return None
@@ -116,13 +119,14 @@ class Carrier:
             progress.held_up_told = True
             self._notices.add(held_up(run))
 
-    def _finish(self, lane: Lane, run: Enforcement, book: Book) -> None:
+    def _finish(self, lane: Lane, run: Enforcement, book: Book, why: str = "") -> None:
         now = lane.clock()
         closed, cancelled = closed_by(lane, run)
         has_acted = bool(closed or cancelled)
+        ended = ended_sentence(closed, cancelled, len(book.positions))
         values = {
             "stage": Stage.DONE,
-            "message": ended_sentence(closed, cancelled, len(book.positions)),
+            "message": f"{why}: {ended}" if why else ended,
             "positions_closed": closed,
             "orders_cancelled": cancelled,
             "confirmed_at": now,
@@ -143,6 +147,17 @@ class Carrier:
         }
         write(lane, run, values)
         self._notices.add(finished(run))
+
+
+def _is_called_off(lane: Lane, run: Enforcement, view: HostView) -> bool:
+    """Tell whether a run that has had to wait closes what is no violation any more.
+
+    One that gets through at once does what it set out to do, and a CLOSE_ALL always does.
+    """
+    is_partial = run.breach_id is not None and run.action != Enforcement.Action.CLOSE_ALL
+    now = lane.clock()
+    has_waited = now - run.created_at > _HELD_UP_AFTER
+    return is_partial and has_waited and view.doubt_about(lane.account.id, now) is None
 
 
 def _look(lane: Lane, run: Enforcement, view: HostView) -> tuple[Look, str]:

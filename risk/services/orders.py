@@ -1,9 +1,10 @@
-"""Orders as people and programs ask for them; nothing is sent here, the account's host does that."""
+"""Orders as people and programs ask for them; the account's host sends them, nothing here does."""
 
 import hashlib
 import json
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -19,6 +20,7 @@ from accounts.task_messages import TaskMessage, enqueue
 from risk.models import Order
 from risk.orders.drafts import draft
 from risk.services.order_errors import (
+    Errors,
     expiry_errors,
     key_errors,
     placing_errors,
@@ -76,9 +78,9 @@ def place_order(
         "deviation_points": deviation_points,
         "valid_until_at": valid_until_at,
     }
-    raise_errors(placing_errors(fields, terms, now))
     kind = Order.Kind.OPEN if type == Order.Type.MARKET else Order.Kind.PLACE
-    return _ask_for(account, user, kind, origin, fields, idempotency_key, OPEN_SECONDS, now)
+    asked = _Asked(kind, origin, fields, placing_errors(fields, terms, now), OPEN_SECONDS)
+    return _ask_for(account, user, asked, idempotency_key, now)
 
 
 def modify_order(
@@ -107,10 +109,9 @@ def modify_order(
     errors |= expiry_errors(fields, now)
     if not errors and all(value is None for value in fields.values()):
         errors = {"price": "Say what to change."}
-    raise_errors(errors)
     fields["order_ticket"] = ticket
-    kind = Order.Kind.MODIFY_ORDER
-    return _ask_for(account, user, kind, origin, fields, idempotency_key, CLOSE_SECONDS, now)
+    asked = _Asked(Order.Kind.MODIFY_ORDER, origin, fields, errors)
+    return _ask_for(account, user, asked, idempotency_key, now)
 
 
 def cancel_order(
@@ -123,10 +124,8 @@ def cancel_order(
     now: datetime,
 ) -> Order:
     """Ask for a pending order to be deleted."""
-    raise_errors(ticket_errors(ticket))
-    fields = {"order_ticket": ticket}
-    kind = Order.Kind.CANCEL
-    return _ask_for(account, user, kind, origin, fields, idempotency_key, CLOSE_SECONDS, now)
+    asked = _Asked(Order.Kind.CANCEL, origin, {"order_ticket": ticket}, ticket_errors(ticket))
+    return _ask_for(account, user, asked, idempotency_key, now)
 
 
 def close_position(
@@ -146,10 +145,9 @@ def close_position(
     errors = ticket_errors(ticket)
     if volume is not None:
         errors |= volume_errors(volume)
-    raise_errors(errors)
     fields = {"position_ticket": ticket, "requested_volume": volume}
-    kind = Order.Kind.CLOSE
-    return _ask_for(account, user, kind, origin, fields, idempotency_key, CLOSE_SECONDS, now)
+    asked = _Asked(Order.Kind.CLOSE, origin, fields, errors)
+    return _ask_for(account, user, asked, idempotency_key, now)
 
 
 def modify_position(
@@ -168,10 +166,9 @@ def modify_position(
     errors = ticket_errors(ticket) | price_errors(fields, may_be_zero=True)
     if not errors and stop_loss is None and take_profit is None:
         errors = {"stop_loss": "Say which stop to change."}
-    raise_errors(errors)
     fields["position_ticket"] = ticket
-    kind = Order.Kind.MODIFY_POSITION
-    return _ask_for(account, user, kind, origin, fields, idempotency_key, CLOSE_SECONDS, now)
+    asked = _Asked(Order.Kind.MODIFY_POSITION, origin, fields, errors)
+    return _ask_for(account, user, asked, idempotency_key, now)
 
 
 def await_outcome(order: Order, *, timeout_seconds: float = 2.0) -> Order:
@@ -195,35 +192,43 @@ def expire_orders(*, now: datetime) -> int:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What somebody asks for, and what is wrong with it at this moment."""
+
+    kind: str
+    origin: str
+    fields: Mapping[str, Any]
+    errors: Errors
+    seconds: float = CLOSE_SECONDS
+
+
 def _ask_for(
-    account: ConnectedAccount,
-    user: User,
-    kind: str,
-    origin: str,
-    fields: Mapping[str, Any],
-    key: str | None,
-    seconds: float,
-    now: datetime,
+    account: ConnectedAccount, user: User, asked: _Asked, key: str | None, now: datetime
 ) -> Order:
-    """Write an order once and wake its host; the same key gives the order that it gave before."""
-    digest = _digest(account.pk, kind, fields)
+    """Write an order once and wake its host; the same key gives the order that it gave before.
+
+    Also when the same words would be refused by now: prices move while an answer is lost.
+    """
+    digest = _digest(account.pk, asked.kind, asked.fields)
     if key is not None:
         raise_errors(key_errors(key))
         known = _known(account, key, digest)
         if known is not None:
             return known
+    raise_errors(asked.errors)
     _refuse_untradable(account)
     order = draft(
         account,
-        kind,
+        asked.kind,
         host=account.terminal_host_id,
-        origin=origin,
+        origin=asked.origin,
         now=now,
         requested_by_id=user.pk,
         idempotency_key=key,
         request_digest=digest,
-        send_by_at=now + timedelta(seconds=seconds),
-        **fields,
+        send_by_at=now + timedelta(seconds=asked.seconds),
+        **asked.fields,
     )
     try:
         with transaction.atomic():

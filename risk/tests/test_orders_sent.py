@@ -448,3 +448,26 @@ def test_an_exchange_takes_the_order_in_and_fills_it_a_moment_later(
     order = stage.ended(order, 10)
     assert (order.state, order.filled_volume) == (State.FILLED, Decimal(1))
     assert len(stage.held(account)) == 1
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_clock_that_is_set_neither_proves_an_absence_nor_hides_it(
+    stage: OrderStage, alice: User, hours: int
+) -> None:
+    account = stage.connect(alice)
+    stage.server.add_fault(account.login, kind=FaultKind.TIMEOUT_BEFORE, times=1)
+    order = stage.ended(stage.buy(account))
+    stage.run(1)
+    order.refresh_from_db()
+    assert (order.state, order.absences) == (Order.State.UNKNOWN, 1)
+    assert stage.desk is not None
+    doubts = stage.desk._lanes[account.pk].doubts
+    doubts.settle(stage.now + timedelta(hours=hours))
+    order.refresh_from_db()
+    assert (order.state, order.absences) == (Order.State.UNKNOWN, 1)
+    stage.clock[0] += 5.0
+    doubts.settle(stage.now + timedelta(hours=hours, seconds=5))
+    stage.run(1)
+    doubts.settle(stage.now + timedelta(hours=hours, seconds=6))
+    order.refresh_from_db()
+    assert order.state == Order.State.NOT_EXECUTED

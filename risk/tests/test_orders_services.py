@@ -1,6 +1,7 @@
 """Asking for orders: what is refused at once, and the same key twice."""
 
 import threading
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -129,6 +130,18 @@ def test_the_same_key_for_another_order_is_refused(
     with pytest.raises(Refusal) as caught:
         buy(account, idempotency_key="one", **other)
     assert caught.value.code == "idempotency_conflict"
+    assert Order.objects.count() == 1
+
+
+def test_a_key_gives_its_order_also_when_the_price_has_moved_past_the_stop(
+    account: ConnectedAccount,
+) -> None:
+    asked: dict[str, Any] = {"idempotency_key": "one", "stop_loss": 1.095}
+    first = buy(account, **asked, terms=TERMS)
+    moved = replace(TERMS, bid=1.09, ask=1.09002)
+    assert buy(account, **asked, terms=moved).pk == first.pk
+    with pytest.raises(ValidationError):
+        buy(account, **{**asked, "idempotency_key": "two"}, terms=moved)
     assert Order.objects.count() == 1
 
 

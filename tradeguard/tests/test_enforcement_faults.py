@@ -171,3 +171,24 @@ def test_it_closes_by_only_where_the_broker_offers_it(stage: Stage) -> None:
     assert "close_by" in kinds
     assert any(deal.entry == 3 for deal in deals(stage, account))
     assert_flat(stage, account)
+
+
+def test_it_closes_nothing_that_is_no_violation_any_more_when_the_market_opens(
+    stage: Stage,
+) -> None:
+    account = watched(stage, make_user())
+    rule_on(account, "MAX_POSITION_SIZE", "1.00", action="REDUCE_SIZE", parameters={})
+    stage.run(3)
+    first = trade(stage, account, 0.70)
+    stage.run(3)
+    second = trade(stage, account, 0.50)
+    stage.server.set_market_open("EURUSD", False)
+    stage.run(60)
+    assert Enforcement.objects.get().stage == "waiting"
+    stage.server.set_market_open("EURUSD", True)
+    trade(stage, account, -0.70, position=first)
+    pass_time(stage, 30, seconds=3.0)
+    assert volumes(stage, account) == {second: Decimal("0.50")}
+    run = Enforcement.objects.get()
+    assert (run.stage, run.positions_closed) == ("done", 0)
+    assert run.message.startswith("It is called for no more")
