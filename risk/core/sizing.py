@@ -5,6 +5,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from accounts.symbol_terms import SymbolTerms
+from risk.core.figures import amount_text, counted_text, left_text, used_text
 
 
 class LimitedBy(StrEnum):
@@ -59,6 +60,7 @@ class SizeQuestion:
     margin_free: float | None
     held_lots: float = 0.0
     currency: str = ""
+    currency_digits: int = 2
 
 
 def size_position(question: SizeQuestion) -> PositionSize:
@@ -126,9 +128,12 @@ _REDUCED = {
 
 def _sentence(question: SizeQuestion, lots: Decimal, loss: float, limited_by: LimitedBy) -> str:
     unit = question.currency
-    text = f"{lots.normalize():f} lots lose {loss:,.2f} {unit} at the stop".rstrip()
+    verb = "loses" if lots == 1 else "lose"
+    lost = used_text(loss, question.currency_digits)
+    text = f"{counted_text(lots, 'lot')} {verb} {lost} {unit} at the stop".replace("  ", " ")
     if limited_by in _REDUCED:
-        text += f": less than the {question.risk_money:,.2f} {unit} asked for, because of "
+        asked = amount_text(question.risk_money, question.currency_digits)
+        text += f": less than the {asked} {unit} asked for, because of "
         text += _REDUCED[limited_by]
     if question.commission_per_lot is None:
         text += "; the commission is not known and was left out"
@@ -137,11 +142,12 @@ def _sentence(question: SizeQuestion, lots: Decimal, loss: float, limited_by: Li
 
 def _too_small(question: SizeQuestion, limited_by: LimitedBy, loss_per_lot: float) -> PositionSize:
     smallest = _exact(question.terms.volume_min)
-    needed = float(smallest) * loss_per_lot
+    needed, digits = float(smallest) * loss_per_lot, question.currency_digits
     if limited_by is LimitedBy.STEP:
         text = (
-            f"The smallest lot, {smallest.normalize():f}, loses {needed:,.2f} {question.currency}"
-            f" at this stop, more than the {question.risk_money:,.2f} that may be lost."
+            f"The smallest lot, {smallest.normalize():f}, loses {used_text(needed, digits)}"
+            f" {question.currency} at this stop, more than the"
+            f" {left_text(question.risk_money, digits)} that may be lost."
         )
         return _refused(question, LimitedBy.MINIMUM, text, loss_per_lot)
     text = f"Not even the smallest lot, {smallest.normalize():f}, fits into {_REDUCED[limited_by]}."

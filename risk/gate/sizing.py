@@ -61,6 +61,7 @@ def position_size(
         margin_free=float(state.account["margin_free"]) if state is not None and fresh else None,
         held_lots=_held(state, symbol, is_buy=is_buy) if state is not None else 0.0,
         currency=account.currency,
+        currency_digits=int(state.account["currency_digits"]) if state is not None else 2,
     )
     size = size_position(question)
     if question.margin_free is None and not size.is_refused:

@@ -31,7 +31,7 @@ def test_it_is_the_risk_over_the_loss_of_a_lot() -> None:
 
     assert (sized.lots, sized.limited_by) == (Decimal("1.00"), LimitedBy.NOTHING)
     assert sized.loss_per_lot == pytest.approx(500.0)
-    assert sized.sentence == "1 lots lose 500.00 USD at the stop."
+    assert sized.sentence == "1 lot loses 500.00 USD at the stop."
 
 
 def test_commission_for_both_ways_counts() -> None:
@@ -45,6 +45,13 @@ def test_commission_for_both_ways_counts() -> None:
 )  # fmt: skip
 def test_it_rounds_down_by_decimals(money: float, lots: str) -> None:
     assert size(money).lots == Decimal(lots)
+
+
+def test_it_writes_money_as_the_account_has_it() -> None:
+    sized = size(145.4, currency="JPY", currency_digits=0)
+    assert sized.sentence == "0.29 lots lose 145 JPY at the stop."
+    refused = size(4.9, currency="JPY", currency_digits=0)
+    assert "loses 5 JPY at this stop, more than the 4 that may be lost" in refused.sentence
 
 
 def test_below_the_smallest_lot_it_is_refused_never_rounded_up() -> None:
