@@ -17,7 +17,8 @@ from accounts.api.rows import MOST_IDS, UtcDateTimeField, user_of
 from accounts.models import ConnectedAccount, User
 from accounts.selectors import accounts_of
 from groups.selectors import groups_of
-from risk.portfolio import PortfolioFigures, portfolio_risk
+from risk.portfolio import portfolio_risk
+from risk.portfolio_figures import PortfolioFigures
 
 _FIGURES = [each.name for each in fields(PortfolioFigures)]
 

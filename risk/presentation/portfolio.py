@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from accounts.figures import UNKNOWN, amount, signed
-from risk.portfolio import PortfolioFigures, PortfolioRisk
 from risk.portfolio_exposures import Exposure
+from risk.portfolio_figures import PortfolioFigures, PortfolioRisk
 
 # Coefficients are coloured in steps; the number stands in each cell as well.
 _STEPS = 4

@@ -13,7 +13,8 @@ from accounts.market_terms import days_key
 from accounts.models import ConnectedAccount, Deal, EquitySnapshot, User
 from accounts.tests.factories import NOW, make_account
 from accounts.tests.history_rows import make_deal
-from risk.portfolio import PortfolioRisk, portfolio_risk
+from risk.portfolio import portfolio_risk
+from risk.portfolio_figures import PortfolioRisk
 from risk.tests.live_state import leave_readings
 
 pytestmark = pytest.mark.django_db
