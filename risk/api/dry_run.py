@@ -17,6 +17,7 @@ from risk.api.shapes import STATUSES
 from risk.dry_run import GivenNumbers, GivenPosition, rule_answers
 from risk.dry_run.answering import MOST_ACCOUNTS
 from risk.models import Order, RiskRule
+from risk.presets.terms import TERM_NAMES
 
 _MOST_POSITIONS = 500
 _TEST = OpenApiExample(
@@ -101,24 +102,7 @@ class RuleTestSerializer(serializers.ModelSerializer[RiskRule]):
 
     class Meta:
         model = RiskRule
-        fields = [
-            "name",
-            "rule_type",
-            "limit",
-            "parameters",
-            "action",
-            "caution",
-            "critical",
-            "magic",
-            "act_at_fraction",
-            "act_after_seconds",
-            "closing_order",
-            "losers_only",
-            "close_fraction",
-            "is_firm_rule",
-            "account_ids",
-            "numbers",
-        ]
+        fields = [*TERM_NAMES, "account_ids", "numbers"]
 
 
 class RuleAnswerShape(serializers.Serializer[Any]):

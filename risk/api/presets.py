@@ -21,7 +21,7 @@ from risk.api.preset_serializers import (
     PresetSerializer,
     TemplateApplication,
 )
-from risk.api.serializers import RuleSerializer
+from risk.api.serializers import RulesSerializer
 from risk.models import GroupTemplate, RulePreset
 from risk.presentation.rules import terms_sentence
 from risk.presets.catalogue import Preset, firm_presets, left_out
@@ -83,7 +83,7 @@ class PresetViewSet(mixins.RetrieveModelMixin, OwnedViewSet[RulePreset]):
 
     @extend_schema(
         request=PresetApplication,
-        responses={201: RuleSerializer(many=True)},
+        responses={201: RulesSerializer},
         examples=[_APPLY],
         operation_id="risk_rules_presets_apply",
     )
@@ -101,8 +101,8 @@ class PresetViewSet(mixins.RetrieveModelMixin, OwnedViewSet[RulePreset]):
         made = presets.apply_preset(user=self.owner, preset=preset, **given)
         rules = selectors.rules_of(self.owner).filter(pk__in=[rule.pk for rule in made])
         context = self.get_serializer_context()
-        shown = RuleSerializer(rules, many=True, context=context).data
-        return Response(shown, status.HTTP_201_CREATED)
+        shown = RulesSerializer({"results": rules}, context=context)
+        return Response(shown.data, status.HTTP_201_CREATED)
 
     def _change(self, request: Request, *, partial: bool) -> Response:
         row = self.get_object()

@@ -35,6 +35,10 @@ class OverrideSerializer(UtcModelSerializer[RuleOverride]):
         ]
 
 
+class OverridesSerializer(serializers.Serializer[Any]):
+    results = OverrideSerializer(many=True)
+
+
 class RuleSerializer(UtcModelSerializer[RiskRule]):
     parameters = serializers.DictField(
         required=False,
@@ -95,6 +99,10 @@ class RuleSerializer(UtcModelSerializer[RiskRule]):
 
     def get_armed_accounts(self, rule: RiskRule) -> list[UUID]:
         return [arming.account_id for arming in rule.armings.all()]
+
+
+class RulesSerializer(serializers.Serializer[Any]):
+    results = RuleSerializer(many=True)
 
 
 class BreachSerializer(UtcModelSerializer[RuleBreach]):

@@ -19,6 +19,7 @@ from risk.api.serializers import (
     BreachDetailSerializer,
     BreachSerializer,
     OverrideSerializer,
+    OverridesSerializer,
     ResetSerializer,
     RuleSerializer,
 )
@@ -130,17 +131,12 @@ class RuleViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OwnedViewSet
         """Let the rule only alert and block there; refused while a violation holds it."""
         return self._set_arming(request, arming.disarm_rule)
 
-    @extend_schema(responses=OverrideSerializer(many=True))
-    @action(
-        detail=True,
-        filter_backends=[],
-        pagination_class=None,
-        serializer_class=OverrideSerializer,
-    )
+    @extend_schema(responses=OverridesSerializer)
+    @action(detail=True, filter_backends=[], pagination_class=None)
     def overrides(self, _request: Request, **_ids: object) -> Response:
         """List the accounts on which the rule differs, and how."""
         rows = selectors.overrides_of(self.get_object())
-        return Response(OverrideSerializer(rows, many=True).data)
+        return Response(OverridesSerializer({"results": rows}).data)
 
     @extend_schema(
         operation_id="risk_rules_override_set",

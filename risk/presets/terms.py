@@ -68,12 +68,12 @@ class TermsError(ValueError):
     """A stored rule makes no sense; the text is a sentence that names it."""
 
 
-_NAMES: Final = tuple(each.name for each in fields(RuleTerms))
+TERM_NAMES: Final = tuple(each.name for each in fields(RuleTerms))
 
 
 def terms_of_rule(rule: RiskRule) -> RuleTerms:
     """Take the terms of a rule that exists; raises TermsError when it was stored wrong."""
-    return read_terms({name: getattr(rule, name) for name in _NAMES})
+    return read_terms({name: getattr(rule, name) for name in TERM_NAMES})
 
 
 def written(terms: RuleTerms) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def read_terms(raw: object) -> RuleTerms:
     """Read one rule from JSON or a row's values; raises TermsError with a sentence."""
     if not isinstance(raw, Mapping):
         raise TermsError("a rule is an object of names and values.")
-    unknown = [str(name) for name in raw if name not in _NAMES]
+    unknown = [str(name) for name in raw if name not in TERM_NAMES]
     if unknown:
         raise TermsError(f"a rule has no field “{unknown[0]}”.")
     given = {name: value for name, value in raw.items() if value is not None}

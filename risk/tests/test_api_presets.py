@@ -54,7 +54,7 @@ def test_it_puts_a_program_on_an_account_and_a_group(api: Client, alice: User) -
     body = {"preset": "ftmo-2-step", "phase": "phase-2", "accounts": [str(account.pk)]}
     made = api.ask("POST", "risk-rules/presets/apply", body)
     assert made.status_code == 201, made.content
-    rules = {rule["rule_type"]: rule for rule in made.json()}
+    rules = {rule["rule_type"]: rule for rule in made.json()["results"]}
     assert rules["PROFIT_TARGET"]["limit"] == "0.050000"
     assert rules["MAX_DAILY_LOSS"]["accounts"] == [str(account.pk)]
     assert rules["MAX_DAILY_LOSS"]["armed_accounts"] == []
@@ -106,7 +106,7 @@ def test_it_saves_rules_as_a_preset_and_puts_it_on(api: Client, alice: User) -> 
     assert fields_of(api.ask("POST", "risk-rules/presets", {"name": "Empty"})) == {"rules"}
     body = {"preset": preset["id"], "accounts": [str(make_account(alice).pk)]}
     made = api.ask("POST", "risk-rules/presets/apply", body).json()
-    assert [each["name"] for each in made] == ["Size"]
+    assert [each["name"] for each in made["results"]] == ["Size"]
     assert api.ask("DELETE", path).status_code == 204
     assert not RulePreset.objects.exists()
     assert RiskRule.objects.filter(name="Size").exists()

@@ -185,7 +185,7 @@ def test_it_differs_on_an_account(
     assert (shown["account_id"], shown["limit"], shown["action"]) == (
         str(account.pk), "0.030000", "",
     )  # fmt: skip
-    assert api.ask("GET", path).json() == [shown]
+    assert api.ask("GET", path).json() == {"results": [shown]}
     whole = api.ask("GET", f"risk-rules/{rule.pk}").json()
     assert (whole["limit"], whole["overrides"]) == ("0.050000", [shown])
     wrong = api.ask("PUT", own, {"parameters": {"reference": "luck"}})
