@@ -26,6 +26,7 @@ from accounts.models import User
 from accounts.tests.api_clients import API
 from accounts.tests.factories import SECRET
 from tradeguard.tests.api_routes import Desk, api_routes, make_desk
+from tradeguard.tests.skipped_waits import skip_waits
 
 PUBLIC_NAMES = {"register", "token", "token-refresh", "token-revoke"}
 STRANGER = "A row of somebody else"
@@ -91,9 +92,10 @@ PUBLIC = {route.template for route in api_routes() if route.name in PUBLIC_NAMES
 
 
 @pytest.fixture(autouse=True)
-def _unthrottled(monkeypatch: pytest.MonkeyPatch) -> None:
+def _unthrottled_and_unwaiting(monkeypatch: pytest.MonkeyPatch) -> None:
     rates = dict.fromkeys(("anon", "user", "orders"))
     monkeypatch.setattr("rest_framework.throttling.SimpleRateThrottle.THROTTLE_RATES", rates)
+    skip_waits(monkeypatch)
     monkeypatch.setattr(
         conf.settings, "ATTEMPTS", dict.fromkeys(conf.settings.ATTEMPTS, "1000000/60")
     )

@@ -12,6 +12,7 @@ from django.urls import resolve
 from accounts.models import User
 from accounts.tests.api_clients import API, client_of
 from tradeguard.tests.api_routes import Desk, api_routes, make_desk
+from tradeguard.tests.skipped_waits import skip_waits
 
 DEEP = "[" * 20_000 + "]" * 20_000
 BODIES: dict[str, tuple[bytes, str]] = {
@@ -72,9 +73,10 @@ QUERIES = [
 
 
 @pytest.fixture(autouse=True)
-def _unthrottled(monkeypatch: pytest.MonkeyPatch) -> None:
+def _unthrottled_and_unwaiting(monkeypatch: pytest.MonkeyPatch) -> None:
     rates = dict.fromkeys(("anon", "user", "orders"))
     monkeypatch.setattr("rest_framework.throttling.SimpleRateThrottle.THROTTLE_RATES", rates)
+    skip_waits(monkeypatch)
 
 
 @pytest.fixture

@@ -13,9 +13,15 @@ from accounts.tests.factories import make_account, make_key, make_user
 from groups.tests.factories import make_group
 from risk.tests.factories import make_rule, make_template
 from tradeguard.tests.api_routes import Desk, api_routes, make_desk
+from tradeguard.tests.skipped_waits import skip_waits
 from tradeguard.tests.snapshots import snapshot
 
 PUBLIC = {"register", "token", "token-refresh", "token-revoke"}
+
+
+@pytest.fixture(autouse=True)
+def _unwaiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    skip_waits(monkeypatch)
 
 
 @pytest.fixture
