@@ -38,6 +38,10 @@ from tradeguard.tick.metrics import Stopwatch, accounts_watched
 from tradeguard.tick.patience import wait_briefly
 from tradeguard.tick.publishing import LiveObjects, RulesOfAccounts
 
+# So long after a desk was loaded all is there that lives as long as it does: what terminals told,
+# the connections of every thread, the modules that the first messages needed.
+SETTLING_SECONDS = 20.0
+
 
 class HostTick:
     """The tick of one host whose sessions this process owns; call `run` from one thread.
@@ -79,6 +83,7 @@ class HostTick:
         self._group_rows: GroupRows
         self._clocks = ClockWatch()
         self._recorder = HistoryRecorder(host, is_inline=sessions.is_inline)
+        self._settles_at = float("inf")
 
     @property
     def wanted_count(self) -> int:
@@ -122,6 +127,10 @@ class HostTick:
         watch.observe(self.host)
         self.seconds = watch.seconds
         accounts_watched.labels(self.host).set(len(poll.account_ids))
+        if monotonic >= self._settles_at:
+            self._settles_at = float("inf")
+            gc.collect()
+            gc.freeze()
         return assessment
 
     def _find_news(self, poll: Poll, assessment: Assessment) -> tuple[Frame, list[Key]]:
@@ -168,6 +177,7 @@ class HostTick:
         # What lives as long as the desk need not be looked through by every full collection of
         # garbage, each of which would hold up a tick for a tenth of a second.
         gc.freeze()
+        self._settles_at = poll.monotonic + SETTLING_SECONDS
 
     def _write_database(self, now: datetime) -> None:
         """Write connections, baselines and objectives; each is kept when it fails."""
