@@ -33,6 +33,7 @@
       element.dataset.status = status;
       if (isNews && id === "f-link") htmx.trigger(document.body, "connection-changed");
       if (isNews && status === "connected") noteConnected(element);
+      if (isNews && status === "violated") htmx.trigger(document.body, "violation-seen");
     }
     if (Array.isArray(text)) {
       if (text.length === 0) return; // a frame: its colour is all it has

@@ -238,6 +238,44 @@ def test_a_newcomers_first_account_comes_and_goes(browser: Browser, desk: Served
     page.context.close()
 
 
+def test_a_double_click_on_the_ticket_makes_one_order(maya: Visitor) -> None:
+    page = maya.page
+    page.goto(f"{maya.desk.url}/accounts")
+    page.click("main a:has-text('Bluewater Macro')")
+    page.click("main a:has-text('New order')")
+    page.wait_for_selector("#symbols option", state="attached")
+    page.fill("#modal [name=symbol]", "EURUSD")
+    page.click("#modal .ticket-buy")
+    page.fill("#modal [name=volume]", "0.01")
+    expect(page.locator("#ticket-answer .verdict")).to_contain_text("Allowed")
+
+    page.dblclick("#modal .ticket-send")
+
+    expect(page.locator("#order-outcome")).to_contain_text("Filled 0.01 lots")
+    page.click("#modal [data-modal-close].button")
+    expect(page.locator(".ledger a:has-text('Buy 0.01 EURUSD')")).to_have_count(1)
+
+
+def test_everything_is_closed_by_one_shortcut_and_one_press(maya: Visitor) -> None:
+    page = maya.page
+    page.goto(f"{maya.desk.url}/accounts")
+    page.click("main a:has-text('Kestrel Gold')")
+    page.wait_for_selector("#account-positions")
+    loads = maya.page_loads
+    page.keyboard.press("Control+Shift+X")
+    close = page.locator("#modal button:has-text('Close all now')")
+    expect(close).to_be_focused()
+    page.locator("#modal [name=lock]").uncheck()
+    close.focus()
+    page.keyboard.press("Enter")
+    runs = page.locator("#panic-runs .run")
+    expect(runs).to_have_attribute("data-status", "safe", timeout=PATIENCE_MS)
+    page.keyboard.press("Escape")
+    expect(page.locator("#modal")).not_to_be_visible()
+    expect(page.locator("#standing .run").first).to_be_visible()
+    assert maya.page_loads == loads
+
+
 def test_another_user_sees_nothing_of_it(maya: Visitor, browser: Browser) -> None:
     maya.open_group("Alpha desk")
     foreign = maya.page.url
