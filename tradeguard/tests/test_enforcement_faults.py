@@ -70,7 +70,7 @@ def violated_with(stage: Stage, mode: str) -> ConnectedAccount:
     place(stage, account, 1.0, 1.05)
     stage.run(2)
     rule_on(account, "MAX_DAILY_LOSS", "0.05")
-    stage.run(10)
+    stage.run(2, seconds=1.1)  # rules are looked for once a second
     crash_price(stage)
     return account
 
@@ -93,7 +93,7 @@ def run_until_flat(stage: Stage, *, ticks: int = 400) -> None:
 
 def assert_flat(stage: Stage, account: ConnectedAccount) -> None:
     stage.server.clear_faults()
-    pass_time(stage, 50)  # whatever is late arrives
+    pass_time(stage, 8, seconds=1.5)  # whatever is late arrives
     assert volumes(stage, account) == {}
     assert pendings(stage, account) == []
     assert set(nothing_closed_twice(stage, account).values()) == {Decimal(0)}
@@ -117,18 +117,17 @@ def test_it_waits_for_a_closed_market_and_closes_the_others_meanwhile(
 ) -> None:
     account = violated_with(stage, mode)
     stage.server.set_market_open("GBPUSD", False)
-    stage.run(20)
+    stage.run(5)
     run = Enforcement.objects.get()
     assert run.stage == "waiting"
     assert "The market is closed: GBPUSD" in run.message
     assert len(volumes(stage, account)) == 1
-    stage.run(60, seconds=2.0)
+    stage.run(40, seconds=3.0)
     assert Notification.objects.filter(title__contains="held up").count() == 1
     tries = Order.objects.filter(symbol="GBPUSD").count()
     assert 4 <= tries <= 10
     stage.server.set_market_open("GBPUSD", True)
-    for _ in range(70):
-        stage.run(seconds=1.0)
+    stage.run(8, seconds=8.0)
     assert is_over()
     assert_flat(stage, account)
 
