@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from accounts.models import ConnectedAccount, User
 from groups.models import AccountGroup
+from risk.core.rule_types import LOSS_RULES
 from risk.models import RiskRule, RuleBreach, RuleState
 from risk.services.arming import disarm_edited
 from risk.services.cutoff import refuse_changing_cutoff
@@ -63,6 +64,7 @@ def create_rule(*, user: User, **fields: Unpack[RuleChanges]) -> RiskRule:
     """
     accounts, groups = list(fields.pop("accounts", ())), list(fields.pop("groups", ()))
     rule = RiskRule(user=user, **fields)
+    _keep_firms_floor(rule)
     check_rule(rule)
     check_targets(rule, accounts, groups)
     rule.save(force_insert=True)
@@ -126,6 +128,12 @@ def delete_rule(*, rule: RiskRule, now: datetime | None = None) -> None:
         cleared_at=now or timezone.now(), cleared_reason="The rule was deleted."
     )
     rule.delete()
+
+
+def _keep_firms_floor(rule: RiskRule) -> None:
+    """Let withdrawals move no floor of a firm's rule, unless the rule says that they do."""
+    if rule.is_firm_rule and rule.rule_type in LOSS_RULES and isinstance(rule.parameters, dict):
+        rule.parameters = {"withdrawals_move_floor": False, **rule.parameters}
 
 
 def _listed(rows: Iterable[Any] | None) -> list[Any] | None:

@@ -11,6 +11,8 @@ from accounts.services.accounts import delete_account, update_account
 from accounts.tests.factories import NOW, make_account
 from groups import services as groups
 from groups.tests.factories import make_group
+from risk.core.parameters import LossParameters, parse_parameters
+from risk.core.rule_types import RuleType
 from risk.models import RiskRule, RuleBreach, RuleState
 from risk.services.arming import arm_rule
 from risk.services.breaches import reset_rule
@@ -76,6 +78,26 @@ def test_it_names_the_field_that_is_wrong_and_creates_nothing(
         create(alice, **fields)
     assert set(caught.value.message_dict) == wrong
     assert not RiskRule.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("is_firm_rule", "parameters", "moves"),
+    [
+        (True, {}, False),
+        (True, {"withdrawals_move_floor": True}, True),
+        (False, {}, True),
+        (False, {"withdrawals_move_floor": False}, False),
+    ],
+)
+def test_a_withdrawal_moves_no_floor_of_a_firm_unless_it_is_said(
+    alice: User, is_firm_rule: bool, parameters: dict[str, object], moves: bool
+) -> None:
+    rule = create(
+        alice, parameters=parameters, is_firm_rule=is_firm_rule, applies_to_all_accounts=True
+    )
+    parsed = parse_parameters(RuleType.MAX_DAILY_LOSS, rule.limit, rule.parameters)
+    assert isinstance(parsed, LossParameters)
+    assert parsed.withdrawals_move_floor is moves
 
 
 @pytest.mark.parametrize("limit", [Decimal("0.000001"), Decimal(1)])
