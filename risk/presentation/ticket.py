@@ -60,7 +60,7 @@ def ticket_answer(
         "quote": _quote(terms, now),
         "no_quote": f"Waiting for a price of {symbol}." if symbol else "Choose a symbol.",
         **_size(account, form, terms, prices, now),
-        **_decision(account, form, prices, now),
+        **_decision(account, form, terms, prices, now),
     }
 
 
@@ -92,8 +92,8 @@ def draft_order(
     )
 
 
-def decision_view(decision: GateDecision, draft: Order) -> DecisionView:
-    volume = ""
+def decision_view(decision: GateDecision, draft: Order, terms: SymbolTerms | None) -> DecisionView:
+    volume = _passing_volume(decision, terms)
     if decision.volume and draft.requested_volume and decision.volume < draft.requested_volume:
         volume = lots(decision.volume)
     title = _TITLES[decision.verdict]
@@ -108,8 +108,22 @@ def decision_view(decision: GateDecision, draft: Order) -> DecisionView:
     )
 
 
+def _passing_volume(decision: GateDecision, terms: SymbolTerms | None) -> str:
+    """Return the lots that every check that blocks would let pass, "" when there are none."""
+    blocking = [check for check in decision.checks if check.verdict is Verdict.BLOCK]
+    allowed = [check.allowed_volume for check in blocking if check.allowed_volume]
+    if terms is None or not allowed or len(allowed) < len(blocking):
+        return ""
+    volume = terms.floored(min(allowed))
+    return lots(volume) if volume > 0 else ""
+
+
 def _decision(
-    account: ConnectedAccount, form: TicketForm, prices: Prices | None, now: datetime
+    account: ConnectedAccount,
+    form: TicketForm,
+    terms: SymbolTerms | None,
+    prices: Prices | None,
+    now: datetime,
 ) -> dict[str, Any]:
     needed = ("symbol", "direction", "type", "volume")
     if any(form.cleaned_data.get(name) is None for name in needed):
@@ -121,7 +135,7 @@ def _decision(
         return {"waiting": "Points need the present price, which is not known now."}
     draft = draft_order(account, form, prices, now=now)
     decision = preview_order(account=account, draft=draft, now=now)
-    return {"decision": decision_view(decision, draft)}
+    return {"decision": decision_view(decision, draft, terms)}
 
 
 def _size(

@@ -14,8 +14,10 @@ from accounts.market_terms import symbols_key
 from accounts.models import ConnectedAccount, User
 from accounts.redis import redis_client
 from accounts.tests.factories import make_account
+from risk.core.gate.verdicts import Check, GateDecision, Verdict
 from risk.models import Order
 from risk.order_forms import TicketForm
+from risk.presentation.ticket import decision_view
 from risk.tests.factories import make_check, make_order
 from risk.tests.live_state import leave_readings
 from risk.tests.symbol_terms import eurusd
@@ -304,3 +306,17 @@ def test_the_ledger_takes_the_same_queries_for_any_length(
     with django_assert_num_queries(5):
         html = page.get(f"/accounts/{account.pk}/orders").content.decode()
     assert html.count("Filled") >= min(count, 8)
+
+
+def test_it_offers_the_lots_that_every_blocking_check_lets_pass() -> None:
+    def blocking(allowed: float | None) -> Check:
+        return Check(name="RULE", verdict=Verdict.BLOCK, sentence="No.", allowed_volume=allowed)
+
+    def offered(*allowed: float | None) -> str:
+        checks = tuple(map(blocking, allowed))
+        decision = GateDecision(uuid4(), Verdict.BLOCK, Decimal(0), explain=lambda: checks)
+        return decision_view(decision, Order(requested_volume=Decimal(5)), eurusd()).volume
+
+    assert offered(3.67, 2.5078) == "2.50"
+    assert offered(3.67, None) == ""
+    assert offered(3.67, 0.004) == ""
