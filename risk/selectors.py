@@ -118,19 +118,28 @@ def rules_by_account(accounts: Sequence[ConnectedAccount]) -> dict[UUID, list[Ri
     that it is in. Three queries, however many accounts and rules there are.
     """
     users = {account.user_id for account in accounts}
-    rules = RiskRule.objects.active().filter(user__in=users)
+    theirs = RiskRule.objects.active().filter(user__in=users)
     reached = {
-        *rules.filter(accounts__user__in=users).values_list("pk", "accounts"),
-        *rules.filter(groups__accounts__user__in=users).values_list("pk", "groups__accounts"),
+        *theirs.filter(accounts__user__in=users).values_list("pk", "accounts"),
+        *theirs.filter(groups__accounts__user__in=users).values_list("pk", "groups__accounts"),
     }
-    rules_of_user: dict[int, list[RiskRule]] = {}
-    for rule in rules:
-        rules_of_user.setdefault(rule.user_id, []).append(rule)
+    rules = list(theirs)
+    places = {rule.pk: place for place, rule in enumerate(rules)}
+    everywhere: dict[int, set[int]] = {}
+    for place, rule in enumerate(rules):
+        if rule.applies_to_all_accounts:
+            everywhere.setdefault(rule.user_id, set()).add(place)
+    # Not every rule is tried on every account: of both there may be hundreds.
+    named: dict[UUID, set[int]] = {}
+    for rule_id, account_id in reached:
+        if rule_id in places:
+            named.setdefault(account_id, set()).add(places[rule_id])
+    none: set[int] = set()
     return {
         account.pk: [
-            rule
-            for rule in rules_of_user.get(account.user_id, ())
-            if rule.applies_to_all_accounts or (rule.pk, account.pk) in reached
+            rules[place]
+            for place in sorted(everywhere.get(account.user_id, none) | named.get(account.pk, none))
+            if rules[place].user_id == account.user_id
         ]
         for account in accounts
     }

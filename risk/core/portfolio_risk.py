@@ -14,6 +14,8 @@ from risk.core.arrays import Floats
 FEWEST_DAYS: Final = 20
 _TAIL_PERCENT: Final = 5.0
 _SATURDAY: Final = 5
+# The sum of squares below which a series does not move: what rounding leaves of equal returns.
+_STILL: Final = 1e-18
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,9 @@ def tail_risk(returns: Sequence[float]) -> TailRisk | None:
     values = np.asarray(returns, dtype=np.float64)
     worst = float(np.percentile(values, _TAIL_PERCENT))
     beyond = values[values <= worst + 1e-15]
-    return TailRisk(max(-worst, 0.0), max(-float(beyond.mean()), 0.0))
+    value_at_risk = max(-worst, 0.0)
+    # A mean of equal values may come out a digit smaller than they are.
+    return TailRisk(value_at_risk, max(-float(beyond.mean()), value_at_risk))
 
 
 def max_drawdown(returns: Sequence[float]) -> float | None:
@@ -95,22 +99,31 @@ def correlation_matrix(returns: Sequence[Mapping[date, float]]) -> list[list[flo
 
     None where those are fewer than 20, or where one of the two does not move.
     """
+    days = sorted({day for each in returns for day in each})
+    place_of = {day: place for place, day in enumerate(days)}
+    logs = np.zeros((len(returns), len(days)))
+    both = np.zeros_like(logs)
+    for row, each in enumerate(returns):
+        places = [place_of[day] for day in each]
+        moves = np.log1p(np.maximum(np.fromiter(each.values(), np.float64, len(each)), -0.999999))
+        # About their own mean, which no coefficient depends on and every sum keeps its digits by.
+        logs[row, places] = moves - moves.mean() if len(moves) else moves
+        both[row, places] = 1.0
+    coefficients = _coefficients(logs, both)
+    np.fill_diagonal(coefficients, 1.0)
     return [
-        [1.0 if row == column else _correlation(one, other) for column, other in enumerate(returns)]
-        for row, one in enumerate(returns)
+        [None if math.isnan(value) else value for value in line] for line in coefficients.tolist()
     ]
 
 
-def _correlation(one: Mapping[date, float], other: Mapping[date, float]) -> float | None:
-    days = sorted(one.keys() & other.keys())
-    if len(days) < FEWEST_DAYS:
-        return None
-    first, second = (np.log1p(_column(each, days)) for each in (one, other))
-    if not first.std() or not second.std():
-        return None
-    coefficient = float(np.corrcoef(first, second)[0, 1])
-    return coefficient if math.isfinite(coefficient) else None
-
-
-def _column(returns: Mapping[date, float], days: Sequence[date]) -> Floats:
-    return np.array([max(returns[day], -0.999999) for day in days], dtype=np.float64)
+def _coefficients(values: Floats, both: Floats) -> Floats:
+    """Correlate all rows with each other at once; `both` is 1 where a row has a value."""
+    counts = both @ both.T
+    sums = values @ both.T  # of each row over the days that the other has, too
+    with np.errstate(divide="ignore", invalid="ignore"):
+        spread = values**2 @ both.T - sums**2 / counts
+        common = values @ values.T - sums * sums.T / counts
+        found = common / np.sqrt(spread * spread.T)
+    known = (counts >= FEWEST_DAYS) & (spread > _STILL) & (spread.T > _STILL)
+    coefficients: Floats = np.where(known, np.clip(found, -1.0, 1.0), np.nan)
+    return coefficients

@@ -9,6 +9,8 @@ from risk.portfolio_figures import PortfolioFigures, PortfolioRisk
 
 # Coefficients are coloured in steps; the number stands in each cell as well.
 _STEPS = 4
+# A table of more columns nobody reads; of a thousand accounts it would have a million cells.
+MOST_COMPARED = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +182,9 @@ def _matrix(
     if matrix is None or len(names) < 2:
         few = "It takes two of them to compare." if len(names) < 2 else ""
         return Matrix(title, "", (), (), reason or few)
+    if len(names) > MOST_COMPARED:
+        too_many = f"That is {len(names)} of them. Choose a group of up to {MOST_COMPARED}."
+        return Matrix(title, "", (), (), too_many)
     if all(value is None for row, line in enumerate(matrix) for value in line[:row]):
         return Matrix(title, "", (), (), reason or "Too few days are known of any two of them.")
     rows = tuple(

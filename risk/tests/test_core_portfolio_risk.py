@@ -89,6 +89,31 @@ def test_accounts_correlate_over_the_days_that_both_have() -> None:
     assert [matrix[0][2], matrix[0][3]] == [None, None]
 
 
+def test_all_pairs_correlate_as_each_does_by_itself() -> None:
+    rng = np.random.default_rng(5)
+    days = [MONDAY + timedelta(days=number) for number in range(60)]
+    series = [
+        {day: float(move) for day, move in zip(days, moves, strict=True) if rng.random() < 0.6}
+        for moves in rng.normal(0.001, 0.01, (12, 60))
+    ]
+    series.append(dict.fromkeys(days, 0.0123))
+    matrix = correlation_matrix([*series, {}])
+
+    known = 0
+    for row, one in enumerate(series):
+        for column, other in enumerate(series[:row]):
+            common = sorted(one.keys() & other.keys())
+            if len(common) < 20 or row == 12:
+                assert matrix[row][column] is matrix[column][row] is None
+                continue
+            first, second = (np.log1p([each[day] for day in common]) for each in (one, other))
+            expected = pytest.approx(float(np.corrcoef(first, second)[0, 1]), abs=1e-9)
+            assert [matrix[row][column], matrix[column][row]] == [expected, expected]
+            known += 1
+    assert known > 20
+    assert correlation_matrix([]) == []
+
+
 @given(st.lists(st.floats(-0.2, 0.2), min_size=20, max_size=120))
 def test_the_shortfall_is_never_less_than_the_value_at_risk(returns: list[float]) -> None:
     tail = tail_risk(returns)

@@ -6,6 +6,7 @@ from django.test import Client
 from accounts.models import User
 from accounts.tests.factories import make_account
 from groups.tests.factories import make_group
+from risk.presentation.portfolio import MOST_COMPARED
 
 
 @pytest.fixture
@@ -43,6 +44,15 @@ def test_it_shows_a_group_or_what_was_chosen_only(alice: User, charlie: User, pa
     assert "Beta 2" not in of_group
     assert "Beta 2" in chosen
     assert "Gamma 3" not in chosen
+
+
+def test_it_compares_no_more_accounts_than_a_table_can_show(alice: User, page: Client) -> None:
+    for number in range(MOST_COMPARED):
+        make_account(alice, f"Alpha {number}")
+    too_many = f"That is {MOST_COMPARED + 1} of them."
+    assert too_many not in page.get("/portfolio/figures").content.decode()
+    make_account(alice, "Beta")
+    assert too_many in page.get("/portfolio/figures").content.decode()
 
 
 def test_without_accounts_it_says_so(page: Client) -> None:
