@@ -216,6 +216,18 @@ def test_the_margin_level_counts_the_margin_of_the_order(lots: str, verdict: Ver
     )
 
 
+def test_of_several_rules_that_block_it_names_the_one_that_allows_the_least() -> None:
+    strict = rule(RuleType.RISK_PER_TRADE, "0.01")  # 1,000 USD
+
+    refused = one(book_of([DAILY_LOSS, strict]), intent("10"))
+
+    assert check_of(refused, "MAX_DAILY_LOSS").verdict is Verdict.BLOCK
+    assert refused.sentence == check_of(refused, "RISK_PER_TRADE").sentence
+    allowed = check_of(refused, "RISK_PER_TRADE").allowed_volume
+    assert one(book_of([DAILY_LOSS, strict]), intent("1")).is_allowed
+    assert allowed == pytest.approx(1.0, abs=0.001)
+
+
 def test_free_margin_is_needed_whatever_the_rules_say() -> None:
     book = book_of([], account=account_row(margin_free=1100.2))
 

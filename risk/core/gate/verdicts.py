@@ -63,7 +63,8 @@ class GateDecision:
 
     @cached_property
     def sentence(self) -> str:
-        """The sentence of the first check that decided."""
+        """The sentence of the check that decided; of several, of the one that allows the least."""
         if self.verdict is Verdict.ALLOW:
             return "Every check allows it."
-        return next(check.sentence for check in self.checks if check.verdict is self.verdict)
+        decided = [check for check in self.checks if check.verdict is self.verdict]
+        return min(decided, key=lambda check: check.allowed_volume or 0.0).sentence
