@@ -48,14 +48,16 @@ def sweep(
             if unconfirmed
             else ()
         ),
-        lifted=set(
-            AccountLock.objects.filter(~Q(unlocked_at=None), breach_id__in=due).values_list(
-                "account_id", "breach_id"
-            )
-            if due
-            else ()
-        ),
+        lifted=_lifted(due),
     )
+
+
+def _lifted(breach_ids: Collection[UUID]) -> set[tuple[UUID, UUID]]:
+    if not breach_ids:
+        return set()
+    lifted = AccountLock.objects.filter(~Q(unlocked_at=None), breach_id__in=breach_ids)
+    pairs = lifted.values_list("account_id", "breach_id")
+    return {(account_id, breach_id) for account_id, breach_id in pairs if breach_id is not None}
 
 
 def recent_relocks(host: str, now: datetime) -> list[tuple[UUID, float]]:

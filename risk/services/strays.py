@@ -4,7 +4,7 @@ An account may be deleted, get another login, be moved to another host or be dis
 something is under way there. Nothing of that may stay open for ever: each row ends, and says why.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -35,7 +35,8 @@ def settle_strays(*, now: datetime) -> int:
     runs = list(Enforcement.objects.running().select_for_update(of=["self"]))
     if not orders and not runs:
         return 0
-    accounts = _accounts(row.account_id for row in (*orders, *runs))
+    ids = {order.account_id for order in orders} | {run.account_id for run in runs}
+    accounts = _living(ids)
     return (
         sum(_settle_order(order, accounts.get(order.account_id), now) for order in orders)
         + _hand_over(runs, accounts)
@@ -44,10 +45,9 @@ def settle_strays(*, now: datetime) -> int:
     )
 
 
-def _accounts(ids: Iterable[UUID]) -> dict[UUID, ConnectedAccount]:
-    """Return the accounts that there still are."""
-    present = ConnectedAccount.objects.filter(pk__in=set(ids), archived_at=None)
-    return {account.pk: account for account in present}
+def _living(ids: Collection[UUID]) -> dict[UUID, ConnectedAccount]:
+    """Return those of the accounts that nobody has deleted."""
+    return {account.pk: account for account in ConnectedAccount.objects.filter(pk__in=ids)}
 
 
 def _settle_order(order: Order, account: ConnectedAccount | None, now: datetime) -> int:

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from risk.tests.killed_worker import _forked as forked
+from risk.tests.killed_worker import forked, warm_up
 
 MOST_TICKS = 60
 TICK_SECONDS = 0.8
@@ -38,6 +38,7 @@ def tell() -> None:
     from django.core.management import call_command
 
     call_command("migrate", verbosity=0)
+    warm_up()
     numbers = iter(range(1, 1000))
     found = {
         f"{mode}: {name}": _story(next(numbers), mode, points)

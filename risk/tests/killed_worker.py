@@ -15,10 +15,12 @@ from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 LONGEST_STORY_SECONDS = 60
-MOST_TICKS = 120
-LATER_TICKS = 40  # after the end, for what might be sent once more
+MOST_TICKS = 40
+TICK_SECONDS = 0.8
+LATER_TICKS = 10  # after the end, for what might be sent once more
 # Each story: what is asked for, and the step at which each worker in turn is killed.
 STORIES = {
     "open, before the row is committed": ("open", ["asking"]),
@@ -43,8 +45,20 @@ def tell(home: Path) -> None:
     from django.core.management import call_command
 
     call_command("migrate", verbosity=0)
+    warm_up()
     found = {name: _story(number, *STORIES[name]) for number, name in enumerate(STORIES, 1)}
     sys.stdout.write(json.dumps(found))
+
+
+def warm_up() -> None:
+    """Load once what every worker would load by itself, for each is a fork of this process."""
+    from django.urls import reverse
+
+    from risk.enforcement import enforcer
+    from risk.tests import order_stage
+
+    del enforcer, order_stage
+    reverse("account-detail", args=[UUID(int=0)])  # reads all URLs
 
 
 def _story(number: int, kind: str, points: list[str]) -> dict[str, Any]:
@@ -66,8 +80,8 @@ def _story(number: int, kind: str, points: list[str]) -> dict[str, Any]:
         request = {"action": 1, "symbol": "EURUSD", "volume": 0.1, "type": 0, "type_filling": 1}
         ticket = int(broker.trade_by_hand(account.login, request)[2])
     connections.close_all()
-    signals = [_forked(partial(_work, account, kind, ticket, point)) for point in points]
-    last = _forked(lambda: _work(account, kind, ticket, None))
+    signals = [forked(partial(_work, account, kind, ticket, point)) for point in points]
+    last = forked(lambda: _work(account, kind, ticket, None))
     orders = Order.objects.filter(account_id=account.pk)
     broker.authorise_many([(account.login, SECRET, account.server)])
     deals = broker.call("history_deals", account.login, 0, 2**31, None, None, None)
@@ -83,7 +97,7 @@ def _story(number: int, kind: str, points: list[str]) -> dict[str, Any]:
     return found
 
 
-def _forked(work: Callable[[], None]) -> int:
+def forked(work: Callable[[], None]) -> int:
     """Do something in a process of its own; return its exit status, negative for a signal."""
     pid = os.fork()
     if pid == 0:
@@ -144,7 +158,7 @@ def _tick(order: Any, now: datetime, reach: Callable[[str], None]) -> None:
     left = LATER_TICKS
     for number in range(MOST_TICKS):
         # The clock runs ahead of the day's: nothing here has to be waited for.
-        at = now + timedelta(seconds=0.2 * (number + 1))
+        at = now + timedelta(seconds=TICK_SECONDS * (number + 1))
         poll = sessions.poll(at, at.timestamp())
         tracker.refresh(poll)
         assessment = tracker.assess(poll)

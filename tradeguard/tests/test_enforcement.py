@@ -3,24 +3,16 @@
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 
-from accounts.refusals import Refusal
-from accounts.services.locks import refuse_if_locked
 from accounts.tests.factories import make_user
 from notifications.models import Notification
-from risk.models import AccountLock, Enforcement, Order, RiskRule, RuleBreach, RuleState
-from risk.services.arming import arm_rule, arming_views, disarm_edited, disarm_rule
-from risk.services.breaches import reset_rule
-from risk.services.locks import refuse_loosening
+from risk.models import AccountLock, Enforcement, Order
+from risk.services.arming import arm_rule, arming_views
 from risk.services.panic import close_all
-from risk.services.unlocking import unlock_account, unlocking_sentences
-from risk.tests.factories import make_breach
 from tradeguard.tests.enforcement_stage import (
     MARGIN_MODES,
-    armed,
     crash_price,
     nothing_closed_twice,
     pendings,
@@ -231,41 +223,6 @@ def test_it_closes_all_when_somebody_asks_and_stays_locked(stage: Stage) -> None
     assert AccountLock.objects.standing().get().reason == "Enough."
 
 
-def test_it_closes_again_what_is_opened_while_locked_until_it_is_too_often(stage: Stage) -> None:
-    account = watched(stage, make_user())
-    stage.run(3)
-    close_all(accounts=[account], actor=account.user, reason="Enough.", now=stage.now)
-    stage.run(5)
-    for number in range(3):
-        trade(stage, account, 0.1)
-        place(stage, account, 0.1, 1.05)
-        stage.run(10)
-        assert volumes(stage, account) == {}
-        assert pendings(stage, account) == []
-        assert Enforcement.objects.filter(cause="lock", stage="done").count() == number + 1
-    trade(stage, account, 0.1)
-    stage.run(20)
-    assert len(volumes(stage, account)) == 1
-    assert (
-        Notification.objects.filter(title__contains="goes on opening", priority="urgent").count()
-        == 1
-    )
-    stage.run(30, seconds=2.0)
-    assert volumes(stage, account) == {}
-    assert set(nothing_closed_twice(stage, account).values()) == {Decimal(0)}
-
-
-def test_it_leaves_what_is_opened_after_unlocking(stage: Stage) -> None:
-    account = watched(stage, make_user())
-    stage.run(3)
-    close_all(accounts=[account], actor=account.user, reason="Enough.", now=stage.now)
-    stage.run(5)
-    unlock_account(account=account, actor=account.user, reason="Calm again.", now=stage.now)
-    trade(stage, account, 0.1)
-    stage.run(20)
-    assert len(volumes(stage, account)) == 1
-
-
 def test_it_says_that_an_investor_login_can_close_nothing(stage: Stage) -> None:
     account = watched(stage, make_user())
     rule_on(account, "MAX_DAILY_LOSS", "0.05")
@@ -283,105 +240,6 @@ def test_it_says_that_an_investor_login_can_close_nothing(stage: Stage) -> None:
     assert len(volumes(stage, account)) == 1
     assert not Order.objects.exists()
     assert Notification.objects.filter(type="enforcement", priority="urgent").count() == 1
-
-
-def test_it_warns_once_and_liquidates_when_the_margin_runs_out(stage: Stage) -> None:
-    account = watched(stage, make_user(), deposit=1_000.0, stop_out_level=5.0, leverage=500)
-    stage.run(3)
-    armed(RiskRule.objects.get(is_cutoff=True), account)
-    trade(stage, account, 2.0)  # 440 of margin, 20 for each pip
-    stage.run(10)
-
-    def warnings() -> int:
-        return Notification.objects.filter(type="margin_warning").count()
-
-    crash_price(stage, 1.09630)
-    stage.run(5)
-    assert (warnings(), len(volumes(stage, account))) == (0, 1)
-    for bid in (1.09600, 1.09590, 1.09595):
-        crash_price(stage, bid)
-        stage.run(3)
-    assert (warnings(), len(volumes(stage, account))) == (1, 1)
-    crash_price(stage, 1.09630)
-    stage.run(3)
-    crash_price(stage, 1.09600)
-    stage.run(3)
-    assert warnings() == 2
-    crash_price(stage, 1.09515)
-    stage.run(10)
-    assert volumes(stage, account) == {}
-    run = Enforcement.objects.get()
-    assert (run.cause, run.stage) == ("cutoff", "done")
-    assert Notification.objects.filter(type="liquidation", priority="urgent").count() == 1
-    assert AccountLock.objects.standing().get().cause == "cutoff"
-    assert warnings() == 2
-
-
-def test_it_says_that_the_broker_would_be_first(stage: Stage) -> None:
-    watched(stage, make_user(), stop_out_level=30.0)
-    watched(stage, make_user("bob"), "Calm", stop_out_level=10.0)
-    stage.run(30)
-    told = Notification.objects.get()
-    assert told.type == "margin_warning"
-    assert "at a margin level of 30 %" in told.body
-
-
-@pytest.mark.parametrize("is_unsaved", [False, True])
-def test_a_rule_of_ones_own_may_be_counted_anew(stage: Stage, is_unsaved: bool) -> None:
-    account = watched(stage, make_user())
-    rule = rule_on(account, "MAX_DAILY_LOSS", "0.05", action="BLOCK")
-    stage.run(3)
-    trade(stage, account, 10.0)
-    crash_price(stage)
-    stage.run(3)
-    assert RuleBreach.objects.latched().filter(rule_id=rule.pk).exists()
-    if is_unsaved:
-        # What the host has just counted is written over the baselines when it loads them again.
-        trade(stage, account, 0.01, symbol="EURUSD")
-        stage.run(1)
-    asked: dict[str, Any] = {
-        "rule": rule,
-        "account": account,
-        "actor": account.user,
-        "reason": "A new start.",
-    }
-    breach = reset_rule(**asked, now=stage.now, new_reference=True)
-    assert breach.cleared_at == stage.now
-    stage.run(20)
-    assert not RuleBreach.objects.latched().filter(rule_id=rule.pk).exists()
-    crash_price(stage, 1.08510)
-    stage.run(5)
-    assert not RuleBreach.objects.latched().filter(rule_id=rule.pk).exists()
-    crash_price(stage, 1.08400)
-    stage.run(5)
-    again = RuleBreach.objects.latched().get(rule_id=rule.pk)
-    assert again.floor == pytest.approx(89_980.0 - 5_000.0, abs=0.05)
-    assert not RuleState.objects.exclude(new_reference_at=None).exists()
-
-
-@pytest.mark.parametrize(
-    ("fields", "code"),
-    [
-        ({"is_firm_rule": True}, "firm_rule"),
-        ({"rule_type": "MAX_DRAWDOWN"}, "no_reference"),
-        ({"magic": 7}, "no_reference"),
-    ],
-)
-def test_no_other_floor_moves(stage: Stage, fields: dict[str, Any], code: str) -> None:
-    account = watched(stage, make_user())
-    kind = fields.pop("rule_type", "MAX_DAILY_LOSS")
-    rule = rule_on(account, kind, "0.05", action="BLOCK", **fields)
-    make_breach(rule, account)
-    asked: dict[str, Any] = {
-        "rule": rule,
-        "account": account,
-        "actor": account.user,
-        "reason": "A new start.",
-    }
-    with pytest.raises(Refusal) as refusal:
-        reset_rule(**asked, now=stage.now, new_reference=True)
-    assert refusal.value.code == code
-    assert RuleBreach.objects.get().acknowledged_at is None
 
 
 def test_it_shows_what_a_rule_would_do_before_it_is_armed(stage: Stage) -> None:
@@ -405,40 +263,3 @@ def test_it_shows_what_a_rule_would_do_before_it_is_armed(stage: Stage) -> None:
     assert "closes nothing because of this violation" in view.sentence
     names = {each.rule.name for each in arming_views(account=account, now=stage.now)}
     assert names == {rule.name, "Margin cut-off"}
-
-
-def test_a_locked_account_and_its_rule_cannot_be_loosened(stage: Stage) -> None:
-    account = watched(stage, make_user())
-    rule = rule_on(account, "MAX_DAILY_LOSS", "0.05")
-    stage.run(3)
-    trade(stage, account, 10.0)
-    crash_price(stage)
-    stage.run(10)
-    actor = account.user
-    reset_rule(rule=rule, account=account, actor=actor, reason="I know.", now=stage.now)
-    for change in (
-        lambda: disarm_rule(rule=rule, accounts=[account], actor=actor, now=stage.now),
-        lambda: refuse_loosening(before=rule, after=None, accounts=None, groups=None),
-        lambda: refuse_if_locked(account_id=account.pk, change="deleted"),
-    ):
-        with pytest.raises(Refusal) as refusal:
-            change()
-        assert refusal.value.code == "locked"
-    assert disarm_edited(rule) == 0
-    assert rule.armings.count() == 1
-    actor.time_zone = "Europe/Prague"
-    sentences = unlocking_sentences(account)
-    at = stage.now.astimezone(ZoneInfo("Europe/Prague"))
-    assert f"The lock of 18 November 2026, {at:%H:%M} (Europe/Prague)" in sentences.changes[0]
-    unlock_account(account=account, actor=actor, reason="Tomorrow again.", now=stage.now)
-    disarm_rule(rule=rule, accounts=[account], actor=actor, now=stage.now)
-    with pytest.raises(Refusal):
-        unlock_account(account=account, actor=actor, reason="Again.", now=stage.now)
-
-
-def test_it_cannot_be_unlocked_while_it_is_closing(stage: Stage) -> None:
-    account = watched(stage, make_user())
-    close_all(accounts=[account], actor=account.user, reason="Enough.", now=stage.now)
-    with pytest.raises(Refusal) as refusal:
-        unlock_account(account=account, actor=account.user, reason="No.", now=stage.now)
-    assert refusal.value.code == "enforcing"

@@ -6,7 +6,14 @@ import pytest
 
 from accounts.tests.factories import make_user
 from notifications.models import Notification
-from tradeguard.tests.enforcement_stage import crash_price, trade, volumes, watched
+from risk.models import AccountLock, Enforcement, RiskRule
+from tradeguard.tests.enforcement_stage import (
+    armed,
+    crash_price,
+    trade,
+    volumes,
+    watched,
+)
 from tradeguard.tests.stage import Stage, staged
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -51,3 +58,44 @@ def test_the_past_is_no_news(stage: Stage) -> None:
     stage.clock[0] += 86_400 * 4
     stage.run(10)
     assert liquidations() == []
+
+
+def test_it_warns_once_and_liquidates_when_the_margin_runs_out(stage: Stage) -> None:
+    account = watched(stage, make_user(), deposit=1_000.0, stop_out_level=5.0, leverage=500)
+    stage.run(3)
+    armed(RiskRule.objects.get(is_cutoff=True), account)
+    trade(stage, account, 2.0)  # 440 of margin, 20 for each pip
+    stage.run(10)
+
+    def warnings() -> int:
+        return Notification.objects.filter(type="margin_warning").count()
+
+    crash_price(stage, 1.09630)
+    stage.run(5)
+    assert (warnings(), len(volumes(stage, account))) == (0, 1)
+    for bid in (1.09600, 1.09590, 1.09595):
+        crash_price(stage, bid)
+        stage.run(3)
+    assert (warnings(), len(volumes(stage, account))) == (1, 1)
+    crash_price(stage, 1.09630)
+    stage.run(3)
+    crash_price(stage, 1.09600)
+    stage.run(3)
+    assert warnings() == 2
+    crash_price(stage, 1.09515)
+    stage.run(10)
+    assert volumes(stage, account) == {}
+    run = Enforcement.objects.get()
+    assert (run.cause, run.stage) == ("cutoff", "done")
+    assert Notification.objects.filter(type="liquidation", priority="urgent").count() == 1
+    assert AccountLock.objects.standing().get().cause == "cutoff"
+    assert warnings() == 2
+
+
+def test_it_says_that_the_broker_would_be_first(stage: Stage) -> None:
+    watched(stage, make_user(), stop_out_level=30.0)
+    watched(stage, make_user("bob"), "Calm", stop_out_level=10.0)
+    stage.run(30)
+    told = Notification.objects.get()
+    assert told.type == "margin_warning"
+    assert "at a margin level of 30 %" in told.body
