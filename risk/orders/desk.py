@@ -22,8 +22,8 @@ from accounts.sessions.poll import Poll
 from risk.ledger.host_ledger import HostLedger
 from risk.models import Enforcement, Order
 from risk.orders.doubts import forget_connection
-from risk.orders.gating import HostGate
-from risk.orders.lane import Gate, Lane, no_checkpoint
+from risk.orders.gating import Gate, HostGate
+from risk.orders.lane import Lane, no_checkpoint
 from risk.orders.moments import is_due
 from risk.orders.pool import LanePool
 from risk.orders.terminal import Calls

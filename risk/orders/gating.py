@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Protocol
 
 from accounts.market_terms import TermsBook
 from risk.core.gate.verdicts import GateDecision
@@ -9,6 +10,33 @@ from risk.gate import check_rows, decide_change, decide_orders
 from risk.models import AccountLock, GateCheck, Order
 from risk.orders.terminal import PendingOrder, Position
 from risk.orders.view import HostView
+
+
+class Gate(Protocol):
+    """Decides about opens and changes; see `risk.gate`."""
+
+    def decide(
+        self,
+        view: HostView,
+        orders: Sequence[Order],
+        *,
+        in_flight: Sequence[Order],
+        locks: Sequence[AccountLock],
+        now: datetime,
+    ) -> Sequence[GateDecision]: ...
+
+    def decide_change(
+        self,
+        view: HostView,
+        order: Order,
+        before: Position | PendingOrder,
+        *,
+        in_flight: Sequence[Order],
+        locks: Sequence[AccountLock],
+        now: datetime,
+    ) -> GateDecision: ...
+
+    def check_rows(self, decision: GateDecision, now: datetime) -> Sequence[GateCheck]: ...
 
 
 class HostGate:

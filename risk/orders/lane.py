@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 from django.db import DatabaseError, InterfaceError, transaction
@@ -18,6 +18,7 @@ from risk.models import AccountLock, GateCheck, Order
 from risk.orders.completion import complete
 from risk.orders.doubts import Doubts
 from risk.orders.flights import orders_in_flight
+from risk.orders.gating import Gate
 from risk.orders.moments import is_due
 from risk.orders.outcomes import Outcome, expired, not_sent, refused, waiting
 from risk.orders.sending import RETRY, Sender
@@ -27,33 +28,6 @@ from risk.orders.view import HostView
 logger = logging.getLogger(__name__)
 
 State = Order.State
-
-
-class Gate(Protocol):
-    """Decides about opens and changes; see `risk.gate`."""
-
-    def decide(
-        self,
-        view: HostView,
-        orders: Sequence[Order],
-        *,
-        in_flight: Sequence[Order],
-        locks: Sequence[AccountLock],
-        now: datetime,
-    ) -> Sequence[GateDecision]: ...
-
-    def decide_change(
-        self,
-        view: HostView,
-        order: Order,
-        before: Position | PendingOrder,
-        *,
-        in_flight: Sequence[Order],
-        locks: Sequence[AccountLock],
-        now: datetime,
-    ) -> GateDecision: ...
-
-    def check_rows(self, decision: GateDecision, now: datetime) -> Sequence[GateCheck]: ...
 
 
 def no_checkpoint(name: str) -> None:
