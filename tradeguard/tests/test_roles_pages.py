@@ -15,6 +15,7 @@ from accounts.models import User
 from accounts.tests.factories import make_user
 from tradeguard.tests.api_routes import Desk, make_desk
 from tradeguard.tests.page_routes import NEEDS_SECOND_FACTOR, Page, add_sign_ins, pages
+from tradeguard.tests.skipped_waits import skip_waits
 from tradeguard.tests.snapshots import snapshot
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
@@ -22,6 +23,11 @@ PRIVATE = [page for page in pages() if not page.is_public]
 OF_A_ROW = [page for page in PRIVATE if page.parameters]
 Asked = tuple[str, Page, Any]
 MARKS = ("Alpha of alice", "Desk of alice", "Rule of alice")
+
+
+@pytest.fixture(autouse=True)
+def _unwaiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    skip_waits(monkeypatch)
 
 
 @pytest.fixture
