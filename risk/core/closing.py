@@ -93,7 +93,8 @@ def plan_closes(
 
     Hedged legs close each other where the broker allows it, unless `closes_by` is False; what the
     larger one keeps goes in the round after, when it was read again. Elsewhere the net side of a
-    hedged symbol goes first. On a netting account there is one position, and so one close in a round, for each symbol.
+    hedged symbol goes first. On a netting account there is one position, and so one close in a
+    round, for each symbol.
     """
     wanted = {
         part.ticket: min(part.volume, positions[part.ticket].volume)

@@ -36,10 +36,7 @@ def correlations_of(closes: Mapping[str, Closes]) -> Correlations:
 
 def _log_returns(closes: Closes) -> dict[int, float]:
     known = sorted((day, close) for day, close in closes.items() if close > 0)
-    return {
-        day: float(np.log(close / before))
-        for (_, before), (day, close) in pairwise(known)
-    }
+    return {day: float(np.log(close / before)) for (_, before), (day, close) in pairwise(known)}
 
 
 def _coefficients(returns: Floats) -> Floats:
