@@ -12,7 +12,10 @@ from groups.models import AccountGroup, Membership
 
 # Says why these accounts may not leave this group, or None: `risk` knows, and imports `groups`.
 DepartureCheck = Callable[[AccountGroup, Collection[UUID]], str | None]
+# Ends what these accounts have through this group, in the transaction in which they leave it.
+Departure = Callable[[AccountGroup, Collection[UUID]], None]
 _departure_checks: list[DepartureCheck] = []
+_departures: list[Departure] = []
 
 
 class GroupChanges(TypedDict, total=False):
@@ -24,6 +27,11 @@ class GroupChanges(TypedDict, total=False):
 def register_departure_check(check: DepartureCheck) -> None:
     if check not in _departure_checks:
         _departure_checks.append(check)
+
+
+def register_departure(departure: Departure) -> None:
+    if departure not in _departures:
+        _departures.append(departure)
 
 
 @transaction.atomic
@@ -111,4 +119,6 @@ def _leave(group: AccountGroup, account_ids: Collection[UUID]) -> None:
         reason = check(group, account_ids)
         if reason is not None:
             raise Refusal(reason, code="locked")
+    for departure in _departures:
+        departure(group, account_ids)
     group.memberships.filter(account_id__in=account_ids).delete()

@@ -8,9 +8,15 @@ class RiskConfig(AppConfig):
     def ready(self) -> None:
         # Services import models, which exist only now.
         from accounts.services.locks import register_forget, register_lock
-        from groups.services import register_departure_check
-        from risk.services.locks import ViolationLock, departure_refusal, forget_account
+        from groups.services import register_departure, register_departure_check
+        from risk.services.locks import (
+            ViolationLock,
+            departure_refusal,
+            disarm_departed,
+            forget_account,
+        )
 
         register_lock(ViolationLock())
         register_forget(forget_account)
         register_departure_check(departure_refusal)
+        register_departure(disarm_departed)

@@ -47,6 +47,11 @@ def forget_account(*, account_id: UUID, now: datetime) -> None:
     targets.filter(connectedaccount_id=account_id).delete()
 
 
+def disarm_departed(group: AccountGroup, account_ids: Collection[UUID]) -> None:
+    """Disarm the group's rules on accounts that leave it: who comes back is asked anew."""
+    RuleArming.objects.filter(rule__groups=group, account_id__in=account_ids).delete()
+
+
 def departure_refusal(group: AccountGroup, account_ids: Collection[UUID]) -> str | None:
     """Say why these accounts may not leave the group: one is held, and rules reach it there."""
     if not group.risk_rules.filter(is_active=True).exists():
