@@ -39,11 +39,11 @@ def terminal_facts(account: ConnectedAccount, state: AccountState) -> Json:
 
 
 def notice_objects(
-    account: ConnectedAccount, state: AccountState | None, *, now: datetime
+    account: ConnectedAccount, state: AccountState | None, *, now: datetime, cut_off_percent: float
 ) -> list[Json]:
     return [
         {"kind": notice.kind.value, "level": notice.level.value, "sentence": notice.sentence}
-        for notice in notices_of(account, state, now)
+        for notice in notices_of(account, state, now, cut_off_percent=cut_off_percent)
     ]
 
 

@@ -23,6 +23,7 @@ from risk.live_objects import Json, Member, RuleView, account_object, group_obje
 from risk.models import RiskRule, RuleOverride
 from risk.rule_facts import facts_of
 from risk.selectors import latched_breaches, rules_by_account
+from risk.services.cutoff import cutoff_terms_on
 
 logger = logging.getLogger(__name__)
 
@@ -75,10 +76,11 @@ def account_status(account: ConnectedAccount, *, now: datetime) -> Json:
     member = load_members([account], now=now)[account.pk]
     state = member.state if member.reading is not None else None
     health = connection_health(account, state, now=now)
+    cut_off_percent = float(cutoff_terms_on(account).liquidation_level)
     return {
         **account_object(member, sequence=0),
         "terminal": terminal_facts(account, state) if state is not None else None,
-        "notices": notice_objects(account, state, now=now),
+        "notices": notice_objects(account, state, now=now, cut_off_percent=cut_off_percent),
         "orders": order_objects(state) if state is not None else None,
         "health": health_summary(health, state),
     }

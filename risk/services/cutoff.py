@@ -7,7 +7,7 @@ from decimal import ROUND_CEILING, Decimal
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from accounts.models import User
+from accounts.models import ConnectedAccount, User
 from accounts.refusals import Refusal
 from risk.core.rule_types import Comparison
 from risk.models import RiskRule
@@ -53,6 +53,18 @@ def cutoff_terms(user: User) -> CutoffTerms:
     """Return the levels of this user's cut-off, those that everybody begins with if none is set."""
     rule = RiskRule.objects.owned_by(user).filter(is_cutoff=True).first()
     return terms_of(rule) if rule else CutoffTerms(WARNING_LEVEL, LIQUIDATION_LEVEL)
+
+
+def cutoff_terms_on(account: ConnectedAccount) -> CutoffTerms:
+    """Return the levels that hold for one account, which may differ from its user's."""
+    rule = RiskRule.objects.owned_by(account.user_id).filter(is_cutoff=True).first()
+    if rule is None:
+        return CutoffTerms(WARNING_LEVEL, LIQUIDATION_LEVEL)
+    own = rule.overrides.filter(account=account).first()
+    if own is not None:
+        rule.limit = rule.limit if own.limit is None else own.limit
+        rule.caution = rule.caution if own.caution is None else own.caution
+    return terms_of(rule)
 
 
 def terms_of(rule: RiskRule) -> CutoffTerms:

@@ -1,4 +1,5 @@
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ import time_machine
 from redis import Redis
 from rest_framework import serializers
 
+from accounts.core.kinds import StopOutMode
 from accounts.hot_state import (
     ACCOUNT_STATE_DTYPE,
     RULE_STATE_DTYPE,
@@ -25,6 +27,7 @@ from groups.tests.factories import make_group
 from risk.api import shapes
 from risk.core.statuses import Status
 from risk.models import RiskRule
+from risk.services.cutoff import set_cutoff
 from risk.tests.factories import make_rule
 
 
@@ -57,6 +60,9 @@ def leave_reading(redis: Redis, account: ConnectedAccount, rule: RiskRule) -> No
         "equity": 95_212.4,
         "margin": 108.77,
         "margin_level": 87_535.5,
+        "stop_out_mode": StopOutMode.PERCENT,
+        "stop_out_level": 25.0,
+        "stop_out_call": 100.0,
     }.items():
         state[name] = value
     for name, value in {
@@ -149,6 +155,19 @@ def test_it_tells_the_numbers_while_they_are_fresh(
     assert (positions["results"][0]["ticket"], positions["results"][0]["sl"]) == (7, None)
     assert (risk["status"], risk["weakest_account"]["name"]) == ("critical", "Alpha 3")
     assert risk["rules"][0]["left"] == 212.4
+
+
+@pytest.mark.parametrize(("level", "is_late"), [(24, True), (25, False), (26, False)])
+def test_it_says_whether_the_broker_closes_before_the_own_cut_off(
+    api: Client, redis: Redis, account: ConnectedAccount, rule: RiskRule, level: int, is_late: bool
+) -> None:
+    set_cutoff(user=account.user, warning_level=Decimal(60), liquidation_level=Decimal(level))
+    leave_reading(redis, account, rule)
+    with time_machine.travel(NOW, tick=False):
+        status = api.ask("GET", f"accounts/{account.pk}/status").json()
+    (notice,) = (each for each in status["notices"] if each["kind"] == "stop_out")
+    assert notice["level"] == ("warning" if is_late else "info")
+    assert (f"That is above {level} %" in notice["sentence"]) is is_late
 
 
 def test_it_calls_an_old_reading_unknown(

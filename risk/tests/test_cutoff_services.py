@@ -7,10 +7,11 @@ from django.core.exceptions import ValidationError
 from accounts.models import User
 from accounts.refusals import Refusal
 from accounts.tests.factories import make_account
-from risk.models import RiskRule
+from risk.models import RiskRule, RuleOverride
 from risk.services.cutoff import (
     CutoffTerms,
     cutoff_terms,
+    cutoff_terms_on,
     ensure_cutoffs,
     refuse_changing_cutoff,
     set_cutoff,
@@ -44,6 +45,17 @@ def test_it_asks_the_database_once_when_nobody_lacks_one(
     ensure_cutoffs([alice.pk])
     with django_assert_num_queries(1):
         ensure_cutoffs([alice.pk])
+
+
+def test_one_account_may_have_levels_of_its_own(alice: User) -> None:
+    account, other = make_account(alice), make_account(alice, "Other")
+    assert cutoff_terms_on(account) == CutoffTerms(Decimal(50), Decimal(10))
+    rule = set_cutoff(user=alice, warning_level=Decimal(80), liquidation_level=Decimal(20))
+    RuleOverride.objects.create(
+        rule=rule, account=account, limit=Decimal(30), caution=Decimal("0.7")
+    )
+    assert cutoff_terms_on(account) == CutoffTerms(Decimal(100), Decimal(30))
+    assert cutoff_terms_on(other) == CutoffTerms(Decimal(80), Decimal(20))
 
 
 @pytest.mark.parametrize("warning", ["11", "37", "50", "60", "99.5", "120", "333", "1000"])
