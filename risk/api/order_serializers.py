@@ -90,6 +90,12 @@ class OrderSerializer(UtcModelSerializer[Order]):
             "checks",
         ]
         read_only_fields = fields
+        extra_kwargs = {
+            "order_ticket": {
+                "help_text": "The broker's; on a hedging account also that of the opened position."
+            },
+            "position_ticket": {"help_text": "Of the position that it changes or closes."},
+        }
 
     def get_is_decided(self, order: Order) -> bool:
         return order.state not in Order.UNFINISHED
