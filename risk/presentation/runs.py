@@ -142,8 +142,8 @@ def _place(run: Enforcement) -> tuple[bool, str]:
 
 def _title(runs: Sequence[Enforcement]) -> str:
     first = runs[0]
-    names = {run.account_name for run in runs}
-    where = first.account_name if len(names) == 1 else f"{len(names)} accounts"
+    count = len(_latest(runs))
+    where = first.account_name if count == 1 else f"{count} accounts"
     if first.cause == Cause.PANIC:
         return f"Close all: {where}"
     why = f"“{first.rule_name}”" if first.rule_name else first.get_cause_display().lower()
@@ -157,7 +157,18 @@ def _group_sentence(lines: Sequence[RunLine], *, is_running: bool) -> str:
     done = counted(
         sum(run.positions_closed for run in runs), sum(run.orders_cancelled for run in runs)
     )
-    confirmed = [run.confirmed_at for run in runs if run.confirmed_at is not None]
-    if is_running or len(confirmed) < len(runs):
-        return f"{len(confirmed)} of {len(runs)} confirmed flat, {done} so far"
+    latest = _latest(runs)
+    confirmed = [run.confirmed_at for run in latest if run.confirmed_at is not None]
+    if len(latest) > 1 and (is_running or len(confirmed) < len(latest)):
+        return f"{len(confirmed)} of {len(latest)} accounts confirmed flat, {done} so far"
+    if is_running or not confirmed:
+        return f"Not confirmed flat yet, {done} so far"
     return f"Confirmed flat at {clock(max(confirmed))}, {done}"
+
+
+def _latest(runs: Iterable[Enforcement]) -> list[Enforcement]:
+    """Return the newest run of each account: on a locked one it may be the fifth in a row."""
+    newest: dict[object, Enforcement] = {}
+    for run in sorted(runs, key=lambda run: run.created_at):
+        newest[run.account_id or run.account_name] = run
+    return list(newest.values())

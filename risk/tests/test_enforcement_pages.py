@@ -147,7 +147,28 @@ def test_one_press_on_many_accounts_is_one_line(alice: User, page: Client) -> No
         )
     html = page.get("/standing").content.decode()
     assert "Close all: 3 accounts" in html
-    assert "1 of 3 confirmed flat, 6 positions closed" in html
+    assert "1 of 3 accounts confirmed flat, 6 positions closed" in html
+
+
+def test_what_locks_closed_counts_accounts_and_not_times(alice: User, page: Client) -> None:
+    now = timezone.now()
+    for number in range(2):
+        account = make_account(alice, f"Alpha {number}")
+        for seconds in range(3):
+            at = now - timedelta(seconds=seconds)
+            is_done = number == 0 or seconds > 0
+            make_run(
+                account,
+                cause=Enforcement.Cause.LOCK,
+                created_at=at,
+                stage=Stage.DONE if is_done else Stage.CLOSING,
+                confirmed_at=at if is_done else None,
+                finished_at=at if is_done else None,
+                positions_closed=1,
+            )
+    html = page.get("/standing").content.decode()
+    assert "2 accounts: " in html
+    assert "1 of 2 accounts confirmed flat, 6 positions closed" in html
 
 
 def test_what_is_long_over_is_not_shown(page: Client, account: ConnectedAccount) -> None:
