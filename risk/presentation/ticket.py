@@ -1,6 +1,5 @@
 """What the ticket says while it is typed: the prices, the size, and the gate's answer."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 from accounts.figures import age, price
 from accounts.models import ConnectedAccount
 from accounts.symbol_terms import SymbolTerms
-from risk.core.gate.verdicts import Check, GateDecision, Verdict
+from risk.core.gate.verdicts import GateDecision, Verdict
 from risk.gate import preview_order
 from risk.gate.sizing import position_size
 from risk.models import GateCheck, Order
@@ -104,7 +103,7 @@ def decision_view(decision: GateDecision, draft: Order, terms: SymbolTerms | Non
         sentence=decision.sentence,
         tone=VERDICT_TONES[GateCheck.Verdict(decision.verdict)],
         volume=volume,
-        checks=tuple(_rows(decision.checks)),
+        checks=tuple(_rows(decision)),
     )
 
 
@@ -180,10 +179,17 @@ def _quote(terms: SymbolTerms | None, now: datetime) -> Quote | None:
     )
 
 
-def _rows(checks: Iterable[Check]) -> list[CheckRow]:
+def _rows(decision: GateDecision) -> list[CheckRow]:
+    """List the checks, the worst first, each sentence once: the answer says one of them already."""
     worst_first = (Verdict.BLOCK, Verdict.REDUCE, Verdict.WARN, Verdict.ALLOW)
-    listed = sorted(checks, key=lambda check: worst_first.index(check.verdict))
+    listed = sorted(decision.checks, key=lambda check: worst_first.index(check.verdict))
+    said = decision.sentence
     return [
-        check_row(check.rule_name or check.name, check.verdict, check.sentence, check.rule_id)
+        check_row(
+            check.rule_name or check.name,
+            check.verdict,
+            "" if check.sentence == said else check.sentence,
+            check.rule_id,
+        )
         for check in listed
     ]

@@ -320,3 +320,18 @@ def test_it_offers_the_lots_that_every_blocking_check_lets_pass() -> None:
     assert offered(3.67, 2.5078) == "2.50"
     assert offered(3.67, None) == ""
     assert offered(3.67, 0.004) == ""
+
+
+def test_the_answer_says_no_sentence_twice() -> None:
+    checks = (
+        Check(name="RULE", verdict=Verdict.ALLOW, sentence="Fine."),
+        Check(name="RULE", verdict=Verdict.BLOCK, sentence="Too much.", rule_name="Daily loss"),
+        Check(name="RULE", verdict=Verdict.BLOCK, sentence="Too many.", allowed_volume=1.0),
+    )
+    decision = GateDecision(uuid4(), Verdict.BLOCK, Decimal(0), explain=lambda: checks)
+
+    view = decision_view(decision, Order(requested_volume=Decimal(5)), eurusd())
+
+    assert view.sentence == "Too much."
+    assert [check.sentence for check in view.checks] == ["", "Too many.", "Fine."]
+    assert view.checks[0].name == "Daily loss"
