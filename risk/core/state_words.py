@@ -195,8 +195,12 @@ def _progress_text(
     reached = figures.left <= 0
     match rule:
         case ProfitTarget():
+            target = amount_text(figures.limit, currency.digits)
+            if figures.used < 0:
+                behind = used_text(-figures.used, currency.digits)
+                return f"{behind} {currency.name} lost so far, the target is {target} made"
             made = left_text(figures.used, currency.digits)
-            text = f"{made} {currency.name} of {amount_text(figures.limit, currency.digits)} made"
+            text = f"{made} {currency.name} of {target} made"
             return f"{text}, target reached" if reached else text
         case MinTradingDays():
             days = f"{plain_text(figures.used)} of {counted_text(figures.limit, 'trading day')}"

@@ -380,3 +380,9 @@ def test_it_has_a_unit_for_every_rule() -> None:
     assert known(float("nan")) is None
     assert known(float("inf")) is None
     assert known(0.0) == 0.0
+
+
+def test_it_says_that_money_was_lost_and_none_made_yet() -> None:
+    counts = {"total_profit": -4.301}
+    said = say(rule(TARGET, "0.08"), {"balance": 100_000.0}, around=ALIKE, counted=counts)
+    assert said == "Alpha 3: 4.31 USD lost so far, the target is 8,000.00 made"
