@@ -209,7 +209,11 @@ class PendingForm(StopsForm):
     """The price and stops of a pending order."""
 
     price = PriceField(label="At the price")
-    stop_limit_price = PriceField(required=False, label="Then a limit at")
+    stop_limit_price = PriceField(
+        required=False,
+        label="Then a limit at",
+        help_text="The broker's reading does not tell it. Empty: it stays where it is.",
+    )
 
     def levels(self) -> dict[str, float | None]:
         return {name: self.cleaned_data[name] for name in ("price", "stop_limit_price")}

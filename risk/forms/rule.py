@@ -77,7 +77,8 @@ class RuleForm(forms.Form, ServiceForm):
         max_value=2**63 - 1,
         label="Only this strategy",
         widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "off"}),
-        help_text="Its magic number. Empty: every position and deal counts.",
+        help_text="Its magic number. Empty: every position and deal counts. What TradeGuard opens"
+        " carries numbers of its own, so such a rule never refuses an order of the ticket.",
     )
     act_at_fraction = PercentField(
         required=False,
