@@ -38,9 +38,9 @@ _ACTIONS = {
 
 # Objectives never become a violation, and only a violation alerts anybody.
 _PROGRESS = {
-    RuleType.PROFIT_TARGET: "Show the progress until",
-    RuleType.MIN_TRADING_DAYS: "Show the progress until",
-    RuleType.CONSISTENCY: "Show whether",
+    RuleType.PROFIT_TARGET: "Show the progress, and tell when",
+    RuleType.MIN_TRADING_DAYS: "Show the progress, and tell when",
+    RuleType.CONSISTENCY: "Tell when",
 }
 
 _REFERENCES = {

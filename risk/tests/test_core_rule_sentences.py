@@ -131,23 +131,27 @@ DAILY_LOSS = rule(DAILY, "0.05", reference="higher_of_balance_and_equity")
         (
             rule(TARGET, "0.08"),
             Action.ALERT,
-            "Show the progress until the closed profit reaches 8 % of the initial balance",
+            "Show the progress, and tell when the closed profit reaches 8 % of the initial balance",
         ),
         (
             rule(TARGET, "500", amount_kind="money"),
             Action.ALERT,
-            "Show the progress until the closed profit reaches 500.00 USD",
+            "Show the progress, and tell when the closed profit reaches 500.00 USD",
         ),
-        (rule(DAYS, "4"), Action.ALERT, "Show the progress until positions were opened on 4 days"),
+        (
+            rule(DAYS, "4"),
+            Action.ALERT,
+            "Show the progress, and tell when positions were opened on 4 days",
+        ),
         (
             rule(EVEN, "0.5"),
             Action.ALERT,
-            "Show whether the best day makes more than 50 % of the whole profit",
+            "Tell when the best day makes more than 50 % of the whole profit",
         ),
         (
             rule(EVEN, "0.5", basis="positive_days"),
             Action.ALERT,
-            "Show whether the best day makes more than 50 % of the profit of all winning days",
+            "Tell when the best day makes more than 50 % of the profit of all winning days",
         ),
         (
             rule(WINDOW, "30", from_time="21:45", until_time="23:00"),
