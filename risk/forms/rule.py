@@ -13,6 +13,7 @@ from groups.forms import MemberChoice
 from groups.models import AccountGroup
 from risk.core.rule_types import (
     ARMED_ACTIONS,
+    OBJECTIVES,
     WHOLE_ACCOUNT_RULES,
     Action,
     DrawdownKind,
@@ -191,6 +192,11 @@ class RuleForm(forms.Form, ServiceForm):
     @property
     def limit_field(self) -> LimitField:
         return LIMITS[self.type_name]
+
+    @property
+    def is_objective(self) -> bool:
+        """Whether this type is something to reach, which nothing can violate."""
+        return RuleType(self.type_name) in OBJECTIVES
 
     @property
     def may_act(self) -> bool:

@@ -112,6 +112,14 @@ def test_it_offers_the_fields_of_the_type_and_keeps_what_was_typed(page: Client)
     assert 'name="reference"' not in html
 
 
+@pytest.mark.parametrize("rule_type", ["PROFIT_TARGET", "MIN_TRADING_DAYS", "CONSISTENCY"])
+def test_it_offers_no_action_for_what_is_to_be_reached(page: Client, rule_type: str) -> None:
+    html = page.get("/rules/fields", {"rule_type": rule_type}).content.decode()
+    assert "When it is violated" not in html
+    assert '<input type="hidden" name="action" value="ALERT">' in html
+    assert "never refuses or closes anything" in html
+
+
 def test_it_says_the_rule_in_one_sentence_while_it_is_typed(page: Client) -> None:
     html = page.post("/rules/preview", fields(name="")).content.decode()
     assert "Alert when today's loss reaches 5 % of the initial balance" in html.replace(
