@@ -383,6 +383,6 @@ def test_it_has_a_unit_for_every_rule() -> None:
 
 
 def test_it_says_that_money_was_lost_and_none_made_yet() -> None:
-    counts = {"total_profit": -4.301}
+    counts = {"day_started_at": NOON - 3_600, "total_profit": -4.301}
     said = say(rule(TARGET, "0.08"), {"balance": 100_000.0}, around=ALIKE, counted=counts)
     assert said == "Alpha 3: 4.31 USD lost so far, the target is 8,000.00 made"
