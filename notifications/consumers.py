@@ -53,6 +53,7 @@ class NotificationConsumer(AsyncWebsocketConsumer):
         context = {
             "level": LEVELS.get(notification["priority"], "info"),
             "title": notification["title"],
+            "fold": _fold(notification),
             "body": notification["body"],
             "link": notification["link"],
         }
@@ -83,6 +84,11 @@ class NotificationConsumer(AsyncWebsocketConsumer):
         text = "" if unread == 0 else "99+" if unread > 99 else str(unread)
         cell = Cell("bell-count", (text,), "none" if unread == 0 else "some")
         await self.send(text_data=compact_json([cell.patch()]))
+
+
+def _fold(notification: dict[str, Any]) -> str:
+    """Name what is told alike of many accounts, as "Alpha 1: done" is: pages fold it into one."""
+    return f"{notification['type']}: {notification['title'].rpartition(': ')[2]}"
 
 
 @database_sync_to_async

@@ -65,6 +65,7 @@ async def test_it_counts_on_the_bell_and_shows_a_toast(alice: User) -> None:
     await socket.disconnect(timeout=5)
 
     assert 'hx-swap-oob="beforeend:#toasts"' in toast
+    assert 'data-fold="' in toast
     assert "Broke &lt;b&gt;it&lt;/b&gt;" in toast
     assert 'href="/accounts/3"' in toast
     assert count == [["bell-count", "2", "some"]]

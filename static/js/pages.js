@@ -17,7 +17,25 @@
     setTimeout(remove, TOAST_MS + READING_MS * toast.textContent.length);
   }
 
+  // What is told alike of many accounts takes one toast: the newest, with the number of the others.
+  function foldToasts() {
+    const newest = new Map();
+    Array.from(document.querySelectorAll("[data-fold]")).reverse().forEach((toast) => {
+      const kept = newest.get(toast.dataset.fold);
+      if (!kept) {
+        newest.set(toast.dataset.fold, toast);
+        return;
+      }
+      kept.dataset.more = Number(kept.dataset.more || 0) + Number(toast.dataset.more || 0) + 1;
+      toast.remove();
+      const line = kept.querySelector(".toast-line") || kept.firstElementChild.appendChild(document.createElement("div"));
+      line.className = "toast-line";
+      line.textContent = `and ${kept.dataset.more} more like it, in the bell`;
+    });
+  }
+
   function startToasts() {
+    foldToasts();
     document.querySelectorAll("[data-toast]").forEach(startToast);
   }
 
