@@ -228,3 +228,19 @@ def test_the_history_shows_each_time_with_its_orders(
     assert "Going home." in html
     assert "1 order<" in html
     assert "position 50" in html
+
+
+def test_a_page_without_scripts_leads_to_unlocking(page: Client, account: ConnectedAccount) -> None:
+    html = page.get(f"/accounts/{account.pk}").content.decode()
+    without = "".join(re.findall(r"<noscript>(.*?)</noscript>", html, re.DOTALL))
+    assert f'href="/accounts/{account.pk}/unlock"' in without
+    assert f'href="/accounts/{account.pk}/arming"' in without
+
+
+def test_the_groups_without_scripts_lead_to_what_works(
+    alice: User, page: Client, account: ConnectedAccount
+) -> None:
+    make_group(alice, "Desk", account)
+    html = page.get("/groups").content.decode()
+    without = "".join(re.findall(r"<noscript>(.*?)</noscript>", html, re.DOTALL))
+    assert 'href="/accounts"' in without
