@@ -144,6 +144,8 @@ def _what_now(
         )
     if is_violated:
         return "It is violated, and acts as long as nobody has acknowledged that."
+    if all(row.status == Status.UNKNOWN for row in member.rows if row.rule.id == rule.pk):
+        return "What it would do right now is not known: where the rule stands is not known yet."
     if action is not Action.CLOSE_ALL:
         what = "positions that break it" if action is Action.CLOSE_POSITION else "what exceeds it"
         return f"Nothing right now. Once it is violated, it closes {what}."

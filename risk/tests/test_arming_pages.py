@@ -4,11 +4,13 @@ from uuid import uuid4
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from accounts.models import ConnectedAccount, User
 from accounts.tests.factories import make_account
 from risk.models import RiskRule, RuleArming, RuleBreach
 from risk.tests.factories import make_breach, make_rule
+from risk.tests.live_state import leave_readings
 
 MODAL = {"HX-Request": "true", "HX-Target": "modal-body"}
 
@@ -43,6 +45,15 @@ def test_a_rule_is_armed_after_somebody_has_looked(
 
     assert RuleArming.objects.get().account == account
     assert "may not act" not in page.get(f"/accounts/{account.pk}/arming/hint").content.decode()
+
+
+def test_it_does_not_call_quiet_what_nobody_has_looked_at(
+    page: Client, account: ConnectedAccount, closing_rule: RiskRule
+) -> None:
+    leave_readings([account], [], read_at=timezone.now().timestamp())
+    html = page.get(f"/rules/{closing_rule.pk}/arming", headers=MODAL).content.decode()
+    assert "where the rule stands is not known yet" in html
+    assert "Nothing right now" not in html
 
 
 def test_an_armed_rule_is_disarmed(
