@@ -116,7 +116,8 @@ def arm_position_limit(user: Any, accounts: list[Any]) -> None:
     )
     long_ago = timezone.now() - timedelta(days=1)
     RuleArming.objects.bulk_create(
-        RuleArming(rule=rule, account=account, armed_at=long_ago) for account in accounts
+        RuleArming(rule=rule, account=account, armed_at=long_ago, calm_at=long_ago)
+        for account in accounts
     )
 
 

@@ -1,7 +1,6 @@
 """What people are told when a breach begins, and what is done about it."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Final
 from uuid import UUID
 
@@ -34,7 +33,7 @@ def breach_messages(breaches: Sequence[RuleBreach]) -> list[Message]:
 
 
 def _message(
-    breach: RuleBreach, actions: Mapping[Key, Action], armed: Mapping[Key, datetime]
+    breach: RuleBreach, actions: Mapping[Key, Action], armed: Mapping[Key, RuleArming]
 ) -> Message:
     key = (breach.rule_id, breach.account_id)
     is_violated = breach.violated_at is not None
@@ -55,15 +54,15 @@ def _message(
     )
 
 
-def _consequence(breach: RuleBreach, action: Action | None, armed_at: datetime | None) -> str:
+def _consequence(breach: RuleBreach, action: Action | None, arming: RuleArming | None) -> str:
     if action is None or breach.cleared_at is not None:
         return ""
     if action not in ARMED_ACTIONS:
         return _ACTING[action]
     began_at = breach.violated_at or breach.latched_at
-    if armed_at is not None and began_at >= armed_at:
+    if arming is not None and arming.calm_at is not None and began_at >= arming.calm_at:
         return _ACTING[action]
-    why = _NOT_ARMED if armed_at is None else _ARMED_LATE
+    why = _NOT_ARMED if arming is None else _ARMED_LATE
     return f"{why}; new orders through TradeGuard are held back."
 
 
@@ -81,12 +80,9 @@ def _actions(breaches: Sequence[RuleBreach]) -> dict[Key, Action]:
     return {key: Action(differing.get(key, shared[key[0]])) for key in keys if key[0] in shared}
 
 
-def _armed(breaches: Sequence[RuleBreach]) -> dict[Key, datetime]:
+def _armed(breaches: Sequence[RuleBreach]) -> dict[Key, RuleArming]:
     rows = RuleArming.objects.filter(
         rule__in={breach.rule_id for breach in breaches},
         account__in={breach.account_id for breach in breaches},
     )
-    return {
-        (rule_id, account_id): at
-        for rule_id, account_id, at in rows.values_list("rule_id", "account_id", "armed_at")
-    }
+    return {(row.rule_id, row.account_id): row for row in rows}

@@ -17,7 +17,8 @@ from django.db.models import Model
 
 from accounts.models import ConnectedAccount
 from groups.models import AccountGroup, Membership
-from risk.core.arrays import Floats, Integers
+from risk.armings import Armings, load_armings
+from risk.core.arrays import Integers
 from risk.core.pairs import AccountTerms, Clock, PairTable, build_pairs
 from risk.core.triggers import Triggers, build_triggers
 from risk.models import NewsCalendar, RiskRule, RuleArming, RuleOverride
@@ -67,9 +68,8 @@ class Desk:
 
     A session whose account was deleted a moment ago has None for facts and no rules. `rules` may
     hold a rule several times, as it is on different accounts. `pairs` is the table of (rule,
-    account), and `armed_at` since when the action of a pair may act (UTC epoch seconds, NaN: it may
-    not). `group_of` and `account_of` list the memberships of this host's accounts as (index into
-    groups, index into accounts).
+    account), and `armings` says which of them may act. `group_of` and `account_of` list the
+    memberships of this host's accounts as (index into groups, index into accounts).
     """
 
     fingerprint: Fingerprint
@@ -78,7 +78,7 @@ class Desk:
     groups: tuple[GroupFacts, ...]
     pairs: PairTable
     triggers: Triggers
-    armed_at: Floats
+    armings: Armings
     group_of: Integers
     account_of: Integers
     account_index: Mapping[UUID, int]
@@ -154,7 +154,7 @@ def load_desk(account_ids: Sequence[UUID], fingerprint: Fingerprint) -> Desk:
         groups=groups,
         pairs=pairs,
         triggers=build_triggers(pairs, [rule.response for rule in book.rules]),
-        armed_at=_armed_at(pairs, book.rules, account_ids, users),
+        armings=load_armings(pairs, [rule.id for rule in book.rules], account_ids, users),
         group_of=group_of,
         account_of=account_of,
         account_index=index,
@@ -186,22 +186,6 @@ def _load_accounts(account_ids: Sequence[UUID]) -> dict[UUID, AccountFacts]:
 
 def _batches(ids: Sequence[UUID], size: int = 1000) -> Iterator[Sequence[UUID]]:
     return (ids[start : start + size] for start in range(0, len(ids), size))
-
-
-def _armed_at(
-    pairs: PairTable, rules: Sequence[RuleFacts], account_ids: Sequence[UUID], users: Iterable[int]
-) -> Floats:
-    rows = RuleArming.objects.filter(rule__user__in=users).values_list(
-        "rule_id", "account_id", "armed_at"
-    )
-    armed = {(rule_id, account_id): at.timestamp() for rule_id, account_id, at in rows}
-    armed_at: Floats = np.full(len(pairs), np.nan)
-    if not armed:
-        return armed_at
-    numbers = zip(pairs.rule_index.tolist(), pairs.account_index.tolist(), strict=True)
-    for pair, (rule, row) in enumerate(numbers):
-        armed_at[pair] = armed.get((rules[rule].id, account_ids[row]), np.nan)
-    return armed_at
 
 
 MemberRow = tuple[UUID, str, int, UUID, str]

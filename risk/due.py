@@ -7,7 +7,7 @@ from uuid import UUID
 
 import numpy as np
 
-from risk.core.arrays import Flags
+from risk.core.arrays import Flags, Floats
 from risk.core.states import PairState
 from risk.desk import AccountFacts, Desk, RuleFacts
 
@@ -33,6 +33,7 @@ def due_actions(
     desk: Desk,
     state: PairState,
     breach_ids: Mapping[int, UUID],
+    acts_since: Floats,
     may_trade: Flags,
     moment: float,
 ) -> tuple[Due, ...]:
@@ -40,12 +41,12 @@ def due_actions(
 
     An action is due as long as its condition has held for its while without a gap, the pair is
     armed, the account (`may_trade`, per account) may trade and nobody has acknowledged the breach.
-    A breach that began before the pair was armed starts nothing; one that was early then does when
-    it reaches the limit itself.
+    A breach that began before `acts_since`, when the armed pair was first seen kept, starts
+    nothing; one that was early then does when it reaches the limit itself.
     """
     if not state.latched.any():
         return ()
-    began_armed = (state.latched_at >= desk.armed_at) | (state.violated_at >= desk.armed_at)
+    began_armed = (state.latched_at >= acts_since) | (state.violated_at >= acts_since)
     lasts = moment - state.triggered_since >= desk.triggers.after_seconds
     due = desk.triggers.acts & state.latched & ~state.acknowledged & began_armed & lasts
     due &= may_trade[desk.pairs.account_index]

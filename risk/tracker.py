@@ -14,6 +14,7 @@ from accounts.sessions.line import InlineExecutor
 from accounts.sessions.poll import Poll
 from accounts.sessions.states import SessionState
 from accounts.terminals.readings import POSITION_DTYPE, STALE_AFTER_SECONDS, Rows
+from risk.armings import ArmedPairs
 from risk.backfill import Backfill
 from risk.carrying_over import with_rows_of, with_timers
 from risk.core.account_columns import AccountColumns, account_columns
@@ -26,6 +27,7 @@ from risk.core.latches import LatchChanges, decide_latches, with_latched_statuse
 from risk.core.pairs import DRAWDOWN_CODE, PairTable
 from risk.core.rule_types import DrawdownKind, RuleType
 from risk.core.states import PairState
+from risk.core.statuses import Status
 from risk.core.strategies import of_strategies, strategy_floating
 from risk.core.surroundings import EMPTY, Surroundings
 from risk.core.transfers import add_transfers
@@ -80,6 +82,7 @@ class RiskTracker:
         self._roster_version = -1
         self._checked_at = float("-inf")
         self._latch_fingerprint: Fingerprint = ()
+        self._armed: ArmedPairs
         self._stored: StoredState
         self._state: PairState
         self._saved: PairState
@@ -137,6 +140,7 @@ class RiskTracker:
             stored = replace(stored, state=timed)
             self._positions = with_rows_of(self._positions, desk, self.desk)
         self.desk, self._stored = desk, stored
+        self._armed = ArmedPairs(desk.armings)
         self._state = self._saved = stored.state
         self._breach_ids = dict(stored.breach_ids)
         self._last_deal = stored.last_deal.copy()
@@ -194,6 +198,7 @@ class RiskTracker:
         evaluation = evaluate(table, seen, accounts, exposures, surroundings)
         latches = decide_latches(table, state, evaluation, self._days, moment, desk.triggers)
         breach_ids = self._named_breaches(latches)
+        self._armed.see(_kept(evaluation, latches.state), moment)
         # From here on nothing fails: the deals are counted with everything that follows from them.
         self._note_deals(deals)
         self._last_read_at = np.where(poll.accepted_now & ours, poll.read_at, self._last_read_at)
@@ -209,7 +214,9 @@ class RiskTracker:
             latches=latches,
             reset_at=self._resets_ahead(),
             breach_ids=breach_ids,
-            due=due_actions(desk, latches.state, breach_ids, may_trade, moment),
+            due=due_actions(
+                desk, latches.state, breach_ids, self._armed.acts_since, may_trade, moment
+            ),
             surroundings=surroundings,
         )
 
@@ -242,6 +249,7 @@ class RiskTracker:
 
     def save(self, now: datetime) -> None:
         """Write the baselines that changed since the last time; what fails is written next time."""
+        self._armed.save()
         table = self.desk.pairs
         changed = np.zeros(len(table), dtype=np.bool_)
         changed[changed_pairs(self._saved, self._state)] = True
@@ -281,6 +289,13 @@ def _without_day(state: PairState, pairs: Flags) -> PairState:
     equity = np.where(pairs, np.nan, state.day_equity)
     balance = np.where(pairs, np.nan, state.day_balance)
     return replace(state, day_started_at=unknown, day_equity=equity, day_balance=balance)
+
+
+def _kept(evaluation: Evaluation, state: PairState) -> Flags:
+    """Tell which pairs are known to be inside what makes their rule act."""
+    known = evaluation.present != Status.UNKNOWN
+    kept: Flags = known & ~evaluation.breached & np.isnan(state.triggered_since)
+    return kept
 
 
 def _shown_resets(table: PairTable) -> Flags:

@@ -8,12 +8,19 @@ from risk.models.rule import RiskRule
 class RuleArming(models.Model):
     """A person's word that a rule may reduce and close on an account; without it, it only warns.
 
-    A violation that began before `armed_at` never starts an action.
+    A violation that stood when the rule was armed never starts an action, so none does before the
+    host has once seen the rule kept, at `calm_at`.
     """
 
     rule = models.ForeignKey(RiskRule, on_delete=models.CASCADE, related_name="armings")
     account = models.ForeignKey(ConnectedAccount, on_delete=models.CASCADE, related_name="armings")
     armed_at = models.DateTimeField()
+    calm_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="When the rule, armed, was first seen kept: from then on it acts.",
+    )
     armed_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )

@@ -15,7 +15,7 @@ MARGIN_MODES = {"hedging": 2, "netting": 0}
 def armed(rule: RiskRule, *accounts: ConnectedAccount) -> RiskRule:
     """Let a rule act on accounts since before the test began."""
     for account in accounts:
-        RuleArming.objects.create(rule=rule, account=account, armed_at=START)
+        RuleArming.objects.create(rule=rule, account=account, armed_at=START, calm_at=START)
     return rule
 
 

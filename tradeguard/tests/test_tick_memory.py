@@ -221,6 +221,31 @@ def fall(stage: Stage, bid: float, ticks: int = 2) -> Assessment:
     return seen
 
 
+def test_what_is_violated_when_it_is_armed_never_acts(stage: Stage) -> None:
+    alice = make_user()
+    account = stage.open(alice, "Bold")
+    stage.run(3)
+    stage.buy(account, 10.0)
+    fall(stage, 1.094)
+    # Created and armed in one go: no tick has seen the rule before.
+    rule = daily_loss(alice, action="CLOSE_ALL")
+    arm(stage, rule, account)
+    breach = RuleBreach.objects.get(rule_id=rule.pk)
+    assert breach.latched_at > RuleArming.objects.get().armed_at
+    assert fall(stage, 1.09, ticks=5).due == ()
+
+
+def test_it_remembers_over_a_restart_that_an_armed_rule_was_kept(stage: Stage) -> None:
+    account, rule = acting_rule(stage)
+    arm(stage, rule, account)
+    assert RuleArming.objects.get().calm_at is not None
+    stage.kill_worker()
+    stage.server.set_prices("EURUSD", 1.094, 1.09402)
+    stage.start_worker()
+    seen = stage.run(4)
+    assert [due.rule.id for due in seen.due] == [rule.pk]
+
+
 def test_an_armed_action_is_due_from_the_tick_of_the_violation_on(stage: Stage) -> None:
     account, rule = acting_rule(stage)
     arm(stage, rule, account)
