@@ -93,6 +93,9 @@ class OwnRowsField(serializers.ListField):
 
     def to_internal_value(self, data: Any) -> list[Any]:
         ids = super().to_internal_value(data)
+        # The list's own check comes last, and sees each row once.
+        if len(ids) > MOST_IDS:
+            raise serializers.ValidationError(f"At most {MOST_IDS:,} ids are possible.")
         own = self.model.objects.filter(user=user_of(self.context["request"]), pk__in=set(ids))
         found = {row.pk: row for row in own}
         missing = [str(pk) for pk in dict.fromkeys(ids) if pk not in found]

@@ -4,6 +4,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from accounts.api.rows import MOST_IDS
 from accounts.models import User
 from accounts.tests.api_clients import Client, client_of
 from accounts.tests.factories import make_account
@@ -114,3 +115,10 @@ def test_it_searches_and_orders(api: Client, alice: User) -> None:
     }.items():
         found = api.ask("GET", f"groups?{query}").json()["results"]
         assert [group["name"] for group in found] == names, query
+
+
+def test_it_counts_ids_that_are_named_twice(api: Client, alice: User) -> None:
+    account, group = make_account(alice), make_group(alice)
+    body = {"account_ids": [str(account.pk)] * (MOST_IDS + 1)}
+    answer = api.ask("POST", f"groups/{group.pk}/accounts", body)
+    assert fields_of(answer) == {"account_ids": ["At most 5,000 ids are possible."]}
