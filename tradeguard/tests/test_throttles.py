@@ -104,6 +104,11 @@ def test_every_private_endpoint_is_limited(alice: User) -> None:
         if route.template.startswith("/api/v1/auth/"):
             continue
         for method in route.methods:
-            check_refusal(client.generic(method, route.address(desk), "{}", "application/json"))
+            # What closes is counted by itself, so that reading much keeps nobody from closing.
+            for _ in range(LIMIT + 1):
+                answer = client.generic(method, route.address(desk), "{}", "application/json")
+                if answer.status_code == 429:
+                    break
+            check_refusal(answer)
             asked += 1
     assert asked > 50
