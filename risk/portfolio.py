@@ -114,6 +114,8 @@ def _is_fresh(state: AccountState, now: datetime) -> bool:
     return not math.isnan(read_at) and now.timestamp() - read_at <= STALE_AFTER_SECONDS
 
 
+# The pairs of more accounts than these would fill an answer with millions of numbers.
+MOST_IN_MATRIX = 200
 _PRESENT = (
     "account_value",
     "balance",
@@ -238,6 +240,9 @@ def _money(fraction: float | None, value: float | None) -> float | None:
 
 
 def _account_correlations(known: Sequence[_Known]) -> AccountCorrelations:
+    if len(known) > MOST_IN_MATRIX:
+        reason = f"Of more than {MOST_IN_MATRIX} accounts no pairs are compared: choose some."
+        return AccountCorrelations(account_ids=(), names=(), matrix=(), reason=reason)
     matrix = correlation_matrix([daily_returns(each.days.days) for each in known])
     return AccountCorrelations(
         account_ids=tuple(each.account.pk for each in known),

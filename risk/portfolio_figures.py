@@ -47,11 +47,15 @@ class PortfolioFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountCorrelations:
-    """Coefficients of the daily returns of accounts; None where too few days are known of both."""
+    """Coefficients of the daily returns of accounts; None where too few days are known of both.
+
+    `reason` says why there are none at all.
+    """
 
     account_ids: tuple[UUID, ...]
     names: tuple[str, ...]
     matrix: tuple[tuple[float | None, ...], ...]
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -79,6 +79,7 @@ class AccountCorrelationsShape(MatrixShape):
 
     account_ids = serializers.ListField(child=serializers.UUIDField())
     names = serializers.ListField(child=serializers.CharField())
+    reason = serializers.CharField(allow_blank=True)
 
 
 class SymbolCorrelationsShape(MatrixShape):

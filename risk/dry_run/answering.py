@@ -37,9 +37,14 @@ _TARGETS = frozenset({"accounts", "groups", "applies_to_all_accounts"})
 _ACTS = {
     Action.ALERT: "It would alert at once.",
     Action.BLOCK: "It would refuse new orders at once.",
-    Action.REDUCE_SIZE: "Armed, it would reduce the size at once.",
-    Action.CLOSE_POSITION: "Armed, it would close the offending positions at once.",
-    Action.CLOSE_ALL: "Armed, it would close everything and lock the account at once.",
+    Action.REDUCE_SIZE: "Armed before, it would have reduced the size; armed now, it only blocks.",
+    Action.CLOSE_POSITION: (
+        "Armed before, it would have closed the offending positions; armed now, it only blocks."
+    ),
+    Action.CLOSE_ALL: (
+        "Armed before, it would have closed everything and locked the account; armed now, it only"
+        " blocks."
+    ),
 }
 
 

@@ -94,7 +94,7 @@ def portfolio_view(risk: PortfolioRisk) -> PortfolioView:
     return PortfolioView(
         currencies=tuple(_currency_view(figures) for figures in risk.by_currency),
         matrices=(
-            _matrix("Accounts that move alike", accounts.names, accounts.matrix, ""),
+            _matrix("Accounts that move alike", accounts.names, accounts.matrix, accounts.reason),
             _matrix("Symbols that move alike", symbols.symbols, symbols.matrix, symbols.reason),
         ),
         note=risk.reasons.get("total", ""),

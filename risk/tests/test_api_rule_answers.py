@@ -206,7 +206,7 @@ def test_it_tries_a_rule_without_saving_it(
     assert said.status_code == 200, said.content
     answer = said.json()["results"][0]
     assert (answer["status"], answer["floor"], answer["left"]) == ("violated", 100_000.0, 0.0)
-    assert "close everything" in answer["would_act"]
+    assert "closed everything" in answer["would_act"]
     on_account = api.ask("POST", "risk-rules/test", rule).json()["results"]
     assert [each["account_id"] for each in on_account] == [str(account.pk)]
     assert on_account[0]["status"] == "unknown"

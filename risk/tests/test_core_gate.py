@@ -234,7 +234,7 @@ def test_free_margin_is_needed_whatever_the_rules_say() -> None:
     assert one(book, intent("1")).verdict is Verdict.ALLOW
     refused = one(book, intent("1.01"))
     assert refused.verdict is Verdict.BLOCK
-    assert "1 lots would pass" in refused.sentence
+    assert "; 1 lot would pass" in refused.sentence
 
 
 def test_covered_lots_of_a_hedged_account_take_less_margin() -> None:

@@ -229,6 +229,15 @@ def test_accounts_and_symbols_correlate(alice: User, account: ConnectedAccount) 
     assert risk.symbol_correlations.matrix == ((1.0,),)
 
 
+def test_many_accounts_are_compared_with_no_other(
+    alice: User, account: ConnectedAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("risk.portfolio.MOST_IN_MATRIX", 1)
+    found = risk_of(alice, account, make_account(alice, "Beta")).account_correlations
+    assert (found.names, found.matrix) == ((), ())
+    assert "choose some" in found.reason
+
+
 def test_accounts_of_others_are_left_out(alice: User, bob: User, account: ConnectedAccount) -> None:
     risk = risk_of(bob, account)
 

@@ -62,9 +62,10 @@ def _bars(check: AccountCheck, cases: Cases) -> Flags:
             asked = np.array([intent.is_expected for intent in cases.intents], dtype=np.bool_)
             return ~(sheet.is_expected[row] & asked)
         case AccountCheck.TRADING_ALLOWED:
-            return ~sheet.trade_allowed[row]
+            # Without a reading neither is known, which is a check of its own.
+            return ~sheet.trade_allowed[row] & sheet.known[row]
         case AccountCheck.ALGO_TRADING:
-            return ~sheet.algo_allowed[row]
+            return ~sheet.algo_allowed[row] & sheet.known[row]
         case AccountCheck.LOCK:
             locked = np.zeros(len(sheet), dtype=np.bool_)
             locked[list(sheet.lock_reasons)] = True

@@ -24,7 +24,8 @@ def money_text(cases: Cases, case: int) -> Callable[[float | None], str]:
 def largest_text(numbers: Numbers) -> str:
     if not numbers.largest:
         return ""
-    return f"; {numbers.largest} lots would pass"
+    lots = "lot" if numbers.largest == "1" else "lots"
+    return f"; {numbers.largest} {lots} would pass"
 
 
 def number_text(number: float | None) -> str:
