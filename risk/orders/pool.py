@@ -5,7 +5,7 @@ import queue
 import threading
 from collections.abc import Callable
 
-from django.db import close_old_connections, connections
+from django.db import connections
 
 logger = logging.getLogger(__name__)
 
@@ -91,8 +91,8 @@ class LanePool:
             job()
         except Exception:
             logger.exception("A job of %s failed.", self._name)
-            # Its connection may be what failed; otherwise the next job goes on with it.
-            close_old_connections()
+            # Its connection may be what failed: the next job takes a new one.
+            connections.close_all()
         finally:
             with self._lock:
                 self._idle_count += 1

@@ -102,7 +102,7 @@ def test_it_begins_at_once_where_there_is_no_deal(desk: Desk) -> None:
 def test_it_counts_again_what_traded_meanwhile(desk: Desk, account: ConnectedAccount) -> None:
     record(account, 1, 2)
     executor = Deferred()
-    backfill = Backfill(desk, executor, is_inline=False)
+    backfill = Backfill(desk, executor, is_inline=True)
     state = backfill.fill_in(fresh(desk), np.array([1]), 0.0)
     executor.job()
     state = backfill.fill_in(state, np.array([2]), 0.2)
