@@ -57,7 +57,7 @@ def test_it_says_what_an_armed_rule_would_do_within_its_margin(alice: User) -> N
     assert (inside.status, inside.would_act) == ("critical", "")
     reached = answer(alice, loss_numbers(100_150.0), **early)
     assert reached.status == "critical"
-    assert "close everything" in reached.would_act
+    assert "closed everything" in reached.would_act
 
 
 def test_it_does_not_guess_a_reference(alice: User) -> None:
