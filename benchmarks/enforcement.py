@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -100,8 +101,6 @@ def pace() -> None:
 
 def arm_position_limit(user: Any, accounts: list[Any]) -> None:
     """Give every account an armed rule that closes everything at more than ten positions."""
-    from decimal import Decimal
-
     from django.utils import timezone
 
     from risk.models import RiskRule, RuleArming

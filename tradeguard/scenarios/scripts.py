@@ -154,6 +154,12 @@ def _order(stage: Stage, name: str, lots: int) -> Order:
     return order
 
 
+def _daily_loss(action: RiskRule.Action) -> HouseRule:
+    return HouseRule(
+        name="Daily loss 5 %", rule_type=Type.MAX_DAILY_LOSS, limit="0.05", action=action
+    )
+
+
 _SIZE_LIMIT = HouseRule(
     name="At most 500 shares",
     rule_type=Type.MAX_POSITION_SIZE,
@@ -170,14 +176,7 @@ SCENARIOS: Final = {
             title="Daily loss cascade",
             story="A falling price takes three accounts over their daily loss, one after another.",
             parts=(Part(name="Fast"), Part(name="Steady"), Part(name="Calm")),
-            rules=(
-                HouseRule(
-                    name="Daily loss 5 %",
-                    rule_type=Type.MAX_DAILY_LOSS,
-                    limit="0.05",
-                    action=Action.CLOSE_ALL,
-                ),
-            ),
+            rules=(_daily_loss(Action.CLOSE_ALL),),
             play=_daily_loss_cascade,
         ),
         Scenario(
@@ -240,14 +239,7 @@ SCENARIOS: Final = {
             title="Orders blocked",
             story="After a violation nothing can be opened through TradeGuard, and all closed.",
             parts=(Part(name="Stubborn"),),
-            rules=(
-                HouseRule(
-                    name="Daily loss 5 %",
-                    rule_type=Type.MAX_DAILY_LOSS,
-                    limit="0.05",
-                    action=Action.BLOCK,
-                ),
-            ),
+            rules=(_daily_loss(Action.BLOCK),),
             play=_orders_blocked,
         ),
         Scenario(
@@ -255,14 +247,7 @@ SCENARIOS: Final = {
             title="Alert only",
             story="A violated rule that only alerts leaves everything as it is.",
             parts=(Part(name="Watched"),),
-            rules=(
-                HouseRule(
-                    name="Daily loss 5 %",
-                    rule_type=Type.MAX_DAILY_LOSS,
-                    limit="0.05",
-                    action=Action.ALERT,
-                ),
-            ),
+            rules=(_daily_loss(Action.ALERT),),
             play=_alert_only,
         ),
         Scenario(
@@ -270,14 +255,7 @@ SCENARIOS: Final = {
             title="Closed market",
             story="The market is closed when the rule is violated: closing waits until it opens.",
             parts=(Part(name="Patient"),),
-            rules=(
-                HouseRule(
-                    name="Daily loss 5 %",
-                    rule_type=Type.MAX_DAILY_LOSS,
-                    limit="0.05",
-                    action=Action.CLOSE_ALL,
-                ),
-            ),
+            rules=(_daily_loss(Action.CLOSE_ALL),),
             play=_closed_market,
         ),
         Scenario(
