@@ -2,8 +2,9 @@
 
 Run it from the repository: ``python benchmarks/enforcement.py --accounts 1000 --positions 20``.
 All accounts are connected and watched with the rules of `benchmarks/tick.py`; again and again one
-of them opens positions that an armed rule closes. The simulated broker is a process of its own and
-moves its prices all the time; Redis is the bundled one. The aim is 250 ms (p99) to the last close.
+of them opens positions until an armed rule closes them all. The simulated broker is a process of
+its own and moves its prices all the time; Redis is the bundled one. The aim is 250 ms (p99) to the
+last close.
 """
 
 import argparse
@@ -39,6 +40,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=50)
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
     options = parser.parse_args()
+    check_options(parser, options)
     os.environ["TEST_DATABASE"] = options.database
     os.environ["LOG_LEVEL"] = "WARNING"
     os.environ.pop("REDIS_URL", None)
@@ -57,6 +59,14 @@ def main() -> None:
             broker.wait(20)
 
 
+def check_options(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    if options.positions <= max(options.held, 1):
+        # What violates the rule while it is armed never closes, and a limit is at least one.
+        parser.error("--positions must be more than --held, and at least 2")
+    if not 1 <= options.runs <= options.accounts:
+        parser.error("--runs must be from 1 to --accounts: every run takes another account")
+
+
 def measure(options: argparse.Namespace) -> None:
     from django.core.management import call_command
     from django.utils import timezone
@@ -71,7 +81,8 @@ def measure(options: argparse.Namespace) -> None:
     user = User.objects.create_user("bench", "bench@example.com", "benchmark")
     accounts = create_accounts(user, options.accounts)
     create_rules(user, options.rules)
-    arm_position_limit(user, accounts)
+    # The last position that is opened violates the rule, so that no tick acts on a part of them.
+    arm_position_limit(user, accounts, limit=options.positions - 1)
     sessions = open_sessions("local", load_cursors=needed_cursors)
     options.positions, wanted = options.held, options.positions
     open_positions(sessions.source, options)
@@ -85,9 +96,9 @@ def measure(options: argparse.Namespace) -> None:
         tick.run(timezone.now(), time.monotonic())
     samples: list[tuple[float, float]] = []
     for number in range(options.runs):
-        login = FIRST_LOGIN + number * 7 % options.accounts
-        account = accounts[number * 7 % options.accounts]
-        samples.append(one_run(tick, sessions.source, account, login, wanted))
+        place = number * options.accounts // options.runs
+        login, account = FIRST_LOGIN + place, accounts[place]
+        samples.append(one_run(tick, sessions.source, account, login, options.held, wanted))
         sys.stdout.write(f"\r{number + 1} of {options.runs}")
         sys.stdout.flush()
     tick.close(timezone.now())
@@ -99,8 +110,8 @@ def pace() -> None:
     time.sleep(0.2 - time.time() % 0.2)
 
 
-def arm_position_limit(user: Any, accounts: list[Any]) -> None:
-    """Give every account an armed rule that closes everything at more than ten positions."""
+def arm_position_limit(user: Any, accounts: list[Any], limit: int) -> None:
+    """Give every account an armed rule that closes everything at more than `limit` positions."""
     from django.utils import timezone
 
     from risk.models import RiskRule, RuleArming
@@ -109,7 +120,7 @@ def arm_position_limit(user: Any, accounts: list[Any]) -> None:
         user=user,
         name="Positions",
         rule_type=RiskRule.Type.POSITION_LIMIT,
-        limit=Decimal(10),
+        limit=Decimal(limit),
         action=RiskRule.Action.CLOSE_ALL,
         applies_to_all_accounts=True,
     )
@@ -121,14 +132,17 @@ def arm_position_limit(user: Any, accounts: list[Any]) -> None:
 
 
 def one_run(
-    tick: Any, source: Any, account: Any, login: int, positions: int
+    tick: Any, source: Any, account: Any, login: int, held: int, positions: int
 ) -> tuple[float, float]:
-    """Return the milliseconds from the tick that saw it to the last close sent, and to flat."""
+    """Open what is missing from `held` to `positions` and wait until all of them are closed.
+
+    Return the milliseconds from the tick that saw it to the last close sent, and to flat.
+    """
     from django.utils import timezone
 
     from risk.models import Enforcement
 
-    for place in range(positions):
+    for place in range(held, positions):
         symbol = ("EURUSD", "GBPUSD", "USDCAD", "USDJPY")[place % 4]
         quote = source.call("symbol_tick", login, symbol)
         request = {"action": 1, "symbol": symbol, "volume": 0.01, "type": 0, "price": quote[2]}
@@ -147,8 +161,10 @@ def one_run(
             continue
         if run.last_sent_at is None or run.confirmed_at is None:
             raise SystemExit("A run ended without having closed anything.")
+        if run.positions_closed != positions:
+            raise SystemExit(f"A run closed {run.positions_closed} of {positions} positions.")
         return _milliseconds(run.last_sent_at - seen_at), _milliseconds(run.confirmed_at - seen_at)
-    raise SystemExit("A run did not end.")
+    raise SystemExit("A run did not end." if seen_at else "A violation was not acted on.")
 
 
 def _milliseconds(duration: timedelta) -> float:
