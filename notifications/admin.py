@@ -15,8 +15,8 @@ class NotificationAdmin(LedgerAdmin[Notification]):
 
 @admin.register(Delivery)
 class DeliveryAdmin(LedgerAdmin[Delivery]):
-    list_display = ["notification", "channel", "state", "attempts", "next_attempt_at", "error"]
+    list_display = ["notification", "transport", "state", "attempts", "next_attempt_at", "error"]
     list_select_related = ["notification"]
-    list_filter = ["state", "channel"]
+    list_filter = ["state", "transport"]
     search_fields = ["notification__title", "notification__user__username", "error"]
     date_hierarchy = "updated_at"

@@ -3,7 +3,13 @@ from django.utils import timezone
 
 from notifications import services
 
-# Both run on the queue "default": who sends them says so, since a task's own `queue` is deprecated.
+# Who sends them names their queue, since a task's own `queue` is deprecated: routing runs on
+# "default", sending on "deliveries", where a server that does not answer holds up nothing else.
+
+
+@shared_task(name="notifications.route")
+def route() -> None:
+    services.route_due(clock=timezone.now)
 
 
 @shared_task(name="notifications.deliver")

@@ -5,13 +5,15 @@ from typing import Any, Final
 
 # Tasks of the default workers, in seconds.
 _TASKS: Final = {
-    "notifications.deliver_due": 10.0,
+    "notifications.route": 5.0,
     "risk.expire_orders": 10.0,
     "accounts.close_verifications": 15.0,
     "accounts.expire_keys": 60.0,
     "accounts.roll_up_equity": 300.0,
     "accounts.forget_sessions": 3600.0,
 }
+# What sends runs apart: a mail server that does not answer holds up nothing else.
+_SENDING_TASKS: Final = {"notifications.deliver_due": 10.0}
 # A tick that waited longer says nothing any more.
 _TICK_EXPIRES_SECONDS: Final = 2.0
 
@@ -34,8 +36,9 @@ def beat_schedule(hosts: Iterable[str], tick_interval_seconds: float) -> dict[st
         task: {
             "task": task,
             "schedule": seconds,
-            "options": {"queue": "default", "expires": seconds},
+            "options": {"queue": queue, "expires": seconds},
         }
-        for task, seconds in _TASKS.items()
+        for queue, timed in (("default", _TASKS), ("deliveries", _SENDING_TASKS))
+        for task, seconds in timed.items()
     }
     return {**ticks, **tasks}

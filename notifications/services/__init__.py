@@ -8,6 +8,7 @@ from notifications.services.inbox import (
     mark_read,
 )
 from notifications.services.messages import Message, notify
+from notifications.services.routing import route_due
 
 __all__ = [
     "Message",
@@ -20,4 +21,5 @@ __all__ = [
     "mark_read",
     "notify",
     "notify_connection_changes",
+    "route_due",
 ]

@@ -23,7 +23,8 @@ from accounts.models import ConnectedAccount, ConnectionLog
 from accounts.models.connection import ConnectionState
 from accounts.sessions.states import ConnectionChange, Reason
 from notifications.models import Notification, NotificationType, Priority
-from notifications.services.messages import Message, notify, push
+from notifications.services.announcing import push
+from notifications.services.messages import Message, notify
 
 FLAPPING = timedelta(minutes=5)
 ACCOUNT = "account"

@@ -14,9 +14,10 @@ from enum import Enum, auto
 
 from django.db.models import QuerySet
 
+from notifications.delivering.transport import TransportError
 from notifications.models import Delivery
-from notifications.transports.base import TransportError
-from notifications.transports.registry import TRANSPORTS
+from notifications.services.letters import build_letter, credentials_of
+from notifications.transports import transports
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +68,8 @@ def deliver_one(delivery: Delivery, *, now: datetime) -> Outcome:
         # Only a worker that died while sending leaves the last attempt without a result.
         return _note_failure(delivery, "Given up: the worker stopped while sending.", now=now)
     try:
-        TRANSPORTS[delivery.channel](delivery)
+        transport = transports()[delivery.transport]
+        transport.send(build_letter(delivery), credentials_of(delivery))
     except TransportError as error:
         if error.permanent or delivery.attempts == MAX_ATTEMPTS:
             return _note_failure(delivery, str(error), now=now)
@@ -124,7 +126,7 @@ def _note_failure(delivery: Delivery, error: str, *, now: datetime) -> Outcome:
     _claimed(delivery).update(
         state=Delivery.State.FAILED, next_attempt_at=None, error=_fitting(error), updated_at=now
     )
-    logger.warning("Delivery %s by %s failed for good: %s", delivery.pk, delivery.channel, error)
+    logger.warning("Delivery %s by %s failed for good: %s", delivery.pk, delivery.transport, error)
     return Outcome.FAILED
 
 

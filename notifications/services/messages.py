@@ -1,32 +1,29 @@
 """Telling users what happened: rows first, everything else after the commit."""
 
 import hashlib
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
 
 from accounts.models import User
-from accounts.publishing import publish_many
 from accounts.task_messages import TaskMessage, enqueue
-from notifications.models import Delivery, Notification, Priority
-from notifications.selectors import describe
+from notifications.models import Notification
 
 # The columns of the table; PostgreSQL refuses more, SQLite takes it.
 LONGEST_TITLE = 160
 LONGEST_LINK = 255
 LONGEST_KEY = 160
 
-MAILED_PRIORITIES = frozenset({Priority.HIGH.value, Priority.URGENT.value})
-# One task brings this many deliveries, so that a slow mail server holds up no more than these.
-DELIVERIES_PER_TASK = 50
-
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What to tell whom. `link` is a path on this site; `dedupe_key` names the change."""
+    """What to tell whom. `link` is a path on this site; `dedupe_key` names the change.
+
+    `repeat_key` names what is the same thing for a reader, from type, object and title unless it is
+    given. `told_by` names a transport by which the user hears of it anyway.
+    """
 
     user_id: int
     type: str
@@ -37,6 +34,8 @@ class Message:
     object_type: str
     object_id: str
     dedupe_key: str
+    repeat_key: str = ""
+    told_by: str = ""
 
 
 def notify(messages: Sequence[Message], *, now: datetime) -> list[Notification]:
@@ -44,28 +43,24 @@ def notify(messages: Sequence[Message], *, now: datetime) -> list[Notification]:
 
     A message whose (user, dedupe_key) was told before is left out, also when another worker tells
     it at this moment; so is one to a user who no longer exists. Joins the caller's transaction:
-    sockets and the delivery task hear of it after the commit, and when Redis is away the rows
-    wait for the sweep (`deliver_due`).
+    by which channels the rows go out is decided after the commit, by a default worker
+    (`route_due`), and when Redis is away they wait for its sweep.
     """
-    is_active_by_user = dict(
-        User.objects.filter(pk__in={message.user_id for message in messages}).values_list(
-            "pk", "is_active"
-        )
-    )
-    drafts = [
-        _draft(message, now=now) for message in messages if message.user_id in is_active_by_user
-    ]
+    user_ids = {message.user_id for message in messages}
+    known = set(User.objects.filter(pk__in=user_ids).values_list("pk", flat=True))
+    drafts = [_draft(message, now=now) for message in messages if message.user_id in known]
     if not drafts:
         return []
     with transaction.atomic():
         told = _insert_new(drafts)
-        planned = _plan_deliveries(told, is_active_by_user, now=now)
         if told:
-            # Not a partial: Django asks a robust callback that fails for its __qualname__.
-            transaction.on_commit(
-                lambda: _announce(told, [delivery.pk for delivery in planned]), robust=True
-            )
+            transaction.on_commit(wake_routers, robust=True)
     return told
+
+
+def wake_routers() -> None:
+    """Have what was told brought on its way soon; what is not heard of waits for the sweep."""
+    enqueue(TaskMessage("notifications.route", [], "default"))
 
 
 def _insert_new(drafts: Sequence[Notification]) -> list[Notification]:
@@ -82,46 +77,6 @@ def _insert_new(drafts: Sequence[Notification]) -> list[Notification]:
     return [draft for draft in drafts if draft.pk in written]
 
 
-def _plan_deliveries(
-    notifications: Sequence[Notification], is_active_by_user: Mapping[int, bool], *, now: datetime
-) -> list[Delivery]:
-    return Delivery.objects.bulk_create(
-        Delivery(
-            notification=notification,
-            channel=Delivery.Channel.EMAIL,
-            next_attempt_at=now,
-            updated_at=now,
-        )
-        for notification in notifications
-        if notification.priority in MAILED_PRIORITIES and is_active_by_user[notification.user_id]
-    )
-
-
-def _announce(notifications: Sequence[Notification], delivery_ids: Sequence[int]) -> None:
-    push(notifications)
-    wake_workers(delivery_ids)
-
-
-def wake_workers(delivery_ids: Sequence[int]) -> None:
-    """Have these deliveries brought soon; what is not heard of waits for the sweep."""
-    for start in range(0, len(delivery_ids), DELIVERIES_PER_TASK):
-        part = list(delivery_ids[start : start + DELIVERIES_PER_TASK])
-        enqueue(TaskMessage("notifications.deliver", [part], "default"))
-
-
-def push(notifications: Sequence[Notification]) -> None:
-    """Show notifications on the open pages of their users."""
-    publish_many(
-        [
-            (
-                f"user.{notification.user_id}",
-                {"type": "user.notification", "payload": json.dumps(describe(notification))},
-            )
-            for notification in notifications
-        ]
-    )
-
-
 def _draft(message: Message, *, now: datetime) -> Notification:
     return Notification(
         user_id=message.user_id,
@@ -133,8 +88,15 @@ def _draft(message: Message, *, now: datetime) -> Notification:
         object_type=message.object_type,
         object_id=message.object_id,
         dedupe_key=_fitting_key(message.dedupe_key),
+        repeat_key=_repeat_key(message),
+        told_by=message.told_by,
         created_at=now,
     )
+
+
+def _repeat_key(message: Message) -> str:
+    same = message.repeat_key or f"{message.object_type}:{message.object_id}:{message.title}"
+    return hashlib.sha256(f"{message.type}:{same}".encode()).hexdigest()[:32]
 
 
 def _one_line(text: str) -> str:

@@ -10,6 +10,7 @@ from django.core import mail
 from accounts.models import User
 from accounts.tests.factories import NOW
 from notifications import tasks
+from notifications.delivering.transport import TransportError
 from notifications.models import Delivery
 from notifications.services import deliveries as deliveries_module
 from notifications.services.deliveries import (
@@ -23,7 +24,6 @@ from notifications.services.deliveries import (
     deliver_these,
 )
 from notifications.tests.factories import make_delivery
-from notifications.transports.base import TransportError
 
 
 @pytest.fixture

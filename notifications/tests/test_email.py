@@ -11,10 +11,10 @@ from django.core.mail.backends.locmem import EmailBackend
 
 from accounts.models import User
 from accounts.tests.factories import NOW
+from notifications.delivering.transport import TransportError
 from notifications.models import Delivery, Notification
 from notifications.tests.factories import make_delivery
 from notifications.transports import email
-from notifications.transports.base import TransportError
 
 
 @pytest.fixture(autouse=True)

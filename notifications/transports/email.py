@@ -10,32 +10,45 @@ from django.core.mail import EmailMultiAlternatives, get_connection
 from django.template.loader import render_to_string
 from django.utils import timezone
 
-from accounts.models import User
-from notifications.models import Delivery, Notification
-from notifications.transports.base import TransportError
+from notifications.delivering.letters import Letter
+from notifications.delivering.transport import Credentials, Transport, TransportError
 
 
-def send(delivery: Delivery) -> None:
-    """Send a notification to its user's address; raise TransportError when it was not accepted."""
-    notification = delivery.notification
-    if not notification.user.is_active:
-        raise TransportError("The user is switched off.", permanent=True)
-    try:
-        _send(_build_message(notification))
-    except smtplib.SMTPAuthenticationError as error:
-        # That is our own set-up; once it is put right, the message can go.
-        raise TransportError(_sentence(error), permanent=False) from error
-    except smtplib.SMTPResponseException as error:
-        raise TransportError(_sentence(error), permanent=error.smtp_code >= 500) from error
-    except smtplib.SMTPRecipientsRefused as error:
-        codes = [code for code, _ in error.recipients.values()]
-        raise TransportError(_sentence(error), permanent=min(codes) >= 500) from error
-    except smtplib.SMTPNotSupportedError as error:
-        raise TransportError(_sentence(error), permanent=True) from error
-    except OSError as error:
-        raise TransportError(_sentence(error), permanent=False) from error
-    except ValueError as error:
-        raise TransportError(_sentence(error), permanent=True) from error
+class EmailTransport(Transport):
+    name = "email"
+    label = "E-mail"
+    icon = "mail"
+    about = "To your own address."
+    after_a_crash = (
+        "It may arrive twice: mail has no way to ask whether a message arrived. Both carry the "
+        "same Message-ID, by which many mail programs show it once."
+    )
+    order = 10
+
+    def hint(self, credentials: Credentials) -> str:  # noqa: ARG002  # the address is the user's
+        return ""
+
+    def send(self, letter: Letter, credentials: Credentials) -> None:  # noqa: ARG002
+        """Send a letter to its user's address; raise TransportError when it was not accepted."""
+        try:
+            _send(_build_message(letter))
+        except smtplib.SMTPAuthenticationError as error:
+            # That is our own set-up; once it is put right, the message can go.
+            raise TransportError(_sentence(error), permanent=False) from error
+        except smtplib.SMTPResponseException as error:
+            raise TransportError(_sentence(error), permanent=error.smtp_code >= 500) from error
+        except smtplib.SMTPRecipientsRefused as error:
+            codes = [code for code, _ in error.recipients.values()]
+            raise TransportError(_sentence(error), permanent=min(codes) >= 500) from error
+        except smtplib.SMTPNotSupportedError as error:
+            raise TransportError(_sentence(error), permanent=True) from error
+        except OSError as error:
+            raise TransportError(_sentence(error), permanent=False) from error
+        except ValueError as error:
+            raise TransportError(_sentence(error), permanent=True) from error
+
+
+TRANSPORT = EmailTransport()
 
 
 def _send(message: EmailMultiAlternatives) -> None:
@@ -50,36 +63,31 @@ def _send(message: EmailMultiAlternatives) -> None:
             connection.close()
 
 
-def _build_message(notification: Notification) -> EmailMultiAlternatives:
+def _build_message(letter: Letter) -> EmailMultiAlternatives:
     context = {
-        "notification": notification,
-        "url": _absolute(notification.link),
-        "settings_url": _absolute("/settings"),
+        "letter": letter,
+        "settings_url": f"{settings.PUBLIC_URL.rstrip('/')}/notifications/preferences",
     }
     # Templates show times in the zone that is active.
-    with timezone.override(_zone_of(notification.user)):
+    with timezone.override(_zone(letter.recipient.time_zone)):
         text = render_to_string("notifications/email/message.txt", context)
         html = render_to_string("notifications/email/message.html", context)
     message = EmailMultiAlternatives(
-        subject=f"TradeGuard: {' '.join(notification.title.split())}",
+        subject=f"TradeGuard: {' '.join(letter.title.split())}",
         body=text,
-        to=[notification.user.email],
+        to=[letter.recipient.email],
         # The same id every time: when a message goes out twice, mail programs can show it once.
-        headers={"Message-ID": f"<{notification.pk}@{_host_name()}>"},
+        headers={"Message-ID": f"<{letter.id}@{_host_name()}>"},
     )
     message.attach_alternative(html, "text/html")
     return message
 
 
-def _zone_of(user: User) -> zoneinfo.ZoneInfo:
+def _zone(name: str) -> zoneinfo.ZoneInfo:
     try:
-        return zoneinfo.ZoneInfo(user.time_zone)
+        return zoneinfo.ZoneInfo(name)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError):
         return zoneinfo.ZoneInfo("UTC")
-
-
-def _absolute(path: str) -> str:
-    return f"{settings.PUBLIC_URL.rstrip('/')}{path}" if path else ""
 
 
 def _host_name() -> str:

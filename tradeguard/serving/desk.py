@@ -149,6 +149,7 @@ class Desk:
         for program in (
             programs.terminals(options.host),
             programs.default(options.host),
+            programs.deliveries(options.host),
             programs.beat(),
             programs.web(options.port),
         ):

@@ -10,7 +10,7 @@ from tradeguard.serving.child import Program
 BASE_DIR = Path(__file__).resolve().parents[2]
 
 # Later ones need earlier ones, so they stop in the opposite order.
-STOP_ORDER = (("beat",), ("terminals", "default"), ("web",), ("broker",), ("redis",))
+STOP_ORDER = (("beat",), ("terminals", "default", "deliveries"), ("web",), ("broker",), ("redis",))
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,10 @@ def terminals(host: str) -> Program:
 
 def default(host: str) -> Program:
     return _worker("default", queue="default", node=f"default@{host}", threads=4)
+
+
+def deliveries(host: str) -> Program:
+    return _worker("deliveries", queue="deliveries", node=f"deliveries@{host}", threads=4)
 
 
 def beat() -> Program:

@@ -1,0 +1,16 @@
+from notifications.models.channel import Channel, PushKey, transport_choices
+from notifications.models.delivery import Delivery
+from notifications.models.notification import Notification, NotificationType, Priority
+from notifications.models.preference import DeliverySettings, Preference
+
+__all__ = [
+    "Channel",
+    "Delivery",
+    "DeliverySettings",
+    "Notification",
+    "NotificationType",
+    "Preference",
+    "Priority",
+    "PushKey",
+    "transport_choices",
+]
