@@ -7,6 +7,7 @@ refuses to start without them.
 
 import re
 from datetime import timedelta
+from email.utils import parseaddr
 from pathlib import Path
 
 import environ
@@ -282,6 +283,15 @@ PUBLIC_URL = env.str(
     default=f"http://127.0.0.1:{env.str('PORT', default='') or 8000}"
     if EMBEDDED
     else environ.Env.NOTSET,
+)
+
+# Whether webhooks and push services may be in one's own network, and without TLS. On a server that
+# strangers use, their addresses would reach whatever it reaches.
+NOTIFY_PRIVATE_ADDRESSES = env.bool("NOTIFY_PRIVATE_ADDRESSES", default=EMBEDDED)
+# Whom the push services of browsers can ask about what this TradeGuard sends (RFC 8292).
+VAPID_SUBJECT = env.str(
+    "VAPID_SUBJECT",
+    default=f"mailto:{parseaddr(DEFAULT_FROM_EMAIL)[1] or 'tradeguard@localhost'}",
 )
 
 # How many requests the API takes: from an address without a user, from a user, and of those that

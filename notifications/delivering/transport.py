@@ -36,6 +36,8 @@ class CredentialField:
     """One thing that a transport needs to reach somebody.
 
     A secret one is never shown again. What is not `is_asked` comes from a script, not from a form.
+    One that `is_made` is made by `check` when it is left empty, and shown once to whoever adds the
+    channel.
     """
 
     name: str
@@ -44,6 +46,7 @@ class CredentialField:
     is_secret: bool = True
     is_required: bool = True
     is_asked: bool = True
+    is_made: bool = False
     placeholder: str = ""
 
 
