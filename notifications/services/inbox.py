@@ -17,6 +17,13 @@ def mark_read(*, notification: Notification, now: datetime) -> Notification:
     return notification
 
 
+def mark_unread(*, notification: Notification) -> Notification:
+    """Make one notification count as unread again."""
+    notification.read_at = None
+    notification.save(update_fields=["read_at"])
+    return notification
+
+
 def mark_all_read(*, user: object, now: datetime) -> int:
     """Mark everything up to now as read and return how many were unread.
 
