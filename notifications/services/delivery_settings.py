@@ -1,0 +1,72 @@
+"""When and how much a user wants to hear."""
+
+from datetime import datetime, time
+from typing import TypedDict, Unpack
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.models import User
+from notifications import quiet_hours
+from notifications.models import Delivery, DeliverySettings
+
+
+class SettingsChanges(TypedDict, total=False):
+    quiet_from: time | None
+    quiet_until: time | None
+    summary_at: time
+    repeat_minutes: int
+    storm_limit: int
+
+
+@transaction.atomic
+def update_settings(
+    *, user: User, now: datetime | None = None, **changes: Unpack[SettingsChanges]
+) -> DeliverySettings:
+    """Change a user's settings and return them as they are now; raises ValidationError.
+
+    What other quiet hours hold is sent when the new ones end, or at once outside of them.
+    """
+    now = now or timezone.now()
+    settings = hold_routing(user.pk)
+    before = (settings.quiet_from, settings.quiet_until)
+    for name, value in changes.items():
+        setattr(settings, name, value)
+    _check(settings)
+    settings.save(update_fields=[*changes, "updated_at"])
+    if (settings.quiet_from, settings.quiet_until) != before:
+        _release_held(settings, zone=user.time_zone, now=now)
+    return settings
+
+
+def hold_routing(user_id: int) -> DeliverySettings:
+    """Return a user's settings, made when there are none, locked until the transaction ends.
+
+    Routers take the same lock: meanwhile none decides by which channels this user hears something.
+    """
+    DeliverySettings.objects.get_or_create(user_id=user_id)
+    return DeliverySettings.objects.select_for_update().get(user=user_id)
+
+
+def _check(settings: DeliverySettings) -> None:
+    settings.full_clean(exclude=["user"], validate_constraints=False)
+    if (settings.quiet_from is None) != (settings.quiet_until is None):
+        missing = "quiet_from" if settings.quiet_from is None else "quiet_until"
+        raise ValidationError({missing: "Give both ends of the quiet hours, or none."})
+
+
+def _release_held(settings: DeliverySettings, *, zone: str, now: datetime) -> None:
+    """Let what is held for quiet hours wait for the new ones.
+
+    One that was tried already belongs to a letter that is on its way and keeps its time.
+    """
+    end = quiet_hours.quiet_until(
+        now, zone=zone, begins=settings.quiet_from, ends=settings.quiet_until
+    )
+    Delivery.objects.filter(
+        channel__user=settings.user_id,
+        state=Delivery.State.PENDING,
+        hold=Delivery.Hold.QUIET,
+        attempts=0,
+    ).update(next_attempt_at=end or now, updated_at=now)
