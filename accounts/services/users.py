@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from datetime import datetime
 
 from allauth.account.models import EmailAddress
@@ -11,6 +12,14 @@ from accounts.services import program_sessions
 from accounts.services.browser_sessions import end_browser_sessions
 
 TAKEN = "unique"
+# Gives a new user what an app above has for everybody, in the transaction that makes the user.
+Arrival = Callable[[User], None]
+_arrivals: list[Arrival] = []
+
+
+def register_arrival(arrival: Arrival) -> None:
+    if arrival not in _arrivals:
+        _arrivals.append(arrival)
 
 
 @sensitive_variables("password")
@@ -50,6 +59,8 @@ def register_user(
             EmailAddress.objects.create(
                 user=user, email=user.email, primary=True, verified=is_email_verified
             )
+            for arrival in _arrivals:
+                arrival(user)
     except IntegrityError:
         # Somebody took the name between the check and now.
         raise ValidationError({"username": "This name or address is taken."}) from None
