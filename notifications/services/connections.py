@@ -205,6 +205,7 @@ def _count_losses(account_ids: Sequence[UUID], *, since: datetime) -> dict[UUID,
 
 
 def _say_lost(account: ConnectedAccount, change: ConnectionChange) -> Message:
+    key = f"connection_lost:{account.pk}:{change.at.isoformat()}"
     return Message(
         user_id=account.user_id,
         type=NotificationType.CONNECTION_LOST,
@@ -214,7 +215,10 @@ def _say_lost(account: ConnectedAccount, change: ConnectionChange) -> Message:
         link=account_path(account.pk),
         object_type=ACCOUNT,
         object_id=str(account.pk),
-        dedupe_key=f"connection_lost:{account.pk}:{change.at.isoformat()}",
+        dedupe_key=key,
+        # What repeats is told again above; a loss counted with an earlier one, after a return that
+        # was told, would leave the user with that return.
+        repeat_key=key,
     )
 
 
@@ -223,6 +227,8 @@ def _say_restored(
 ) -> Message:
     was_long = change.at - lost_at >= timedelta(minutes=1)
     duration = f" after {timesince(lost_at, change.at)}" if was_long else ""
+    # One per loss that was told, whichever of its returns it is.
+    key = f"connection_restored:{account.pk}:{lost_at.isoformat()}"
     return Message(
         user_id=account.user_id,
         type=NotificationType.CONNECTION_RESTORED,
@@ -232,8 +238,8 @@ def _say_restored(
         link=account_path(account.pk),
         object_type=ACCOUNT,
         object_id=str(account.pk),
-        # One per loss that was told, whichever of its returns it is.
-        dedupe_key=f"connection_restored:{account.pk}:{lost_at.isoformat()}",
+        dedupe_key=key,
+        repeat_key=key,
     )
 
 

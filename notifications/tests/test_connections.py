@@ -8,10 +8,11 @@ from django.urls import reverse
 from accounts.models import AccountConnection, ConnectedAccount, ConnectionLog, User
 from accounts.sessions.states import ConnectionChange, Reason
 from accounts.tests.factories import NOW, make_account
-from notifications.models import Delivery, Notification
+from notifications.models import Delivery, DeliverySettings, Notification
 from notifications.services import connections as connections_module
-from notifications.services import notify_connection_changes
+from notifications.services import notify_connection_changes, route_due
 from notifications.services.connections import FLAPPING, account_path
+from notifications.tests.factories import make_channel
 
 MINUTE = timedelta(minutes=1)
 INSTANT = timedelta(microseconds=1)
@@ -81,7 +82,7 @@ def test_it_tells_a_loss_in_a_traders_words(account: ConnectedAccount, alice: Us
     assert (told.object_type, told.object_id) == ("account", str(account.pk))
     assert told.link == f"/accounts/{account.pk}"
     assert told.created_at == NOW
-    assert Delivery.objects.get().notification == told
+    assert told.routed_at is None
 
 
 def test_it_links_to_the_page_of_the_account(account: ConnectedAccount) -> None:
@@ -214,8 +215,20 @@ def test_it_does_not_tell_a_flapping_account_again_and_again(
 
     losses = Notification.objects.filter(type="connection_lost")
     assert losses.count() == count
-    assert Delivery.objects.count() == count
     assert losses.order_by("-created_at")[0].read_at is None
+
+
+def test_it_counts_no_loss_with_one_before_a_return(account: ConnectedAccount, alice: User) -> None:
+    make_channel(alice)
+    DeliverySettings.objects.create(user=alice, repeat_minutes=120)
+    for at in (NOW, NOW + FLAPPING):
+        lose(account, at)
+        restore(account, at + MINUTE)
+
+    route_due(clock=lambda: NOW + 2 * FLAPPING)
+
+    assert Notification.objects.shown().count() == 4
+    assert Delivery.objects.filter(transport="email").count() == 4
 
 
 def test_it_shows_the_truth_about_a_flapping_account(
@@ -271,7 +284,7 @@ def test_it_needs_no_more_queries_for_more_accounts(
 
     for some, at in ((accounts[:2], NOW), (accounts[2:], NOW)):
         lost = [change(account, "connected error", at=at) for account in some]
-        with django_assert_num_queries(10):
+        with django_assert_num_queries(9):
             notify_connection_changes(lost)
         again = [change(account, "connected error", at=at + MINUTE) for account in some]
         with django_assert_num_queries(8):
