@@ -1,6 +1,6 @@
 from django.urls import path
 
-from notifications.views import channels, inbox
+from notifications.views import channels, inbox, push
 
 urlpatterns = [
     path("notifications", inbox.notification_list, name="notification-list"),
@@ -28,4 +28,9 @@ urlpatterns = [
         name="notification-deliveries",
     ),
     path("notifications/channels", channels.channel_list, name="channel-list"),
+    # From the root, since a service worker serves what lies below its own address.
+    path("service-worker.js", push.service_worker, name="service-worker"),
+    path("notifications/push", push.push_subscription, name="push-subscription"),
+    path("notifications/push/state", push.push_state, name="push-state"),
+    path("notifications/push/off", push.push_off, name="push-off"),
 ]

@@ -4,7 +4,7 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-LONGEST_URL: Final = 1_000
+LONGEST_URL: Final = 2_000
 
 # All of IPv6 that is routed between strangers; the rest is local, reserved or a translation.
 _GLOBAL_UNICAST: Final = IPv6Network("2000::/3")
