@@ -21,6 +21,7 @@ DESCRIPTION: Final[dict[str, Any]] = {
     "REDOC_DIST": "SIDECAR",
     "ENUM_NAME_OVERRIDES": {
         "ConnectionState": "accounts.models.connection.ConnectionState",
+        "DeliveryState": "notifications.models.Delivery.State",
         "KeyAction": "accounts.models.key.ApiKeyAuditLog.Action",
         "KeyStatus": "accounts.models.key.ApiKey.Status",
         "OrderState": "risk.models.Order.State",

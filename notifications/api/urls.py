@@ -1,24 +1,22 @@
 from django.urls import path
+from rest_framework.routers import SimpleRouter
 
-from notifications.api import views
+from notifications.api.channels import ChannelViewSet, TransportsView
+from notifications.api.inbox import NotificationViewSet
+from notifications.api.preferences import PreferenceViewSet, SettingsViewSet
+
+router = SimpleRouter(trailing_slash=False)
+# Before the notifications, whose ids would match the words.
+router.register("notifications/preferences", PreferenceViewSet, basename="preference")
+router.register("notifications/channels", ChannelViewSet, basename="channel")
+router.register("notifications", NotificationViewSet, basename="notification")
 
 urlpatterns = [
-    path("notifications", views.NotificationListView.as_view(), name="notification-list"),
+    path("notifications/transports", TransportsView.as_view(), name="transport-list"),
     path(
-        "notifications/mark-all-read",
-        views.MarkAllReadView.as_view(),
-        name="notification-mark-all-read",
+        "notifications/settings",
+        SettingsViewSet.as_view({"get": "retrieve", "put": "update", "patch": "partial_update"}),
+        name="notification-settings",
     ),
-    path("notifications/clear-all", views.ClearAllView.as_view(), name="notification-clear-all"),
-    path("notifications/stats", views.StatisticsView.as_view(), name="notification-stats"),
-    path(
-        "notifications/<uuid:pk>",
-        views.NotificationDetailView.as_view(),
-        name="notification-detail",
-    ),
-    path(
-        "notifications/<uuid:pk>/read",
-        views.NotificationReadView.as_view(),
-        name="notification-read",
-    ),
+    *router.urls,
 ]

@@ -5,7 +5,7 @@ the worker that sends. Each transport says itself what it needs and whether it l
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from django.core.exceptions import ValidationError
@@ -16,11 +16,22 @@ from accounts.models import User
 from accounts.refusals import Refusal
 from notifications.delivering.transport import Transport
 from notifications.models import Channel, Delivery
-from notifications.services import routing
 from notifications.services.delivery_settings import hold_routing
+from notifications.services.email_channels import EMAIL, ensure_email_channels, free_name
+from notifications.services.routing import TEST_KEY, plan_test
 from notifications.transports import transports
 
-EMAIL = "email"
+__all__ = [
+    "EMAIL",
+    "MOST_CHANNELS",
+    "add_channel",
+    "delete_channel",
+    "ensure_email_channels",
+    "generated_credentials",
+    "test_channel",
+    "update_channel",
+]
+
 MOST_CHANNELS = 10
 MOST_TESTS = 5
 TESTS_WITHIN = timedelta(minutes=1)
@@ -52,7 +63,7 @@ def add_channel(
     channel = Channel(
         user=user,
         transport=transport,
-        name=name or _free_name(known.label, names),
+        name=name or free_name(known.label, names),
         credentials=json.dumps(checked) if checked else None,
         hint=known.hint(checked)[:LONGEST_HINT],
         created_at=now,
@@ -125,7 +136,7 @@ def test_channel(*, channel: Channel, now: datetime) -> Delivery:
         raise Refusal(f"“{channel.name}” is switched off: switch it on first.", code="switched_off")
     recent = Delivery.objects.filter(
         notification__user=user,
-        notification__dedupe_key__startswith="test:",
+        notification__dedupe_key__startswith=TEST_KEY,
         created_at__gt=now - TESTS_WITHIN,
     ).count()
     if recent >= MOST_TESTS:
@@ -133,7 +144,7 @@ def test_channel(*, channel: Channel, now: datetime) -> Delivery:
             f"You sent {recent} tests within a minute; wait a moment before the next.",
             code="throttled",
         )
-    return routing.plan_test(channel=channel, now=now)
+    return plan_test(channel=channel, now=now)
 
 
 # Its name is a verb to its callers, and no test to pytest.
@@ -148,28 +159,6 @@ def generated_credentials(*, channel: Channel, given: Mapping[str, str]) -> dict
     """
     stored = _opened(channel)
     return {name: value for name, value in stored.items() if not given.get(name)}
-
-
-def ensure_email_channels(user_ids: Iterable[int]) -> None:
-    """Give each of these users the channel by e-mail that everybody has."""
-    wanted = set(user_ids)
-    wanted -= set(
-        Channel.objects.filter(user__in=wanted, transport=EMAIL).values_list("user_id", flat=True)
-    )
-    if not wanted:
-        return
-    taken: dict[int, set[str]] = {user_id: set() for user_id in wanted}
-    for user_id, name in Channel.objects.filter(user__in=wanted).values_list("user_id", "name"):
-        taken[user_id].add(name)
-    label = transports()[EMAIL].label
-    Channel.objects.bulk_create(
-        [
-            Channel(user_id=user_id, transport=EMAIL, name=_free_name(label, names))
-            for user_id, names in sorted(taken.items())
-        ],
-        # Somebody else may be giving it to them at this moment.
-        ignore_conflicts=True,
-    )
 
 
 def _transport(name: str) -> Transport:
@@ -195,14 +184,6 @@ def _check_name(channel: Channel) -> None:
     others = Channel.objects.filter(user=channel.user_id, name=channel.name).exclude(pk=channel.pk)
     if others.exists():
         raise ValidationError({"name": "You have a channel of this name already."})
-
-
-def _free_name(label: str, taken: Iterable[str]) -> str:
-    names, number, name = set(taken), 1, label
-    while name in names:
-        number += 1
-        name = f"{label} {number}"
-    return name
 
 
 @sensitive_variables()
