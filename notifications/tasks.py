@@ -1,4 +1,7 @@
+from typing import Any
+
 from celery import shared_task
+from celery.signals import worker_shutting_down
 from django.utils import timezone
 
 from notifications import services
@@ -14,9 +17,26 @@ def route() -> None:
 
 @shared_task(name="notifications.deliver")
 def deliver(delivery_ids: list[int]) -> None:
-    services.deliver_these(delivery_ids=delivery_ids, clock=timezone.now)
+    """Wake the senders of these deliveries; each transport is a task of its own."""
+    services.wake_senders_of(delivery_ids, now=timezone.now())
+
+
+@shared_task(name="notifications.deliver_by")
+def deliver_by(transport: str) -> None:
+    services.send_while_due(transport, clock=timezone.now)
 
 
 @shared_task(name="notifications.deliver_due")
 def deliver_due() -> None:
-    services.deliver_due(clock=timezone.now)
+    services.sweep(now=timezone.now())
+
+
+@shared_task(name="notifications.forget_old")
+def forget_old() -> None:
+    services.forget_old(now=timezone.now())
+
+
+@worker_shutting_down.connect
+def finish_letters(**_worker: Any) -> None:
+    """Have every sender finish the letter at hand and give back what it has not begun."""
+    services.stop_sending()

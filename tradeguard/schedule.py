@@ -11,6 +11,7 @@ _TASKS: Final = {
     "accounts.expire_keys": 60.0,
     "accounts.roll_up_equity": 300.0,
     "accounts.forget_sessions": 3600.0,
+    "notifications.forget_old": 86_400.0,
 }
 # What sends runs apart: a mail server that does not answer holds up nothing else.
 _SENDING_TASKS: Final = {"notifications.deliver_due": 10.0}

@@ -383,6 +383,8 @@ CELERY_TIMEZONE = "UTC"
 # Equity snapshots are taken each minute and rolled up; days are kept for ever.
 EQUITY_MINUTES_KEPT_DAYS = env.int("EQUITY_MINUTES_KEPT_DAYS", default=7)
 EQUITY_HOURS_KEPT_DAYS = env.int("EQUITY_HOURS_KEPT_DAYS", default=400)
+# Notifications that were read are deleted when they are older; the others stay.
+NOTIFICATIONS_KEPT_DAYS = env.int("NOTIFICATIONS_KEPT_DAYS", default=180)
 
 CELERY_BEAT_SCHEDULE_FILENAME = str(HOME / "run" / "beat-schedule")
 CELERY_BEAT_MAX_LOOP_INTERVAL = 1
@@ -403,5 +405,7 @@ LOGGING = {
         "celery.beat": {"level": "WARNING"},
         "daphne": {"level": "WARNING"},
         "django.channels.server": {"level": "WARNING"},
+        # It notes every address that it writes to, and those of webhooks and browsers are secret.
+        "urllib3": {"level": "WARNING"},
     },
 }

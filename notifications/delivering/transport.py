@@ -82,6 +82,13 @@ class Transport(ABC):
     def hint(self, credentials: Credentials) -> str:
         """Return what may be shown of the credentials, up to 100 characters."""
 
+    def server(self, credentials: Credentials) -> str:  # noqa: ARG002  # those with hosts of their own
+        """Return which server the letters go to, empty when all channels share one.
+
+        A server that does not answer is let be for a while, with all channels that go there.
+        """
+        return ""
+
     @abstractmethod
     def send(self, letter: Letter, credentials: Credentials) -> None:
         """Send one letter; return once the other side has taken it, or raise TransportError."""

@@ -1,5 +1,13 @@
 from notifications.services.connections import notify_connection_changes
-from notifications.services.deliveries import deliver_due, deliver_these
+from notifications.services.deliveries import (
+    deliver_due,
+    deliver_these,
+    send_again,
+    send_while_due,
+    stop_sending,
+    sweep,
+    wake_senders_of,
+)
 from notifications.services.inbox import (
     clear_all,
     clear_read,
@@ -7,8 +15,10 @@ from notifications.services.inbox import (
     mark_all_read,
     mark_read,
 )
+from notifications.services.keeping import forget_old
 from notifications.services.messages import Message, notify
 from notifications.services.routing import route_due
+from notifications.services.switching import switch_off, switch_on
 
 __all__ = [
     "Message",
@@ -17,9 +27,17 @@ __all__ = [
     "delete_notification",
     "deliver_due",
     "deliver_these",
+    "forget_old",
     "mark_all_read",
     "mark_read",
     "notify",
     "notify_connection_changes",
     "route_due",
+    "send_again",
+    "send_while_due",
+    "stop_sending",
+    "sweep",
+    "switch_off",
+    "switch_on",
+    "wake_senders_of",
 ]

@@ -1,141 +1,134 @@
-"""Bringing notifications to people: each delivery is claimed, tried and written down.
+"""Bringing notifications to people, by one sender per transport at a time or a few of them.
 
-A claim is a conditional update that moves the next attempt past the time that sending can take. A
-worker that dies before sending loses nothing: the claim lapses and the sweep tries again. One that
-dies after sending and before writing it down sends a second time when the claim lapses, and so
-does a mail server that takes a message and falls silent before it says so: e-mail has no way to ask
-whether a message arrived. In every other case a delivery is sent at most once.
+A sender that dies before it sends loses nothing: its claims lapse, and the letters go out later.
+One that dies after it sent a letter and before it wrote that down sends this letter again when the
+claim lapses, as far as the transport cannot tell (`Transport.after_a_crash`). That is one letter
+per sender at most, since each is written down before the next is sent. In every other case a letter
+goes out at most once.
 """
 
-import logging
-from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime, timedelta
-from enum import Enum, auto
+import uuid
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Final
 
-from django.db.models import QuerySet
+from django.db import transaction
+from django.db.models import Q
 
-from notifications.delivering.transport import TransportError
+from notifications.delivering.slots import Slots
 from notifications.models import Delivery
-from notifications.services.letters import build_letter, credentials_of
+from notifications.services.claiming import due_transports
+from notifications.services.sending import Clock, Sender, stopping
+from notifications.services.switching import cancel, wake_sender
 from notifications.transports import transports
 
-logger = logging.getLogger(__name__)
+# Two, so that a letter which takes its time holds up only half of what goes the same way.
+SENDERS_PER_TRANSPORT: Final = 2
+STRANDED_AT_ONCE: Final = 1000
 
-# Longer than any transport takes to give up.
-CLAIM_LASTS = timedelta(minutes=5)
-RETRY_AFTER = (
-    timedelta(seconds=30),
-    timedelta(minutes=2),
-    timedelta(minutes=10),
-    timedelta(minutes=30),
-    timedelta(hours=2),
-)
-MAX_ATTEMPTS = len(RETRY_AFTER) + 1
-SWEEP_SIZE = 200
-LONGEST_ERROR = 255
-# A mail server that is down costs a time-out each; what is left waits for the next sweep.
-FAILURES_IN_A_ROW = 3
+_slots = Slots(SENDERS_PER_TRANSPORT)
 
 
-# A sweep may take minutes, so each claim asks for the time anew.
-Clock = Callable[[], datetime]
+def deliver_due(*, clock: Clock, transport: str | None = None) -> int:
+    """Send everything that is due, or what is due by one transport, and return how many letters.
 
-
-class Outcome(Enum):
-    SENT = auto()
-    FAILED = auto()
-    POSTPONED = auto()
-    NOT_OURS = auto()
-
-
-def deliver_due(*, clock: Clock) -> int:
-    """Send what is due, oldest first, and return how many deliveries went out."""
-    due = _due(now=clock()).order_by("next_attempt_at", "pk")[:SWEEP_SIZE]
-    return _deliver_each(due, clock=clock)
+    What is urgent goes first, then each channel in turn.
+    """
+    names = due_transports(now=clock()) if transport is None else [transport]
+    known = transports()
+    return sum(Sender(known[name], clock=clock).run() for name in names if name in known)
 
 
 def deliver_these(*, delivery_ids: Sequence[int], clock: Clock) -> int:
-    """Send those of the given deliveries that are due and return how many went out."""
-    due = _due(now=clock()).filter(pk__in=delivery_ids).order_by("pk")
-    return _deliver_each(due, clock=clock)
+    """Send those of the given deliveries that are due and return how many letters went out."""
+    known = transports()
+    return sum(
+        Sender(known[name], clock=clock, only=delivery_ids).run()
+        for name in due_transports(now=clock(), only=delivery_ids)
+        if name in known
+    )
 
 
-def deliver_one(delivery: Delivery, *, now: datetime) -> Outcome:
-    """Claim one delivery, send it and write down what came of it."""
-    if not _claim(delivery, now=now):
-        return Outcome.NOT_OURS
-    if delivery.attempts > MAX_ATTEMPTS:
-        # Only a worker that died while sending leaves the last attempt without a result.
-        return _note_failure(delivery, "Given up: the worker stopped while sending.", now=now)
+def send_while_due(transport: str, *, clock: Clock) -> int:
+    """Send what is due by a transport until nothing is, and return how many letters went out.
+
+    Leaves it to the senders of this process that are at it already, when they are enough.
+    """
+    if not _slots.enter(transport):
+        return 0
+    sent = 0
     try:
-        transport = transports()[delivery.transport]
-        transport.send(build_letter(delivery), credentials_of(delivery))
-    except TransportError as error:
-        if error.permanent or delivery.attempts == MAX_ATTEMPTS:
-            return _note_failure(delivery, str(error), now=now)
-        return _postpone(delivery, str(error), now=now)
-    except Exception as error:
-        # A defect of one transport must not stop the deliveries behind it.
-        logger.exception("Delivery %s could not be sent.", delivery.pk)
-        return _note_failure(delivery, f"{type(error).__name__}: {error}", now=now)
-    # Without the number of the attempt: whoever claimed it since, it was sent.
-    Delivery.objects.filter(pk=delivery.pk).update(
-        state=Delivery.State.SENT, next_attempt_at=None, error="", updated_at=now
+        while True:
+            sent += deliver_due(clock=clock, transport=transport)
+            if _slots.leave(transport):
+                return sent
+    except BaseException:
+        _slots.abandon(transport)
+        raise
+
+
+def wake_senders_of(delivery_ids: Sequence[int], *, now: datetime) -> None:
+    """Have the transports woken by which some of these deliveries are due."""
+    for name in due_transports(now=now, only=delivery_ids):
+        wake_sender(name)
+
+
+def sweep(*, now: datetime) -> None:
+    """Have sent what is due and was not woken, and cancel what can never go out."""
+    cancel_stranded(now=now)
+    for name in due_transports(now=now):
+        wake_sender(name)
+
+
+def cancel_stranded(*, now: datetime) -> int:
+    """Cancel what is due and has no way to go any more, and return how many that were."""
+    gone = (
+        Q(channel=None)
+        | Q(channel__switched_off_at__isnull=False)
+        | Q(notification__user__is_active=False)
+        | ~Q(transport__in=list(transports()))
     )
-    return Outcome.SENT
+    due = Delivery.objects.filter(state=Delivery.State.PENDING, next_attempt_at__lte=now)
+    stranded = list(due.filter(gone).order_by("pk").values_list("pk", flat=True)[:STRANDED_AT_ONCE])
+    if not stranded:
+        return 0
+    with transaction.atomic():
+        rows = Delivery.objects.filter(pk__in=stranded, state=Delivery.State.PENDING)
+        return cancel(rows, because="The channel does not work any more.", now=now)
 
 
-def _due(*, now: datetime) -> QuerySet[Delivery]:
-    return Delivery.objects.filter(
-        state=Delivery.State.PENDING, next_attempt_at__lte=now
-    ).select_related("notification__user")
+@transaction.atomic
+def send_again(*, deliveries: Iterable[Delivery], now: datetime) -> int:
+    """Send once more what has ended, however it ended, and return how many deliveries that are.
 
-
-def _deliver_each(deliveries: Iterable[Delivery], *, clock: Clock) -> int:
-    sent = failures = 0
-    for delivery in deliveries:
-        outcome = deliver_one(delivery, now=clock())
-        sent += outcome is Outcome.SENT
-        failures = failures + 1 if outcome is Outcome.POSTPONED else 0
-        if failures == FAILURES_IN_A_ROW:
-            break
-    return sent
-
-
-def _claim(delivery: Delivery, *, now: datetime) -> bool:
-    claimed = Delivery.objects.filter(
-        pk=delivery.pk,
-        state=Delivery.State.PENDING,
-        attempts=delivery.attempts,
-        next_attempt_at__lte=now,
-    ).update(attempts=delivery.attempts + 1, next_attempt_at=now + CLAIM_LASTS, updated_at=now)
-    delivery.attempts += 1
-    return claimed == 1
-
-
-def _postpone(delivery: Delivery, error: str, *, now: datetime) -> Outcome:
-    _claimed(delivery).update(
-        next_attempt_at=now + RETRY_AFTER[delivery.attempts - 1],
-        error=_fitting(error),
-        updated_at=now,
+    Each goes out as a letter of its own with a new id, so that nobody takes it for the one before.
+    What has no working channel, or still waits, is left as it is.
+    """
+    ended = list(
+        Delivery.objects.select_for_update(of=("self",))
+        .filter(
+            pk__in=[delivery.pk for delivery in deliveries],
+            channel__switched_off_at=None,
+            channel__user__is_active=True,
+        )
+        .exclude(state=Delivery.State.PENDING)
+        .order_by("pk")
     )
-    return Outcome.POSTPONED
+    for delivery in ended:
+        delivery.state = Delivery.State.PENDING
+        delivery.hold = Delivery.Hold.NONE
+        delivery.letter_id = uuid.uuid4()
+        delivery.attempts = 0
+        delivery.next_attempt_at = delivery.updated_at = now
+        delivery.error = ""
+        delivery.sent_at = None
+    changed = ["state", "hold", "letter_id", "attempts", "next_attempt_at", "error", "sent_at"]
+    Delivery.objects.bulk_update(ended, [*changed, "updated_at"], batch_size=500)
+    for name in {delivery.transport for delivery in ended}:
+        transaction.on_commit(lambda name=name: wake_sender(name), robust=True)
+    return len(ended)
 
 
-def _note_failure(delivery: Delivery, error: str, *, now: datetime) -> Outcome:
-    _claimed(delivery).update(
-        state=Delivery.State.FAILED, next_attempt_at=None, error=_fitting(error), updated_at=now
-    )
-    logger.warning("Delivery %s by %s failed for good: %s", delivery.pk, delivery.transport, error)
-    return Outcome.FAILED
-
-
-def _claimed(delivery: Delivery) -> QuerySet[Delivery]:
-    """The row, unless the claim lapsed and another worker has taken it since."""
-    return Delivery.objects.filter(
-        pk=delivery.pk, state=Delivery.State.PENDING, attempts=delivery.attempts
-    )
-
-
-def _fitting(error: str) -> str:
-    return " ".join(error.split())[:LONGEST_ERROR]
+def stop_sending() -> None:
+    """Have the senders of this process end soon; what they have not begun goes out later."""
+    stopping.set()

@@ -63,7 +63,8 @@ def default(host: str) -> Program:
 
 
 def deliveries(host: str) -> Program:
-    return _worker("deliveries", queue="deliveries", node=f"deliveries@{host}", threads=4)
+    # Enough for two senders of every transport, all of which may be waiting for somebody.
+    return _worker("deliveries", queue="deliveries", node=f"deliveries@{host}", threads=16)
 
 
 def beat() -> Program:

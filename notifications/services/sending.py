@@ -1,0 +1,246 @@
+"""One sender: works off what is due by one transport, letter by letter."""
+
+import logging
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from django.views.decorators.debug import sensitive_variables
+
+from accounts.vault.cipher import VaultError
+from notifications.delivering.breaker import Breaker, Passage
+from notifications.delivering.transport import Send, Transport, TransportError
+from notifications.services.claiming import (
+    Candidate,
+    Claim,
+    claim_gathered,
+    claim_singles,
+    give_back,
+    plan,
+)
+from notifications.services.letters import build_letter, is_test, open_credentials
+from notifications.services.outcomes import (
+    MAX_ATTEMPTS,
+    write_failed,
+    write_postponed,
+    write_sent,
+    write_working,
+)
+
+logger = logging.getLogger(__name__)
+
+# So many letters are claimed at once; a sender that is killed leaves no more for later.
+BATCH_SIZE: Final = 25
+# After so long a sender looks anew at what is due: something urgent may have come.
+PLAN_LASTS: Final = timedelta(seconds=2)
+# A letter is not begun when its claim could lapse before the transport gives up.
+SHORTEST_REST: Final = timedelta(minutes=1)
+WAITS_FOR_SERVER = "Waits for the server, which did not answer."
+WAITS_FOR_CHANNEL = "Waits, since the letter before it did not arrive."
+
+# Sending takes its time, so each step asks for the time anew.
+Clock = Callable[[], datetime]
+
+# What this process knows of the servers it sends to, and whether it is about to end.
+breaker = Breaker()
+stopping = threading.Event()
+
+
+class Sender:
+    """Sends what is due by a transport; `only` names the deliveries that it is about, or all.
+
+    A channel whose letter did not arrive rests, and so do all channels of a server that does not
+    answer. A process that is told to end finishes the letter at hand and gives the others back.
+    """
+
+    def __init__(
+        self, transport: Transport, *, clock: Clock, only: Sequence[int] | None = None
+    ) -> None:
+        self._transport = transport
+        self._clock = clock
+        self._only = only
+        self._shared_server = (transport.name, "")
+        self._sent = 0
+        self._working: set[UUID] = set()
+        self._resting: dict[UUID, datetime] = {}
+
+    def run(self) -> int:
+        """Work until nothing is due and return how many letters went out."""
+        went_on = True
+        while went_on and not stopping.is_set():
+            passage = breaker.passage(self._shared_server, now=self._clock())
+            if passage is Passage.CLOSED:
+                break
+            try:
+                letters = plan(self._transport.name, now=self._clock(), only=self._only)
+                went_on = self._work_off(letters[:1] if passage is Passage.TRIAL else letters)
+            finally:
+                breaker.forget_trial(self._shared_server)
+        return self._sent
+
+    def _work_off(self, letters: Sequence[Candidate]) -> bool:
+        """Send these letters and tell whether any of them was ours to try."""
+        self._resting.clear()
+        ends_at = self._clock() + PLAN_LASTS
+        went_on = False
+        if not letters:
+            return False
+        with _opened(self._transport) as send:
+            for batch in _batches(letters):
+                if went_on and (self._clock() > ends_at or self._must_pause()):
+                    break
+                claims = self._claim(batch)
+                went_on = went_on or bool(claims)
+                try:
+                    self._send_each(claims, send)
+                finally:
+                    self._write_working()
+        return went_on
+
+    def _claim(self, batch: Sequence[Candidate]) -> list[Claim]:
+        now = self._clock()
+        wanted = [letter for letter in batch if letter.channel_id not in self._resting]
+        singles = [letter.delivery_id for letter in wanted if letter.delivery_id is not None]
+        claims = claim_singles(singles, now=now) if singles else []
+        for letter in wanted:
+            if letter.delivery_id is None:
+                claim = claim_gathered(letter, now=now)
+                claims += [] if claim is None else [claim]
+        return claims
+
+    def _send_each(self, claims: Sequence[Claim], send: Send) -> None:
+        for position, claim in enumerate(claims):
+            now = self._clock()
+            if self._must_pause() or now > claim.until - SHORTEST_REST:
+                for left in claims[position:]:
+                    give_back(left, now=now, until=now)
+                return
+            rests_until = self._resting.get(claim.channel_id)
+            if rests_until is None:
+                self._try(claim, send)
+            else:
+                give_back(claim, now=now, until=rests_until, because=WAITS_FOR_CHANNEL)
+
+    def _must_pause(self) -> bool:
+        return stopping.is_set() or breaker.is_closed(self._shared_server, now=self._clock())
+
+    @sensitive_variables("credentials")
+    def _try(self, claim: Claim, send: Send) -> None:
+        if claim.first.attempts > MAX_ATTEMPTS:
+            # Only a sender that died at it leaves the last attempt without a result.
+            self._fail(claim, "Given up: the sender stopped while sending.")
+            return
+        try:
+            credentials = open_credentials(claim.first.channel)
+        except VaultError:
+            self._postpone(claim, "What the channel needs cannot be opened at the moment.")
+            return
+        server = (self._transport.name, self._transport.server(credentials))
+        if not self._may_pass(claim, server):
+            return
+        try:
+            send(build_letter(claim.deliveries, counts=claim.counts), credentials)
+        except TransportError as error:
+            self._note_refusal(claim, error, server)
+        except Exception as error:
+            # A defect of one transport must not stop the letters behind it. What the error says may
+            # hold a secret; where it happened does not.
+            where = "".join(traceback.format_tb(error.__traceback__))
+            logger.error("%s of a transport:\n%s", type(error).__name__, where)
+            breaker.forget_trial(server)
+            self._fail(claim, f"TradeGuard could not send it ({type(error).__name__}).")
+        else:
+            write_sent(claim, now=self._clock())
+            breaker.note_answer(server)
+            self._sent += 1
+            self._working.add(claim.channel_id)
+
+    def _may_pass(self, claim: Claim, server: tuple[str, str]) -> bool:
+        """Tell whether a letter may go to a channel's own server; whoever waits for a test, may."""
+        if server == self._shared_server or is_test(claim.first.notification):
+            return True
+        now = self._clock()
+        if breaker.passage(server, now=now) is not Passage.CLOSED:
+            return True
+        until = max(breaker.closed_until(server) or now, now + timedelta(seconds=10))
+        self._resting[claim.channel_id] = until
+        give_back(claim, now=now, until=until, because=WAITS_FOR_SERVER)
+        return False
+
+    def _note_refusal(self, claim: Claim, error: TransportError, server: tuple[str, str]) -> None:
+        now = self._clock()
+        if error.permanent or error.retry_after_seconds is not None:
+            breaker.note_answer(server)
+        else:
+            breaker.note_failure(server, now=now)
+        if error.permanent or error.is_gone:
+            self._fail(claim, str(error), is_channels_fault=True, is_gone=error.is_gone)
+        elif claim.first.attempts >= MAX_ATTEMPTS:
+            # A server that all share was away: that says nothing of this channel.
+            has_own_server = server != self._shared_server
+            self._fail(claim, str(error), is_channels_fault=has_own_server)
+        else:
+            self._postpone(claim, str(error), retry_after_seconds=error.retry_after_seconds)
+
+    def _postpone(
+        self, claim: Claim, error: str, *, retry_after_seconds: float | None = None
+    ) -> None:
+        self._resting[claim.channel_id] = write_postponed(
+            claim, error, retry_after_seconds=retry_after_seconds, now=self._clock()
+        )
+
+    def _fail(
+        self, claim: Claim, error: str, *, is_channels_fault: bool = False, is_gone: bool = False
+    ) -> None:
+        # What went out before it counts before it.
+        self._write_working()
+        write_failed(
+            claim, error, is_channels_fault=is_channels_fault, is_gone=is_gone, now=self._clock()
+        )
+
+    def _write_working(self) -> None:
+        write_working(self._working, now=self._clock())
+        self._working.clear()
+
+
+def _batches(letters: Sequence[Candidate]) -> Iterator[list[Candidate]]:
+    """Cut a plan into what is claimed at once.
+
+    What was gathered is claimed alone, and so is what a dead sender left: should it be what killed
+    the sender, then it takes no others with it again.
+    """
+    batch: list[Candidate] = []
+    for letter in letters:
+        is_alone = letter.was_left or letter.delivery_id is None
+        if batch and (is_alone or len(batch) == BATCH_SIZE):
+            yield batch
+            batch = []
+        if is_alone:
+            yield [letter]
+        else:
+            batch.append(letter)
+    if batch:
+        yield batch
+
+
+@contextmanager
+def _opened(transport: Transport) -> Iterator[Send]:
+    """Share a transport's connection among letters; without one each letter makes its own."""
+    session = transport.opened()
+    try:
+        send = session.__enter__()
+    except Exception as error:  # whatever it is, the letters tell it better
+        logger.warning("No shared connection by %s: %s", transport.name, type(error).__name__)
+        yield transport.send
+        return
+    try:
+        yield send
+    finally:
+        try:
+            session.__exit__(None, None, None)
+        except Exception as error:  # a bad goodbye says nothing of the letters
+            logger.warning("A connection by %s closed: %s", transport.name, type(error).__name__)

@@ -1,0 +1,154 @@
+"""Channels that do not work any more are switched off, and nothing that matters is lost with them.
+
+Whoever changes a channel and its deliveries locks the channel first.
+"""
+
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from accounts.task_messages import TaskMessage, enqueue
+from notifications.defaults import ALWAYS_PASSING
+from notifications.models import Channel, Delivery, NotificationType, Priority
+from notifications.services.email_channels import EMAIL, ensure_email_channels
+from notifications.services.messages import Message, notify
+
+CHANNELS_PAGE = "/notifications/channels"
+LONGEST_REASON = 255
+
+
+@transaction.atomic
+def switch_off(channel: Channel, because: str, now: datetime) -> bool:
+    """Send nothing by a channel any more, and tell its user by another; False if it was off.
+
+    What waits for it is cancelled. Of that, what always passes goes by e-mail, unless it has gone
+    out by some other channel.
+    """
+    locked = lock_channel(channel.pk)
+    if locked is None or locked.switched_off_at is not None:
+        return False
+    because = fitting(because)
+    Channel.objects.filter(pk=channel.pk).update(
+        switched_off_at=now, switched_off_because=because, updated_at=now
+    )
+    channel.switched_off_at, channel.switched_off_because = now, because
+    cancel(
+        channel.deliveries.filter(state=Delivery.State.PENDING),
+        because=f"{locked.name} was switched off.",
+        now=now,
+    )
+    notify([_say_switched_off(locked, because, now=now)], now=now)
+    return True
+
+
+@transaction.atomic
+def switch_on(channel: Channel, now: datetime) -> bool:
+    """Send by a channel again, from the next notification on; False if it was on."""
+    fields = {"switched_off_at": None, "switched_off_because": "", "failures_in_a_row": 0}
+    changed = (
+        Channel.objects.filter(pk=channel.pk)
+        .exclude(switched_off_at=None)
+        .update(last_error="", updated_at=now, **fields)
+    )
+    if not changed:
+        return False
+    channel.refresh_from_db(fields=[*fields, "last_error", "updated_at"])
+    return True
+
+
+def cancel(deliveries: QuerySet[Delivery], *, because: str, now: datetime) -> int:
+    """Cancel deliveries and return how many; what always passes of them goes by e-mail."""
+    fall_back(deliveries, now=now)
+    return deliveries.update(
+        state=Delivery.State.CANCELLED,
+        next_attempt_at=None,
+        error=fitting(because),
+        updated_at=now,
+    )
+
+
+@transaction.atomic
+def fall_back(deliveries: QuerySet[Delivery], *, now: datetime) -> int:
+    """Have sent by e-mail what always passes of these and went out by no other channel.
+
+    Returns how many went that way. Several at once become one e-mail.
+    """
+    reached = Delivery.objects.filter(
+        notification=OuterRef("notification"), state=Delivery.State.SENT
+    )
+    lost = list(
+        deliveries.filter(
+            Q(notification__priority=Priority.URGENT)
+            | Q(notification__type__in=sorted(ALWAYS_PASSING)),
+            ~Exists(reached),
+            notification__user__is_active=True,
+        )
+        .exclude(transport=EMAIL)
+        .exclude(notification__told_by=EMAIL)
+        .order_by("notification_id")
+        .values_list("notification_id", "notification__user_id")
+        .distinct()
+    )
+    if not lost:
+        return 0
+    user_ids = {user_id for _, user_id in lost}
+    ensure_email_channels(user_ids)
+    working = Channel.objects.working().filter(user__in=user_ids, transport=EMAIL)
+    channels = {channel.user_id: channel for channel in working}
+    planned = [
+        Delivery(
+            notification_id=notification_id,
+            channel=channels[user_id],
+            transport=EMAIL,
+            channel_name=channels[user_id].name,
+            hold=Delivery.Hold.STORM if len(lost) > 1 else Delivery.Hold.NONE,
+            next_attempt_at=now,
+            created_at=now,
+            updated_at=now,
+        )
+        for notification_id, user_id in lost
+        if user_id in channels
+    ]
+    Delivery.objects.bulk_create(planned, ignore_conflicts=True, batch_size=500)
+    if planned:
+        transaction.on_commit(lambda: wake_sender(EMAIL), robust=True)
+    return len(planned)
+
+
+def lock_channel(channel_id: object) -> Channel | None:
+    """Lock a channel's row until the transaction ends, before any of its deliveries."""
+    return (
+        Channel.objects.select_for_update(no_key=True)
+        .filter(pk=channel_id)
+        .defer("credentials")
+        .first()
+    )
+
+
+def wake_sender(transport: str) -> None:
+    """Have what is due by a transport sent soon; a wake that is lost is the sweep's."""
+    enqueue(TaskMessage("notifications.deliver_by", [transport], "deliveries"))
+
+
+def fitting(text: str) -> str:
+    """Return a text on one line, as long as the column takes."""
+    return " ".join(text.split())[:LONGEST_REASON]
+
+
+def _say_switched_off(channel: Channel, because: str, *, now: datetime) -> Message:
+    return Message(
+        user_id=channel.user_id,
+        type=NotificationType.SYSTEM_ALERT,
+        priority=Priority.HIGH,
+        title=f"No notifications by “{channel.name}” any more",
+        body=(
+            f"TradeGuard has switched the channel “{channel.name}” off, since nothing arrived by "
+            f"it: {because} Put that right, then switch the channel on again."
+        ),
+        link=CHANNELS_PAGE,
+        object_type="channel",
+        object_id=str(channel.pk),
+        dedupe_key=f"channel_off:{channel.pk}:{now.isoformat()}",
+        told_by=channel.transport,
+    )
