@@ -4,8 +4,12 @@ A message in the phones' basic alphabet (GSM 03.38) takes 153 signs a part, any 
 typography are written plainly, and never more than three parts are sent.
 """
 
+from bisect import bisect_right
+from itertools import accumulate
+
 from notifications.delivering.letters import Letter
 
+ELLIPSIS = "..."
 PARTS = 3
 BASIC_PART = 153
 OTHER_PART = 67
@@ -47,22 +51,22 @@ def compose(letter: Letter) -> str:
 
 def cut(text: str) -> str:
     """Return as much of a text as three parts hold."""
-    text = text.strip()
-    longest = PARTS * (BASIC_PART if _is_basic(text) else OTHER_PART)
-    if length(text) <= longest:
+    text = text.strip()[: PARTS * BASIC_PART + 1]
+    basic = is_basic(text)
+    longest = PARTS * (BASIC_PART if basic else OTHER_PART)
+    sizes = [_size(sign, basic=basic) for sign in text]
+    if sum(sizes) <= longest:
         return text
-    kept = text
-    while length(kept) > longest - 3:
-        kept = kept[:-1]
-    return f"{kept.rstrip()}..."
+    kept = bisect_right(list(accumulate(sizes)), longest - len(ELLIPSIS))
+    return f"{text[:kept].rstrip()}{ELLIPSIS}"
 
 
-def length(text: str) -> int:
-    """Return how many signs a text takes in the alphabet that it needs."""
-    if _is_basic(text):
-        return sum(2 if sign in _DOUBLE else 1 for sign in text)
-    return len(text.encode("utf-16-le", errors="surrogatepass")) // 2
-
-
-def _is_basic(text: str) -> bool:
+def is_basic(text: str) -> bool:
+    """Whether phones can write a text in their basic alphabet."""
     return all(sign in _BASIC or sign in _DOUBLE for sign in text)
+
+
+def _size(sign: str, *, basic: bool) -> int:
+    if basic:
+        return 2 if sign in _DOUBLE else 1
+    return 2 if ord(sign) > 0xFFFF else 1

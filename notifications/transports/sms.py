@@ -9,6 +9,7 @@ from notifications.delivering.letters import Letter
 from notifications.delivering.sms_text import compose
 from notifications.delivering.transport import CredentialField, Credentials
 
+_ANY_NUMBER = "+15005550006"
 _NUMBER = re.compile(r"\+[1-9][0-9]{7,14}", re.ASCII)
 # https://www.twilio.com/docs/api/errors: what no later attempt changes
 _GONE_CODES = frozenset(
@@ -99,13 +100,16 @@ class SmsTransport(ChatTransport):
         return f"To …{credentials['to_number'][-3:]} from {credentials['from_number']}"
 
     def make(self, plugin: Callable[..., Any], credentials: Credentials) -> Any:
-        return plugin(
+        made = plugin(
             account_sid=credentials["account_sid"],
             auth_token=credentials["auth_token"],
-            source=credentials["from_number"],
-            targets=[credentials["to_number"]],
+            source=_ANY_NUMBER,
             apikey=credentials.get("api_key") or None,
         )
+        # Past Apprise, which takes no number of 10 digits (Denmark) and none of 15.
+        made.source = credentials["from_number"]
+        made.targets = [(made.default_mode, credentials["to_number"])]
+        return made
 
     def message(self, letter: Letter) -> ChatMessage:
         return ChatMessage({"body": compose(letter)})
