@@ -14,9 +14,13 @@ from accounts.consumers import (
 from accounts.models import User
 from accounts.screen.cells import connection_cell
 from accounts.screen.parts import Cell, short
+from notifications.models import Priority
 from notifications.selectors import count_unread
 
 LEVELS = {"urgent": "error", "high": "error", "medium": "info", "low": "info"}
+# More than these at once would cover the page that they are about.
+TOASTS_AT_ONCE = 5
+CENTRE = "/notifications"
 
 
 class NotificationConsumer(AsyncWebsocketConsumer):
@@ -41,24 +45,38 @@ class NotificationConsumer(AsyncWebsocketConsumer):
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         """Nothing is listened to."""
 
-    async def user_notification(self, event: dict[str, Any]) -> None:
+    async def user_notifications(self, event: dict[str, Any]) -> None:
+        """Take what one user is told at once: each for a program, the foremost for a page."""
         if not await self._may_look():
             return
-        notification = json.loads(event["payload"])
+        told: list[dict[str, Any]] = json.loads(event["payload"])
         unread = await _count_unread(self.user)
-        if not self.is_html:
+        if self.is_html:
+            await self._send_toasts([each for each in told if not each["is_silent"]])
+            await self._send_count(unread)
+            return
+        for notification in told:
             update = {"type": "notification", "data": {**notification, "unread": unread}}
             await self.send(text_data=compact_json(update))
-            return
-        context = {
-            "level": LEVELS.get(notification["priority"], "info"),
-            "title": notification["title"],
-            "fold": _fold(notification),
-            "body": notification["body"],
-            "link": notification["link"],
-        }
+
+    async def _send_toasts(self, told: list[dict[str, Any]]) -> None:
+        foremost = sorted(told, key=lambda each: -Priority(each["priority"]).rank)[:TOASTS_AT_ONCE]
+        for each in foremost:
+            await self._send_toast(
+                level=LEVELS[each["priority"]],
+                title=each["title"],
+                body=each["body"],
+                link=each["link"],
+                fold=_fold(each),
+            )
+        if more := len(told) - len(foremost):
+            noun = "notification" if more == 1 else "notifications"
+            await self._send_toast(
+                level="info", title=f"{more} more {noun}", body="", link=CENTRE, fold="more"
+            )
+
+    async def _send_toast(self, **context: str) -> None:
         await self.send(text_data=render_to_string("notifications/toast.html", context))
-        await self._send_count(unread)
 
     async def user_account_connection(self, event: dict[str, Any]) -> None:
         if not await self._may_look():

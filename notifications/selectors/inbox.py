@@ -29,7 +29,7 @@ def list_notifications(
     unread: bool | None = None,
 ) -> QuerySet[Notification]:
     """Return a user's notifications, newest first; None leaves a filter out."""
-    notifications = Notification.objects.owned_by(user)
+    notifications = Notification.objects.owned_by(user).shown()
     if type is not None:
         notifications = notifications.filter(type=type)
     if priority is not None:
@@ -48,7 +48,7 @@ def count_unread(*, user: object) -> int:
 
 
 def get_statistics(*, user: object, now: datetime) -> InboxStatistics:
-    notifications = Notification.objects.owned_by(user)
+    notifications = Notification.objects.owned_by(user).shown()
     return InboxStatistics(
         total_unread=notifications.unread().count(),
         by_type=_count_by(notifications, "type", NotificationType.values),

@@ -1,5 +1,6 @@
 import json
 from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +12,9 @@ from django.db import connections
 from django.test import Client
 
 from accounts.models import User
-from notifications.consumers import NotificationConsumer
+from accounts.tests.factories import NOW
+from notifications.consumers import TOASTS_AT_ONCE, NotificationConsumer
+from notifications.services import route_due
 from notifications.tests.factories import make_notification
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -34,8 +37,15 @@ async def open_socket(user: object, query: str = "", session: object = None) -> 
     return socket
 
 
-async def tell(user: User, **fields: Any) -> None:
-    await database_sync_to_async(make_notification)(user, **fields)
+def clock() -> datetime:
+    return NOW
+
+
+async def tell(user: User, *many: dict[str, Any], **fields: Any) -> None:
+    """Tell a user one thing, or several at once, and have it routed."""
+    for each in many or [fields]:
+        await database_sync_to_async(make_notification)(user, **each)
+    await database_sync_to_async(route_due)(clock=clock)
 
 
 async def test_it_closes_on_whoever_is_not_signed_in() -> None:
@@ -52,6 +62,17 @@ async def test_it_tells_a_program_what_the_user_is_told(alice: User, charlie: Us
 
     assert update["type"] == "notification"
     assert (update["data"]["title"], update["data"]["unread"]) == ("Rule violated", 1)
+    assert (update["data"]["happened_count"], update["data"]["is_silent"]) == (1, False)
+
+
+async def test_it_tells_a_program_each_of_those_that_came_at_once(alice: User) -> None:
+    socket = await open_socket(alice)
+    await tell(alice, {"title": "Second"}, {"title": "First", "now": NOW - timedelta(seconds=1)})
+    updates = [json.loads(await socket.receive_from(timeout=5))["data"] for _ in range(2)]
+    await socket.disconnect(timeout=5)
+
+    assert [update["title"] for update in updates] == ["First", "Second"]
+    assert {update["unread"] for update in updates} == {2}
 
 
 async def test_it_counts_on_the_bell_and_shows_a_toast(alice: User) -> None:
@@ -69,6 +90,46 @@ async def test_it_counts_on_the_bell_and_shows_a_toast(alice: User) -> None:
     assert "Broke &lt;b&gt;it&lt;/b&gt;" in toast
     assert 'href="/accounts/3"' in toast
     assert count == [["bell-count", "2", "some"]]
+
+
+async def test_it_shows_no_toast_of_what_is_silent(alice: User) -> None:
+    page = await open_socket(alice, "?format=html")
+    await page.receive_from(timeout=5)
+    await tell(alice, type="order_filled", priority="low")
+    count = json.loads(await page.receive_from(timeout=5))
+    await page.disconnect(timeout=5)
+
+    assert count == [["bell-count", "1", "some"]]
+
+
+async def test_it_counts_what_repeats_without_a_toast(alice: User) -> None:
+    await tell(alice, repeat_key="same")
+    page = await open_socket(alice, "?format=html")
+    program = await open_socket(alice)
+    await page.receive_from(timeout=5)
+    await tell(alice, repeat_key="same")
+    count = json.loads(await page.receive_from(timeout=5))
+    update = json.loads(await program.receive_from(timeout=5))["data"]
+    await page.disconnect(timeout=5)
+    await program.disconnect(timeout=5)
+
+    assert count == [["bell-count", "1", "some"]]
+    assert (update["happened_count"], update["is_silent"], update["unread"]) == (2, True, 1)
+
+
+async def test_it_shows_the_foremost_of_many(alice: User) -> None:
+    page = await open_socket(alice, "?format=html")
+    await page.receive_from(timeout=5)
+    many = [{"title": f"Low {n}", "priority": "low"} for n in range(TOASTS_AT_ONCE + 1)]
+    await tell(alice, *many, {"title": "Stopped out", "priority": "urgent"})
+    toasts = [await page.receive_from(timeout=5) for _ in range(TOASTS_AT_ONCE + 1)]
+    count = json.loads(await page.receive_from(timeout=5))
+    await page.disconnect(timeout=5)
+
+    assert "Stopped out" in toasts[0]
+    assert "2 more notifications" in toasts[-1]
+    assert 'href="/notifications"' in toasts[-1]
+    assert count == [["bell-count", str(TOASTS_AT_ONCE + 2), "some"]]
 
 
 async def test_it_moves_the_dot_of_an_account(alice: User) -> None:
