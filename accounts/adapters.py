@@ -1,5 +1,6 @@
 """How the sign-in of django-allauth behaves here."""
 
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -20,12 +21,23 @@ from django.views.decorators.debug import sensitive_variables
 
 from accounts.mailing import send_soon
 from accounts.models import User
-from accounts.origin import UNKNOWN_ADDRESS, client_address
+from accounts.origin import UNKNOWN_ADDRESS, Origin, client_address
+from accounts.services.known_origins import note_sign_in
 from accounts.services.profile import is_email_free
 from accounts.services.sealed_values import SECOND_FACTORS
+from accounts.services.security_events import SecurityEvent, SecurityKind, announce
 from accounts.services.users import change_password
 from accounts.vault.sealed_text import open_text, seal_text
 
+# By the template of the mail that is sent, too.
+_ANNOUNCED = {
+    "account/email/password_changed": SecurityKind.PASSWORD_CHANGED,
+    "account/email/password_reset": SecurityKind.PASSWORD_RESET,
+    "account/email/email_changed": SecurityKind.EMAIL_CHANGED,
+    "mfa/email/totp_activated": SecurityKind.TWO_FACTOR_ON,
+    "mfa/email/totp_deactivated": SecurityKind.TWO_FACTOR_OFF,
+    "mfa/email/recovery_codes_generated": SecurityKind.RECOVERY_CODES_MADE,
+}
 # In a session, between password and second factor: the hash that a whole sign-in keeps there, too.
 SIGNING_IN_HASH = "signing_in_hash"
 
@@ -60,6 +72,27 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
         told.pop("request", None)
         send_soon(self.render_mail(template_prefix, email, told))
 
+    def send_notification_mail(
+        self,
+        template_prefix: str,
+        user: AbstractBaseUser,
+        context: dict[str, Any] | None = None,
+        email: str | None = None,
+    ) -> None:
+        """Send what is mailed about a change of one's sign-in, and announce the change."""
+        super().send_notification_mail(template_prefix, user, context, email)
+        kind = _ANNOUNCED.get(template_prefix)
+        if kind is not None and isinstance(user, User):
+            event = SecurityEvent(
+                kind,
+                user.pk,
+                timezone.now(),
+                _origin(self.request, user),
+                what=(context or {}).get("to_email", ""),
+                told_by="email",
+            )
+            announce(event)
+
     def pre_login(
         self, request: HttpRequest, user: AbstractBaseUser, **kwargs: Any
     ) -> HttpResponse | None:
@@ -74,6 +107,10 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth is
         if not constant_time_compare(shown, user.get_session_auth_hash()):
             raise ImmediateHttpResponse(redirect("login"))
         super().login(request, user)
+        if isinstance(user, User):
+            note_sign_in(
+                user=user, origin=_origin(request, user), is_program=False, now=timezone.now()
+            )
 
     def set_password(self, user: AbstractBaseUser, password: str) -> None:
         """Set it, and end all that is signed in."""
@@ -119,6 +156,14 @@ class SecondFactorAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth i
 
     def get_totp_label(self, user: AbstractBaseUser) -> str:
         return user.get_username()
+
+
+def _origin(request: HttpRequest, user: User) -> Origin:
+    """Return who acts; unless it is staff, it is the user: coming in, or with a link in hand."""
+    origin = Origin.of_request(request)
+    if getattr(request.user, "is_staff", False) and origin.user_id is not None:
+        return origin
+    return replace(origin, user_id=user.pk, username=user.get_username())
 
 
 def _public(path: str) -> str:

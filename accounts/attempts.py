@@ -22,6 +22,7 @@ from redis import RedisError
 
 from accounts.models import User
 from accounts.origin import client_network
+from accounts.task_messages import TaskMessage, enqueue
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +46,10 @@ class Attempt:
     def of_address(cls, request: HttpRequest) -> Self:
         return cls((("address", client_network(request)),))
 
+    @property
+    def network(self) -> str:
+        return next((key for kind, key in self.keys if kind == "address"), "")
+
     def wait_seconds(self) -> int | None:
         """Count this attempt; return how long to wait when there were too many, else None.
 
@@ -53,7 +58,7 @@ class Attempt:
         be counted.
         """
         for kind, key in self.keys:
-            if (wait := _count(kind, key)) is not None:
+            if (wait := _count(kind, key, network=self.network)) is not None:
                 return max(1, math.ceil(wait))
         return None
 
@@ -89,7 +94,7 @@ def too_many(wait_seconds: int) -> str:
     return f"These were many attempts. Try again in {unit}."
 
 
-def _count(kind: str, key: str) -> float | None:
+def _count(kind: str, key: str, *, network: str) -> float | None:
     """Count one more; return the seconds until the count begins anew when it is over its limit."""
     most, window_seconds = (int(part) for part in settings.ATTEMPTS[kind].split("/"))
     counts = caches["attempts"]
@@ -108,6 +113,9 @@ def _count(kind: str, key: str) -> float | None:
     if count == most + 1:
         # Not what was typed: it may be a password that slipped into the wrong field.
         logger.warning("Too many attempts to sign in, by %s %s.", kind, key)
+        if kind != "address" and key.isdecimal():
+            # Beside the request: the time it takes would tell which names are known.
+            enqueue(TaskMessage("accounts.tell_guessing", [kind, int(key), network], "default"))
     return float(counts.get(f"{name}:until", now + window_seconds)) - now
 
 

@@ -62,7 +62,10 @@ def client_address(request: HttpRequest) -> str | None:
 
 def client_network(request: HttpRequest) -> str:
     """Return what a client cannot leave by taking another address: what limits are counted by."""
-    address = client_address(request)
+    return network_of(client_address(request))
+
+
+def network_of(address: str | None) -> str:
     if address is None:
         return "unknown"
     if ip_address(address).version == 4:

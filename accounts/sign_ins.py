@@ -53,6 +53,11 @@ def described(user_agent: str) -> str:
     return browser or system or "A browser"
 
 
+def program_name(user_agent: str) -> str:
+    """Return what a program calls itself, without its version."""
+    return user_agent.partition(" ")[0].partition("/")[0] or "A program"
+
+
 def _browser(row: UserSession, current_key: str | None) -> SignIn:
     return SignIn(
         id=row.pk,

@@ -6,10 +6,13 @@ from django.conf import settings
 from django.utils import timezone
 
 from accounts.history.snapshots import prune, roll_up
+from accounts.origin import Origin
 from accounts.services import program_sessions
 from accounts.services.browser_sessions import forget_ended_browser_sessions
 from accounts.services.key_verification import close_overdue_verifications
 from accounts.services.keys import expire_keys as expire_due_keys
+from accounts.services.known_origins import forget_old_origins
+from accounts.services.security_events import SecurityEvent, SecurityKind, announce
 from accounts.sessions.process import nudge
 from accounts.sessions.verification import verify_on_host
 
@@ -40,6 +43,13 @@ def expire_keys() -> None:
     expire_due_keys(now=timezone.now())
 
 
+@shared_task(name="accounts.tell_guessing", ignore_result=True)
+def tell_guessing(counted: str, user_id: int, network: str) -> None:
+    """Announce that somebody guesses at a user's password, or at their codes ("code")."""
+    kind = SecurityKind.CODE_GUESSED_AT if counted == "code" else SecurityKind.PASSWORD_GUESSED_AT
+    announce(SecurityEvent(kind, user_id, timezone.now(), Origin(ip_address=network or None)))
+
+
 @shared_task(name="accounts.close_verifications", ignore_result=True)
 def close_verifications() -> None:
     """Give up verifications that no worker has answered."""
@@ -62,3 +72,4 @@ def forget_sessions() -> None:
     """Delete what browsers and programs leave behind that are signed in no more."""
     forget_ended_browser_sessions()
     program_sessions.forget_ended_sessions(now=timezone.now())
+    forget_old_origins(now=timezone.now())

@@ -1,5 +1,6 @@
 from typing import Any
 
+from allauth.account.internal.flows.manage_email import emit_email_changed
 from allauth.account.models import EmailAddress, EmailConfirmation
 from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
@@ -21,6 +22,7 @@ from accounts.origin import Origin
 from accounts.services.accounts import delete_account
 from accounts.services.profile import set_email
 from accounts.services.program_sessions import PASSWORD_CHANGED, SWITCHED_OFF
+from accounts.services.security_events import SecurityEvent, SecurityKind, announce
 from accounts.services.two_factor import reset_two_factor
 from accounts.services.users import end_all
 
@@ -56,7 +58,9 @@ class PasswordOfSomebodyForm(AdminPasswordChangeForm):  # type: ignore[type-arg]
 
     def save(self, commit: bool = True) -> User:
         user: User = super().save(commit=commit)
-        end_all(user=user, reason=PASSWORD_CHANGED, now=timezone.now())
+        now = timezone.now()
+        end_all(user=user, reason=PASSWORD_CHANGED, now=now)
+        announce(SecurityEvent(SecurityKind.PASSWORD_CHANGED, user.pk, now))
         return user
 
 
@@ -100,7 +104,10 @@ class UserAdmin(ServiceAdmin[User], DjangoUserAdmin):  # type: ignore[type-arg]
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
         if "email" in form.changed_data:
-            set_email(user=obj, email=obj.email)
+            address = set_email(user=obj, email=obj.email)
+            if change:
+                before = EmailAddress(user=obj, email=form.initial["email"])
+                emit_email_changed(request, before, address)
         if change and not obj.is_active:
             end_all(user=obj, reason=SWITCHED_OFF, now=timezone.now())
 

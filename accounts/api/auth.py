@@ -1,5 +1,6 @@
 """Signing up, and tokens for programs."""
 
+from dataclasses import replace
 from typing import Any
 
 from allauth.account.internal.flows.email_verification import send_verification_email_to_address
@@ -133,7 +134,9 @@ class TokenView(EntranceView):
             )
         _check_code(request, user, given.get("code", ""))
         tokens = start_session(
-            user=user, origin=Origin.of_request(request._request), now=timezone.now()
+            user=user,
+            origin=replace(Origin.of_request(request._request), user_id=user.pk),
+            now=timezone.now(),
         )
         return Response({"access": tokens.access, "refresh": tokens.refresh})
 
@@ -181,7 +184,8 @@ def _check_code(request: Request, user: User, code: str) -> None:
         raise SignInRefused("two_factor_required", "Give a code of your authenticator app, too.")
     attempt = Attempt.at_code(request._request, user.pk)
     _count(attempt)
-    if use_code(user=user, code=code, now=timezone.now()) is None:
+    origin = replace(Origin.of_request(request._request), user_id=user.pk)
+    if use_code(user=user, code=code, now=timezone.now(), origin=origin) is None:
         raise SignInRefused("two_factor_wrong", "This code is wrong, or it was used before.")
     attempt.forgive()
 

@@ -1,5 +1,6 @@
 """Codes of an authenticator app, and recovery codes."""
 
+from dataclasses import replace
 from typing import Any
 
 from allauth.core import context
@@ -10,6 +11,7 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from accounts.attempts import Attempt
+from accounts.origin import Origin
 from accounts.services.two_factor import use_code
 
 WRONG = "This code is wrong, or it was used before. Wait for the next one."
@@ -38,7 +40,8 @@ class _UsedUp:
         attempt = Attempt.at_code(context.request, self.user.pk)
         if (refusal := attempt.refusal()) is not None:
             raise ValidationError(refusal, code="throttled")
-        used = use_code(user=self.user, code=code, now=timezone.now())
+        origin = replace(Origin.of_request(context.request), user_id=self.user.pk)
+        used = use_code(user=self.user, code=code, now=timezone.now(), origin=origin)
         if used is None:
             raise ValidationError(WRONG, code="incorrect_code")
         attempt.forgive()

@@ -3,7 +3,7 @@ from accounts.models.connection import AccountConnection, ConnectionLog
 from accounts.models.history import Deal, EquitySnapshot
 from accounts.models.host import TerminalHost
 from accounts.models.key import ApiKey, ApiKeyAuditLog, MasterKey
-from accounts.models.session import ProgramSession
+from accounts.models.session import KnownOrigin, ProgramSession
 from accounts.models.user import User
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "ConnectionLog",
     "Deal",
     "EquitySnapshot",
+    "KnownOrigin",
     "MasterKey",
     "ProgramSession",
     "Tag",

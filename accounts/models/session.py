@@ -29,3 +29,30 @@ class ProgramSession(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user_agent or 'A program'} of {self.user_id}"
+
+
+class KnownOrigin(models.Model):
+    """A browser, a program or a network from which a user has signed in; new ones are told."""
+
+    class Kind(models.TextChoices):
+        BROWSER = "browser", "Browser"
+        PROGRAM = "program", "Program"
+        NETWORK = "network", "Network"
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="known_origins"
+    )
+    kind = models.CharField(max_length=8, choices=Kind)
+    value = models.CharField(max_length=255)
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-seen_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user", "kind", "value"], name="accounts_knownorigin_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.value} of {self.user_id}"

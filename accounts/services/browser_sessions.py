@@ -1,14 +1,18 @@
 """Browsers that are signed in."""
 
+from datetime import datetime
 from importlib import import_module
 
 from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.models import Session
+from django.db import transaction
 from django.db.models import Exists, OuterRef
 
 from accounts.models import User
+from accounts.origin import Origin
+from accounts.services.security_events import SecurityEvent, SecurityKind, announce
 
 
 def end_browser_sessions(*, user: User, but: str | None = None) -> int:
@@ -19,9 +23,15 @@ def end_browser_sessions(*, user: User, but: str | None = None) -> int:
     return _end(list(rows.values_list("pk", "session_key")))
 
 
-def end_browser_session(*, user: User, row_id: int) -> bool:
+@transaction.atomic
+def end_browser_session(*, user: User, row_id: int, origin: Origin, now: datetime) -> bool:
+    """End one of a user's sessions; False when there is none such any more."""
     rows = UserSession.objects.filter(user_id=user.pk, pk=row_id)
-    return _end(list(rows.values_list("pk", "session_key"))) == 1
+    is_ended = _end(list(rows.values_list("pk", "session_key"))) == 1
+    if is_ended:
+        kind = SecurityKind.SESSIONS_ENDED
+        announce(SecurityEvent(kind, user.pk, now, origin, what="The sign-in of a browser"))
+    return is_ended
 
 
 def forget_ended_browser_sessions() -> None:

@@ -23,6 +23,7 @@ from django.db import DatabaseError, transaction
 from accounts.models import ApiKey, ApiKeyAuditLog
 from accounts.origin import SYSTEM, Origin, printable
 from accounts.refusals import Refusal
+from accounts.services.security_events import SecurityEvent, SecurityKind, announce
 
 Action = ApiKeyAuditLog.Action
 Outcome = ApiKeyAuditLog.Outcome
@@ -33,6 +34,16 @@ INVALID = "invalid"
 STRANGER = "stranger"
 # A stranger who asks again and again must not fill the owner's trail.
 STRANGER_SECONDS = 60.0
+
+_ANNOUNCED = {
+    Action.CREATED: SecurityKind.KEY_ADDED,
+    Action.VIEWED: SecurityKind.KEY_VIEWED,
+    Action.UPDATED: SecurityKind.KEY_CHANGED,
+    Action.ROTATED: SecurityKind.KEY_ROTATED,
+    Action.EXPIRED: SecurityKind.KEY_EXPIRED,
+    Action.REVOKED: SecurityKind.KEY_REVOKED,
+}
+_ONLY_OF_OTHERS = frozenset({Action.VIEWED, Action.UPDATED})
 
 logger = logging.getLogger(__name__)
 _waiting: ContextVar[list[ApiKeyAuditLog] | None] = ContextVar("waiting", default=None)
@@ -49,6 +60,27 @@ class Operation:
     account_id: UUID | None = None
     message: str = ""
     reason: str = ""
+
+    def record(self) -> None:
+        """Write that it was done, and have the key's owner told when that is worth it."""
+        self.row(Outcome.ALLOWED).save(force_insert=True)
+        kind = _ANNOUNCED.get(self.action)
+        is_by_owner = self.origin.user_id == self.key.user_id
+        if kind is None or (self.action in _ONLY_OF_OTHERS and is_by_owner):
+            return
+        # What a command does, as the demo desk, is nobody's doing; that time passes is told.
+        if self.origin.user_id is None and self.action != Action.EXPIRED:
+            return
+        announce(
+            SecurityEvent(
+                kind,
+                self.key.user_id,
+                self.now,
+                self.origin,
+                what=self.key.name,
+                object_id=str(self.key.pk),
+            )
+        )
 
     def row(self, outcome: str) -> ApiKeyAuditLog:
         """Return the row, not saved yet."""
@@ -76,7 +108,7 @@ def audited(operation: Operation) -> Iterator[None]:
         try:
             with transaction.atomic():
                 yield
-                operation.row(Outcome.ALLOWED).save(force_insert=True)
+                operation.record()
         except Refusal as refusal:
             operation.reason, operation.message = refusal.code, refusal.sentence
             keep(operation.row(Outcome.REFUSED))
@@ -127,7 +159,8 @@ def note_garbled(operation: Operation, fields: Iterable[str]) -> None:
 def note_view(*, key: ApiKey, origin: Origin, now: datetime) -> None:
     """Record that staff looked at somebody's key; what its owner looks at is nobody's business."""
     if key.user_id != origin.user_id:
-        Operation(key, Action.VIEWED, now, origin).row(Outcome.ALLOWED).save(force_insert=True)
+        with transaction.atomic():
+            Operation(key, Action.VIEWED, now, origin).record()
 
 
 def note_stranger(*, key_id: UUID, action: str, origin: Origin, now: datetime) -> None:

@@ -182,7 +182,7 @@ def expire_keys(*, now: datetime) -> list[ApiKey]:
             key.status = ApiKey.Status.EXPIRED
             key.save(update_fields=["status", "updated_at"])
             message = "Its time was over; the sessions of its accounts end."
-            Operation(key, Action.EXPIRED, now, message=message).row("allowed").save()
+            Operation(key, Action.EXPIRED, now, message=message).record()
             request_look(accounts=_wanted_accounts(key))
             expired.append(key)
     return expired

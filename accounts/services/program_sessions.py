@@ -22,6 +22,9 @@ from rest_framework_simplejwt.utils import get_md5_hash_password
 from accounts.models import User
 from accounts.models.session import ProgramSession
 from accounts.origin import Origin
+from accounts.services.known_origins import note_sign_in
+from accounts.services.security_events import SecurityEvent, SecurityKind, announce
+from accounts.sign_ins import program_name
 
 logger = logging.getLogger(__name__)
 SESSION_CLAIM = "sid"
@@ -52,6 +55,7 @@ def start_session(*, user: User, origin: Origin, now: datetime) -> Tokens:
     session.refresh_hash = _hash(tokens.refresh)
     User.objects.filter(pk=user.pk).update(last_login=now)
     session.save(force_insert=True)
+    note_sign_in(user=user, origin=origin, is_program=True, now=now)
     return tokens
 
 
@@ -84,6 +88,16 @@ def rotate_session(*, shown: str, origin: Origin, now: datetime) -> Tokens:
                 session.user_id,
                 origin.ip_address,
             )
+            announce(
+                SecurityEvent(
+                    SecurityKind.TOKEN_REUSED,
+                    session.user_id,
+                    now,
+                    origin,
+                    what=program_name(session.user_agent),
+                    object_id=str(session.pk),
+                )
+            )
         raise InvalidToken("This refresh token was used before, so its session has ended.")
     return tokens
 
@@ -97,9 +111,14 @@ def end_session_of(*, shown: str, now: datetime) -> None:
     _end(user_id=session.user_id, session_id=session.pk, reason=ENDED, now=now)
 
 
-def end_session(*, user: User, session_id: UUID, now: datetime) -> bool:
+@transaction.atomic
+def end_session(*, user: User, session_id: UUID, origin: Origin, now: datetime) -> bool:
     """End one of a user's sessions; False when there is none such any more."""
-    return _end(user_id=user.pk, session_id=session_id, reason=ENDED, now=now) == 1
+    is_ended = _end(user_id=user.pk, session_id=session_id, reason=ENDED, now=now) == 1
+    if is_ended:
+        kind = SecurityKind.SESSIONS_ENDED
+        announce(SecurityEvent(kind, user.pk, now, origin, what="The sign-in of a program"))
+    return is_ended
 
 
 def end_all_sessions(*, user: User, reason: str, now: datetime) -> int:

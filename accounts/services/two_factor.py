@@ -16,9 +16,10 @@ from django.views.decorators.debug import sensitive_variables
 
 from accounts.mailing import send_soon
 from accounts.models import User
-from accounts.origin import Origin
+from accounts.origin import SYSTEM, Origin
 from accounts.services import program_sessions
 from accounts.services.browser_sessions import end_browser_sessions
+from accounts.services.security_events import SecurityEvent, SecurityKind, announce
 
 logger = logging.getLogger(__name__)
 COUNTER = "last_counter"
@@ -26,7 +27,9 @@ COUNTER = "last_counter"
 
 @sensitive_variables("code")
 @transaction.atomic
-def use_code(*, user: User, code: str, now: datetime) -> Authenticator | None:
+def use_code(
+    *, user: User, code: str, now: datetime, origin: Origin = SYSTEM
+) -> Authenticator | None:
     """Use up a code of the app or a recovery code; return whose it was, None when it is no good.
 
     A code of the app is good once, and so are all that came before it. The last one is kept with
@@ -41,6 +44,11 @@ def use_code(*, user: User, code: str, now: datetime) -> Authenticator | None:
             is_good = bool(row.wrap().validate_code(written))
         if is_good:
             Authenticator.objects.filter(pk=row.pk).update(last_used_at=now)
+            if row.type == Authenticator.Type.RECOVERY_CODES:
+                row.refresh_from_db(fields=["data"])
+                left = f"{len(row.wrap().get_unused_codes())} are left"
+                kind = SecurityKind.RECOVERY_CODE_USED
+                announce(SecurityEvent(kind, user.pk, now, origin, what=left))
             return row
     return None
 
@@ -81,6 +89,8 @@ def reset_two_factor(*, user: User, origin: Origin, now: datetime) -> bool:
         to=[user.email],
     )
     transaction.on_commit(lambda: send_soon(message))
+    kind = SecurityKind.TWO_FACTOR_TAKEN_AWAY
+    announce(SecurityEvent(kind, user.pk, now, origin, told_by="email"))
     return True
 
 

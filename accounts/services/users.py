@@ -8,8 +8,10 @@ from django.db import IntegrityError, transaction
 from django.views.decorators.debug import sensitive_variables
 
 from accounts.models import User
+from accounts.origin import Origin
 from accounts.services import program_sessions
 from accounts.services.browser_sessions import end_browser_sessions
+from accounts.services.security_events import SecurityEvent, SecurityKind, announce
 
 TAKEN = "unique"
 # Gives a new user what an app above has for everybody, in the transaction that makes the user.
@@ -95,6 +97,16 @@ def end_all(*, user: User, reason: str, now: datetime, but_session: str | None =
     """End what is signed in, browsers and programs; return how many."""
     browsers = end_browser_sessions(user=user, but=but_session)
     return browsers + program_sessions.end_all_sessions(user=user, reason=reason, now=now)
+
+
+@transaction.atomic
+def end_others(*, user: User, but_session: str | None, origin: Origin, now: datetime) -> int:
+    """End what else a user has signed in, on their own wish; return how many."""
+    ended = end_all(user=user, reason=program_sessions.ENDED, now=now, but_session=but_session)
+    if ended:
+        what = "1 other sign-in" if ended == 1 else f"{ended} other sign-ins"
+        announce(SecurityEvent(SecurityKind.SESSIONS_ENDED, user.pk, now, origin, what=what))
+    return ended
 
 
 def _note_taken(user: User, errors: dict[str, list[ValidationError]]) -> None:

@@ -12,10 +12,11 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
+from accounts.origin import Origin
 from accounts.second_factor import recovery_codes_left
 from accounts.services import program_sessions
 from accounts.services.browser_sessions import end_browser_session
-from accounts.services.users import end_all
+from accounts.services.users import end_others as end_other_sign_ins
 from accounts.sign_ins import sign_ins_of
 from accounts.views.lookups import signed_in
 
@@ -41,11 +42,11 @@ def sessions(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_POST
 def end_others(request: HttpRequest) -> HttpResponse:
-    ended = end_all(
+    ended = end_other_sign_ins(
         user=signed_in(request),
-        reason=program_sessions.ENDED,
-        now=timezone.now(),
         but_session=request.session.session_key,
+        origin=Origin.of_request(request),
+        now=timezone.now(),
     )
     others = "1 other sign-in is" if ended == 1 else f"{ended} other sign-ins are"
     messages.success(request, f"{others} ended." if ended else "Nothing else was signed in.")
@@ -55,7 +56,12 @@ def end_others(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_POST
 def end_browser(request: HttpRequest, row_id: int) -> HttpResponse:
-    is_ended = end_browser_session(user=signed_in(request), row_id=row_id)
+    is_ended = end_browser_session(
+        user=signed_in(request),
+        row_id=row_id,
+        origin=Origin.of_request(request),
+        now=timezone.now(),
+    )
     return _told(request, is_ended=is_ended)
 
 
@@ -63,7 +69,10 @@ def end_browser(request: HttpRequest, row_id: int) -> HttpResponse:
 @require_POST
 def end_program(request: HttpRequest, row_id: UUID) -> HttpResponse:
     is_ended = program_sessions.end_session(
-        user=signed_in(request), session_id=row_id, now=timezone.now()
+        user=signed_in(request),
+        session_id=row_id,
+        origin=Origin.of_request(request),
+        now=timezone.now(),
     )
     return _told(request, is_ended=is_ended)
 

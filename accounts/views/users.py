@@ -1,9 +1,11 @@
 """Registering and the settings of oneself."""
 
 from allauth.account.internal.flows.email_verification import send_verification_email_to_address
+from allauth.account.internal.flows.manage_email import emit_email_changed
 from allauth.account.internal.flows.password_change import finalize_password_change
 from allauth.account.internal.flows.reauthentication import raise_if_reauthentication_required
 from allauth.account.internal.flows.signup import prevent_enumeration
+from allauth.account.models import EmailAddress
 from allauth.account.utils import complete_signup
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -108,7 +110,9 @@ def _change_email(request: HttpRequest, user: User, email: str) -> None:
         messages.info(request, "This is your address already.")
         return
     if not are_emails_verified():
+        before = EmailAddress(user=user, email=user.email)
         address = set_email(user=user, email=wanted)
+        emit_email_changed(request, before, address)
         send_verification_email_to_address(request, address)
         messages.success(request, f"Your address is {address.email} now.")
         return
