@@ -1,6 +1,6 @@
 from django.urls import path
 
-from notifications.views import channels, inbox, push
+from notifications.views import channels, inbox, preferences, push
 
 urlpatterns = [
     path("notifications", inbox.notification_list, name="notification-list"),
@@ -27,7 +27,32 @@ urlpatterns = [
         inbox.notification_deliveries,
         name="notification-deliveries",
     ),
+    path("notifications/preferences", preferences.preferences, name="notification-preferences"),
+    path("notifications/preferences/quiet", preferences.preferences_quiet, name="quiet-sentence"),
+    path(
+        "notifications/preferences/reset", preferences.preferences_reset, name="preferences-reset"
+    ),
     path("notifications/channels", channels.channel_list, name="channel-list"),
+    # The transport is named by ?transport=.
+    path("notifications/channels/add", channels.channel_add, name="channel-add"),
+    path(
+        "notifications/channels/<uuid:channel_id>/edit",
+        channels.channel_update,
+        name="channel-update",
+    ),
+    path(
+        "notifications/channels/<uuid:channel_id>/delete",
+        channels.channel_delete,
+        name="channel-delete",
+    ),
+    path(
+        "notifications/channels/<uuid:channel_id>/test", channels.channel_test, name="channel-test"
+    ),
+    path(
+        "notifications/channels/<uuid:channel_id>/on",
+        channels.channel_switch_on,
+        name="channel-switch-on",
+    ),
     # From the root, since a service worker serves what lies below its own address.
     path("service-worker.js", push.service_worker, name="service-worker"),
     path("notifications/push", push.push_subscription, name="push-subscription"),

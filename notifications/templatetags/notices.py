@@ -3,10 +3,8 @@
 from typing import Final
 
 from django import template
-from django.db.models import Model
 
 from notifications.models import NotificationType
-from notifications.transports import transports
 
 register = template.Library()
 
@@ -40,6 +38,7 @@ def notice_icon(kind: str) -> str:
 
 
 @register.filter
-def transport_of(row: Model) -> object:
-    """Return the transport of a channel or delivery; None when it is not installed any more."""
-    return transports().get(getattr(row, "transport", ""))
+def first_sentence(text: str) -> str:
+    """Return the first sentence of a text: what something is, without how to get it."""
+    head, stop, _ = text.partition(". ")
+    return head + "." if stop else text

@@ -1,16 +1,215 @@
 """The ways to reach a user: added, tested, renamed, switched on again, deleted."""
 
-from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
-from django.views.decorators.http import require_safe
+from typing import Any
+from uuid import UUID
 
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import ValidationError
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django_htmx.http import HttpResponseClientRedirect
+
+from accounts.refusals import Refusal
 from accounts.views.lookups import signed_in
-from notifications.models import Channel
+from accounts.views.modals import is_htmx, render_framed
+from notifications.delivering.transport import Transport
+from notifications.forms.channels import ChannelForm
+from notifications.models import Channel, Delivery
+from notifications.screen.channels import addable_transports, channel_cards, steps_templates
+from notifications.screen.deliveries import delivery_line
+from notifications.services.channels import (
+    EMAIL,
+    MOST_CHANNELS,
+    add_channel,
+    delete_channel,
+    ensure_email_channels,
+    generated_credentials,
+    test_channel,
+    update_channel,
+)
+from notifications.services.switching import switch_on
+from notifications.transports import transports
 
 
 @login_required
 @require_safe
 def channel_list(request: HttpRequest) -> HttpResponse:
-    channels = Channel.objects.owned_by(signed_in(request))
-    return render(request, "notifications/channels.html", {"channels": channels})
+    user = signed_in(request)
+    ensure_email_channels([user.pk])
+    cards = channel_cards(user)
+    context = {
+        "cards": cards,
+        "transports": addable_transports(),
+        "is_full": len(cards) >= MOST_CHANNELS,
+    }
+    return render(request, "notifications/channels.html", context)
+
+
+@sensitive_post_parameters()
+@sensitive_variables()
+@never_cache
+@login_required
+@require_http_methods(["GET", "POST"])
+def channel_add(request: HttpRequest) -> HttpResponse:
+    """Add a channel of the transport that `?transport=` names."""
+    offered = {each.name: each for each in addable_transports()}
+    transport = offered.get(request.GET.get("transport", ""))
+    if transport is None:
+        return redirect("channel-list")
+    form = ChannelForm(transport, request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        given = form.credentials()
+        try:
+            channel = add_channel(
+                user=signed_in(request),
+                transport=transport.name,
+                name=form.cleaned_data["name"],
+                credentials=given,
+                now=timezone.now(),
+            )
+        except (ValidationError, Refusal) as error:
+            form.take_error(error)
+        else:
+            return _added(request, channel, given)
+    return render_framed(request, "notifications/channel_add.html", _form_context(form, transport))
+
+
+@sensitive_post_parameters()
+@sensitive_variables()
+@never_cache
+@login_required
+@require_http_methods(["GET", "POST"])
+def channel_update(request: HttpRequest, channel_id: UUID) -> HttpResponse:
+    channel = own_channel(request, channel_id)
+    transport = transports()[channel.transport]
+    form = ChannelForm(transport, request.POST or None, channel=channel)
+    if request.method == "POST" and form.is_valid():
+        try:
+            update_channel(
+                channel=channel,
+                name=form.cleaned_data["name"],
+                credentials=form.credentials() or None,
+                now=timezone.now(),
+            )
+        except (ValidationError, Refusal) as error:
+            form.take_error(error)
+        else:
+            messages.success(request, f"“{form.cleaned_data['name']}” is saved.")
+            return _done(request)
+    context = {**_form_context(form, transport), "channel": channel}
+    return render_framed(request, "notifications/channel_edit.html", context)
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def channel_delete(request: HttpRequest, channel_id: UUID) -> HttpResponse:
+    channel = own_channel(request, channel_id)
+    if request.method == "GET":
+        waiting = channel.deliveries.filter(state=Delivery.State.PENDING).count()
+        context = {"channel": channel, "waiting_count": waiting, "is_email": _is_email(channel)}
+        return render_framed(request, "notifications/channel_delete.html", context)
+    try:
+        delete_channel(channel=channel, now=timezone.now())
+    except Refusal as refusal:
+        messages.error(request, refusal.sentence)
+    else:
+        messages.success(request, f"“{channel.name}” is deleted.")
+    return _done(request)
+
+
+@login_required
+@require_POST
+def channel_switch_on(request: HttpRequest, channel_id: UUID) -> HttpResponse:
+    channel = own_channel(request, channel_id)
+    switch_on(channel=channel, now=timezone.now())
+    messages.success(request, f"“{channel.name}” is switched on again. Send yourself a test.")
+    return _done(request)
+
+
+@login_required
+@require_http_methods(["GET", "POST"])
+def channel_test(request: HttpRequest, channel_id: UUID) -> HttpResponse:
+    """Send a test (POST), or show how the one that `?delivery=` names went (GET)."""
+    channel = own_channel(request, channel_id)
+    if request.method == "GET":
+        return _outcome(request, channel, _asked_delivery(request, channel))
+    try:
+        delivery = test_channel(channel=channel, now=timezone.now())
+    except Refusal as refusal:
+        return _refused(request, channel, refusal.sentence)
+    if not is_htmx(request):
+        messages.success(request, f"A test is on its way by “{channel.name}”.")
+        return redirect("channel-list")
+    return _outcome(request, channel, delivery)
+
+
+def own_channel(request: HttpRequest, channel_id: UUID) -> Channel:
+    """Return the user's channel; a stranger's is as good as none."""
+    own = Channel.objects.owned_by(signed_in(request))
+    channel = get_object_or_404(own.defer("credentials"), pk=channel_id)
+    if channel.transport not in transports():
+        raise Http404
+    return channel
+
+
+@sensitive_variables()
+def _added(request: HttpRequest, channel: Channel, given: dict[str, str]) -> HttpResponse:
+    """Lead on; what the transport made up itself is shown here, once."""
+    stored = generated_credentials(channel=channel, given=given)
+    fields = transports()[channel.transport].fields
+    made = [
+        (field.label, stored[field.name])
+        for field in fields
+        if field.is_made and field.name in stored
+    ]
+    if made:
+        context = {"channel": channel, "made": made}
+        return render_framed(request, "notifications/channel_secret.html", context)
+    messages.success(request, f"“{channel.name}” is added. Send yourself a test.")
+    return _done(request)
+
+
+def _form_context(form: ChannelForm, transport: Transport) -> dict[str, Any]:
+    return {"form": form, "transport": transport, "steps": steps_templates(transport)}
+
+
+def _done(request: HttpRequest) -> HttpResponse:
+    if is_htmx(request):
+        return HttpResponseClientRedirect(reverse("channel-list"))
+    return redirect("channel-list")
+
+
+def _outcome(request: HttpRequest, channel: Channel, delivery: Delivery) -> HttpResponse:
+    now = timezone.now()
+    context = {
+        "channel": channel,
+        "delivery": delivery,
+        "line": delivery_line(delivery, now=now),
+        "is_open": delivery.state == Delivery.State.PENDING,
+    }
+    return render(request, "notifications/channel_test.html", context)
+
+
+def _refused(request: HttpRequest, channel: Channel, sentence: str) -> HttpResponse:
+    if is_htmx(request):
+        context = {"channel": channel, "refusal": sentence}
+        return render(request, "notifications/channel_test.html", context)
+    messages.error(request, sentence)
+    return redirect("channel-list")
+
+
+def _asked_delivery(request: HttpRequest, channel: Channel) -> Delivery:
+    number = request.GET.get("delivery", "")
+    if not number.isdecimal() or len(number) > 18:
+        raise Http404
+    return get_object_or_404(channel.deliveries, pk=int(number))
+
+
+def _is_email(channel: Channel) -> bool:
+    return channel.transport == EMAIL

@@ -1,0 +1,67 @@
+"""A user's channels, as their cards tell of them."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from accounts.models import User
+from notifications.delivering.transport import Transport
+from notifications.models import Channel
+from notifications.selectors.channels import channels_of
+from notifications.transports import transports
+
+EMAIL = "email"
+
+
+class Condition(StrEnum):
+    """How a channel does: it works, the last letter failed, or it was switched off."""
+
+    WORKING = "working"
+    FAILING = "failing"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelCard:
+    channel: Channel
+    transport: Transport
+    condition: Condition
+    address: str
+    is_email: bool
+
+
+def channel_cards(user: User) -> list[ChannelCard]:
+    """Return a card for each channel whose transport is installed, e-mail first."""
+    known = transports()
+    found = [
+        _card(channel, known[channel.transport], user)
+        for channel in channels_of(user)
+        if channel.transport in known
+    ]
+    return sorted(found, key=lambda card: (card.transport.order, card.channel.created_at))
+
+
+def addable_transports() -> list[Transport]:
+    """Return the transports that a form can add; a browser adds itself, by a script."""
+    return [each for each in transports().values() if any(field.is_asked for field in each.fields)]
+
+
+def steps_templates(transport: Transport) -> list[str]:
+    """Name the templates that tell how to get what a transport asks for, the best first."""
+    return [f"notifications/steps/{transport.name}.html", "notifications/steps/other.html"]
+
+
+def _card(channel: Channel, transport: Transport, user: User) -> ChannelCard:
+    if channel.switched_off_at is not None:
+        condition = Condition.OFF
+    elif channel.failures_in_a_row:
+        condition = Condition.FAILING
+    else:
+        condition = Condition.WORKING
+    is_email = channel.transport == EMAIL
+    return ChannelCard(
+        channel=channel,
+        transport=transport,
+        condition=condition,
+        address=user.email if is_email else channel.hint,
+        is_email=is_email,
+    )

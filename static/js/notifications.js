@@ -1,0 +1,91 @@
+// The bell, the centre and what is chosen on the page of preferences; every page works without it.
+(() => {
+  "use strict";
+
+  const MOST_SHOWN = 99;
+  const REFRESH_MS = 600; // many at once are one look
+
+  const bell = document.getElementById("bell");
+
+  function bellCount() {
+    const count = document.getElementById("bell-count");
+    return count ? count.textContent.trim() : "";
+  }
+
+  function showUnread(unread) {
+    const count = document.getElementById("bell-count");
+    if (count) {
+      count.textContent = unread > MOST_SHOWN ? `${MOST_SHOWN}+` : unread || "";
+      count.dataset.status = unread ? "some" : "none";
+    }
+    document.querySelectorAll("[data-unread-words]").forEach((place) => {
+      place.textContent = unread ? `${unread} unread` : "All read";
+    });
+  }
+
+  // What somebody reads in one place is read everywhere on the page.
+  document.body.addEventListener("unread-counted", (event) => showUnread(event.detail.unread));
+
+  // --- news: an open bell shows it by itself, the centre offers it ---
+
+  let known = null;
+  let timer = null;
+
+  function refreshBell() {
+    timer = null;
+    const menu = bell.querySelector("[data-menu]");
+    if (!menu.open) return;
+    htmx.ajax("GET", menu.querySelector("summary").getAttribute("hx-get"), { target: "#bell-sheet", swap: "innerHTML" });
+  }
+
+  function takeNews() {
+    const button = document.querySelector("[data-inbox-news]");
+    if (button) button.hidden = false;
+    if (timer === null) timer = setTimeout(refreshBell, REFRESH_MS);
+  }
+
+  // The first count of a connection is no news, unless more came while it was away.
+  function takeCount() {
+    const count = Number.parseInt(bellCount() || "0", 10);
+    if (known !== null && count > known) takeNews();
+    known = count;
+  }
+
+  if (bell) {
+    bell.addEventListener("htmx:wsBeforeMessage", (event) => {
+      if (event.detail.message.startsWith("[")) setTimeout(takeCount, 0); // the page shows it first
+      else takeNews();
+    });
+  }
+
+  document.addEventListener("click", (event) => {
+    if (event.target.closest("[data-inbox-news]")) htmx.trigger(document.body, "inbox-changed");
+  });
+
+  // --- what is chosen and not saved is not lost by a click on a link ---
+
+  let isDirty = false;
+
+  function setDirty(value) {
+    isDirty = value;
+    document.querySelectorAll("[data-unsaved]").forEach((sign) => { sign.hidden = !value; });
+  }
+
+  document.addEventListener("input", (event) => {
+    if (event.target.closest("form[data-guards]")) setDirty(true);
+  });
+  document.addEventListener("submit", (event) => {
+    // Without htmx the form itself leaves the page; and so does what asks first.
+    if (event.target.matches("form[data-guards]:not([hx-post]), form[data-leaves]")) isDirty = false;
+  });
+  document.body.addEventListener("edits-saved", () => setDirty(false));
+  window.addEventListener("beforeunload", (event) => {
+    if (isDirty) event.preventDefault();
+  });
+
+  // --- what is shown once is easily copied ---
+
+  document.addEventListener("focusin", (event) => {
+    if (event.target.matches("[data-select-all]")) event.target.select();
+  });
+})();
