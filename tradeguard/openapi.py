@@ -24,9 +24,12 @@ DESCRIPTION: Final[dict[str, Any]] = {
         "DeliveryState": "notifications.models.Delivery.State",
         "KeyAction": "accounts.models.key.ApiKeyAuditLog.Action",
         "KeyStatus": "accounts.models.key.ApiKey.Status",
+        "NotificationPriority": "notifications.models.Priority",
+        "NotificationType": "notifications.models.NotificationType",
         "OrderState": "risk.models.Order.State",
         "OrderType": "risk.models.Order.Type",
         "RiskStatus": "risk.api.shapes.STATUSES",
         "RuleAction": "risk.models.RiskRule.Action",
+        "TransportName": "notifications.models.transport_choices",
     },
 }

@@ -126,7 +126,7 @@ class ServiceAdmin(ModelAdmin[Row]):
         }
         return deleted, counts, set(missing) - ledgers, protected
 
-    @method_decorator(sensitive_post_parameters("password"))
+    @method_decorator(sensitive_post_parameters("password", "secrets"))
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         return self._refusing(super().changeform_view, request, *args, **kwargs)
 

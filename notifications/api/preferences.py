@@ -1,6 +1,7 @@
 from typing import Any
 
 from django.db.models import QuerySet
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import mixins, status
 from rest_framework.decorators import action
@@ -126,7 +127,8 @@ class SettingsViewSet(OwnedViewSet[DeliverySettings]):
         current = selectors.settings_of(self.owner)
         serializer = self.get_serializer(current, data=request.data, partial=partial)
         serializer.is_valid(raise_exception=True)
-        return self._shown(update_settings(user=self.owner, **serializer.validated_data))
+        changed = update_settings(user=self.owner, now=timezone.now(), **serializer.validated_data)
+        return self._shown(changed)
 
     def _shown(self, settings: DeliverySettings) -> Response:
         return Response(SettingsSerializer(settings).data)

@@ -19,6 +19,7 @@ from notifications.models import Channel, Delivery
 from notifications.services.delivery_settings import hold_routing
 from notifications.services.email_channels import EMAIL, ensure_email_channels, free_name
 from notifications.services.routing import TEST_KEY, plan_test
+from notifications.services.switching import cancel
 from notifications.transports import transports
 
 __all__ = [
@@ -102,10 +103,11 @@ def update_channel(
 
 
 @transaction.atomic
-def delete_channel(*, channel: Channel, now: datetime | None = None) -> None:
+def delete_channel(*, channel: Channel, now: datetime) -> None:
     """Delete a channel and its credentials; what waits for it is cancelled and stays on record.
 
-    Raises Refusal for the channel by e-mail, which is where urgent things go when all else fails.
+    What always passes of that goes by e-mail, as it does when a channel is switched off. Raises
+    Refusal for the channel by e-mail, which is where urgent things go when all else fails.
     """
     if channel.transport == EMAIL:
         raise Refusal(
@@ -114,13 +116,8 @@ def delete_channel(*, channel: Channel, now: datetime | None = None) -> None:
         )
     hold_routing(channel.user_id)
     channel = _locked(channel)
-    changes = {} if now is None else {"updated_at": now}
-    channel.deliveries.filter(state=Delivery.State.PENDING).update(
-        state=Delivery.State.CANCELLED,
-        next_attempt_at=None,
-        error="The channel was deleted.",
-        **changes,
-    )
+    waiting = channel.deliveries.filter(state=Delivery.State.PENDING)
+    cancel(waiting, because="The channel was deleted.", now=now)
     channel.delete()
 
 

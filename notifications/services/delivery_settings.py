@@ -5,7 +5,6 @@ from typing import TypedDict, Unpack
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.utils import timezone
 
 from accounts.models import User
 from notifications import quiet_hours
@@ -22,13 +21,12 @@ class SettingsChanges(TypedDict, total=False):
 
 @transaction.atomic
 def update_settings(
-    *, user: User, now: datetime | None = None, **changes: Unpack[SettingsChanges]
+    *, user: User, now: datetime, **changes: Unpack[SettingsChanges]
 ) -> DeliverySettings:
     """Change a user's settings and return them as they are now; raises ValidationError.
 
     What other quiet hours hold is sent when the new ones end, or at once outside of them.
     """
-    now = now or timezone.now()
     settings = hold_routing(user.pk)
     before = (settings.quiet_from, settings.quiet_until)
     for name, value in changes.items():
@@ -40,13 +38,22 @@ def update_settings(
     return settings
 
 
+@transaction.atomic
+def reset_settings(*, settings: DeliverySettings, now: datetime) -> None:
+    """Let the defaults hold again; what quiet hours hold is sent at once."""
+    own = hold_routing(settings.user_id)
+    own.quiet_from = own.quiet_until = None
+    _release_held(own, zone=own.user.time_zone, now=now)
+    own.delete()
+
+
 def hold_routing(user_id: int) -> DeliverySettings:
     """Return a user's settings, made when there are none, locked until the transaction ends.
 
     Routers take the same lock: meanwhile none decides by which channels this user hears something.
     """
     DeliverySettings.objects.get_or_create(user_id=user_id)
-    return DeliverySettings.objects.select_for_update().get(user=user_id)
+    return DeliverySettings.objects.select_for_update(no_key=True).get(user=user_id)
 
 
 def _check(settings: DeliverySettings) -> None:

@@ -1,0 +1,3 @@
+from notifications.admin import channels, ledgers, preferences
+
+__all__ = ["channels", "ledgers", "preferences"]
