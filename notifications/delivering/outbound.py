@@ -9,11 +9,12 @@ server that answers one byte at a time does not move.
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
 from email.utils import parsedate_to_datetime
-from typing import Any, Final
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any, Final, TypeVar
 
 import requests
 from django.views.decorators.debug import sensitive_variables
@@ -32,6 +33,8 @@ LONGEST_ANSWER: Final = 64 * 1024  # bytes
 LONGEST_WAIT_SECONDS: Final = 24 * 3600.0
 # A name may have dozens of addresses; trying each would take minutes.
 _MOST_TRIED: Final = 3
+
+Answer = TypeVar("Answer")
 
 # Worth another attempt besides the 5xx: a time-out, too early, too many.
 _TEMPORARY: Final = frozenset({408, 425, 429})
@@ -124,6 +127,8 @@ class GuardedSession(requests.Session):
         self.headers["User-Agent"] = "TradeGuard"
         # Nothing to unpack: what a small answer becomes cannot be larger than it.
         self.headers["Accept-Encoding"] = "identity"
+        # What one receiver sets, another behind the same name would get.
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self.adapters.clear()
         self.mount("https://", _GuardedAdapter(max_retries=0))
         if private_addresses:
@@ -138,11 +143,12 @@ class GuardedSession(requests.Session):
         with call.running():
             try:
                 response = super().send(request, **kwargs)
-                _read(response)
             except requests.RequestException:
-                if call.is_over:
-                    raise requests.Timeout from None
-                raise
+                if not call.is_over:
+                    raise
+            if call.is_over:  # what was heard by then may be half an answer
+                raise requests.Timeout("The whole took too long.")
+            _read(response)
         return response
 
 
@@ -166,28 +172,31 @@ def post(
     `whom` begins the sentence that says what went wrong; `gone` are the answers after which there
     is no use in ever asking again.
     """
-    with speaking_of(whom):
-        response = session.post(url, data=body, headers=dict(headers))
+    response = ask(lambda: session.post(url, data=body, headers=dict(headers)), whom=whom)
     require_taken(response, whom=whom, gone=gone)
 
 
-@contextmanager
-def speaking_of(whom: str) -> Iterator[None]:
-    """Turn what can go wrong on the way into TransportErrors, which hold no address."""
+@sensitive_variables()
+def ask(request: Callable[[], Answer], *, whom: str) -> Answer:
+    """Make a request; what can go wrong on its way is raised as a TransportError.
+
+    It is raised outside of the handlers, since their errors name the address, which may be secret.
+    """
     try:
-        yield
+        return request()
     except requests.exceptions.SSLError:
-        raise TransportError(f"{whom} has no valid certificate.", permanent=False) from None
+        failure = TransportError(f"{whom} has no valid certificate.", permanent=False)
     except requests.Timeout:
-        raise TransportError(f"{whom} did not answer in time.", permanent=False) from None
+        failure = TransportError(f"{whom} did not answer in time.", permanent=False)
     except (
         requests.exceptions.InvalidURL,
         requests.exceptions.InvalidSchema,
         requests.exceptions.MissingSchema,
     ):
-        raise TransportError("The address cannot be used.", permanent=True) from None
+        failure = TransportError("The address cannot be used.", permanent=True)
     except requests.RequestException:
-        raise TransportError(f"{whom} ended the connection.", permanent=False) from None
+        failure = TransportError(f"{whom} ended the connection.", permanent=False)
+    raise failure
 
 
 def require_taken(

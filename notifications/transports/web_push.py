@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+from bisect import bisect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -13,6 +14,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.views.decorators.debug import sensitive_variables
 
+from accounts.vault.cipher import VaultError
 from notifications.delivering.addresses import AddressError, check_url
 from notifications.delivering.letters import Letter
 from notifications.delivering.transport import (
@@ -78,31 +80,33 @@ class WebPushTransport(Transport):
         # Both take long to import, and only the senders need them.
         from pywebpush import WebPushException, webpush
 
-        from notifications.delivering.outbound import guarded_session, require_taken, speaking_of
+        from notifications.delivering.outbound import ask, guarded_session, require_taken
 
         signer = _signer()
         with guarded_session(private_addresses=settings.NOTIFY_PRIVATE_ADDRESSES) as session:
 
             @sensitive_variables()
             def send(letter: Letter, credentials: Credentials) -> None:
-                keys = {name: credentials[name] for name in ("p256dh", "auth")}
                 try:
-                    with speaking_of(_WHOM):
-                        webpush(
-                            {"endpoint": credentials["endpoint"], "keys": keys},
+                    ask(
+                        lambda: webpush(
+                            _subscription(credentials),
                             data=encode(letter),
                             vapid_private_key=signer,
                             vapid_claims={"sub": settings.VAPID_SUBJECT},
                             ttl=KEPT_SECONDS,
                             headers=_headers(letter),
                             requests_session=session,
-                        )
+                        ),
+                        whom=_WHOM,
+                    )
                 except WebPushException as error:
-                    if error.response is not None:
-                        require_taken(error.response, whom=_WHOM, gone=_ENDED)
-                    raise TransportError(
-                        "This browser's keys are not usable.", permanent=True
-                    ) from None
+                    response = error.response
+                else:
+                    return
+                if response is None:
+                    raise TransportError("The browser's keys are not usable.", permanent=True)
+                require_taken(response, whom=_WHOM, gone=_ENDED)
 
             yield send
 
@@ -120,13 +124,16 @@ def encode(letter: Letter) -> bytes:
         "priority": letter.priority,
         "at": int(letter.at.timestamp() * 1000),
     }
+
+    def cut(length: int) -> bytes:
+        return _json({**shown, "body": f"{letter.body[:length]}…"})
+
     payload = _json(shown)
-    while len(payload) > LONGEST_PAYLOAD:
-        # A sign takes up to four bytes, or more when JSON escapes it: cut until it fits.
-        too_many = max((len(payload) - LONGEST_PAYLOAD) // 4, 1)
-        shown["body"] = f"{str(shown['body'])[: -too_many - 1]}…"
-        payload = _json(shown)
-    return payload
+    if len(payload) <= LONGEST_PAYLOAD:
+        return payload
+    # The longest that fits: how many bytes a sign takes in JSON is known only once it is written.
+    too_long = bisect(range(LONGEST_PAYLOAD), LONGEST_PAYLOAD, key=lambda length: len(cut(length)))
+    return cut(too_long - 1)
 
 
 def _json(shown: dict[str, Any]) -> bytes:
@@ -141,6 +148,12 @@ def _path(letter: Letter) -> str:
     if letter.total == 1:
         return f"/notifications/{letter.items[0].id}/open"
     return "/notifications"
+
+
+@sensitive_variables()
+def _subscription(credentials: Credentials) -> dict[str, Any]:
+    keys = {name: credentials[name] for name in ("p256dh", "auth")}
+    return {"endpoint": credentials["endpoint"], "keys": keys}
 
 
 def _headers(letter: Letter) -> dict[str, str | int | float]:
@@ -158,7 +171,11 @@ def _signer() -> Any:
 
     from notifications.services.push_keys import private_push_key
 
-    return Vapid.from_raw(private_push_key().encode())
+    try:
+        return Vapid.from_raw(private_push_key().encode())
+    except VaultError:
+        # That is our own set-up; once the master key is right, the letter can go.
+        raise TransportError("TradeGuard cannot open its own push key.", permanent=False) from None
 
 
 @sensitive_variables()
