@@ -4,6 +4,10 @@ Only what a batch of changes comes to is told: an account that left and came bac
 was not away. A failed login counts as a loss when the account was connected before it, as after a
 restart; a first login that fails is seen on the page where it was asked for.
 
+A terminal that answers for another account is told as that, urgently, also in the middle of a loss
+and at a first login: somebody else's numbers are no lost connection. It is told once until the
+account is back.
+
 An account that is lost again within five minutes of a loss that was told is flapping: the
 notification of that loss becomes unread again and says how often, its "restored", no longer true,
 goes, and no second e-mail is sent. So the newest notification always tells the truth, and the last
@@ -28,6 +32,8 @@ from notifications.services.messages import Message, notify
 
 FLAPPING = timedelta(minutes=5)
 ACCOUNT = "account"
+# So long after a mismatch was told it is told again, though nobody noticed a return.
+MISMATCH_REPEATS = timedelta(hours=24)
 # A login anew, of which only the failure is a loss.
 ASKED_FOR = frozenset({Reason.REQUESTED, Reason.RESTORED})
 
@@ -62,22 +68,44 @@ class Step:
         )
 
     @property
+    def is_mismatch(self) -> bool:
+        return (self.last.to_state, self.last.reason) == (
+            ConnectionState.ERROR,
+            Reason.WRONG_ACCOUNT,
+        )
+
+    @property
     def may_be_told(self) -> bool:
-        return self.is_return or self.is_loss or self.is_failed_login
+        return self.is_return or self.is_loss or self.is_failed_login or self.is_mismatch
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """When a user was last told that an account was lost, and that it was back."""
+    """When a user was last told that an account was lost or another, and that it was back."""
 
     lost_at: datetime | None = None
+    mismatched_at: datetime | None = None
     restored_at: datetime | None = None
 
     @property
+    def away_since(self) -> datetime | None:
+        """When the user was told of what has kept the account away since; None when it is back."""
+        told = [at for at in (self.lost_at, self.mismatched_at) if at is not None]
+        return min((at for at in told if self._is_open(at)), default=None)
+
+    @property
     def is_lost(self) -> bool:
-        return self.lost_at is not None and (
-            self.restored_at is None or self.restored_at < self.lost_at
-        )
+        return self.away_since is not None
+
+    def is_mismatch_known(self, at: datetime) -> bool:
+        """Whether the user was told of another account, and it is still as it was then."""
+        told_at = self.mismatched_at
+        if told_at is None or at - told_at >= MISMATCH_REPEATS:
+            return False
+        return told_at >= at or self._is_open(told_at)
+
+    def _is_open(self, told_at: datetime) -> bool:
+        return self.restored_at is None or self.restored_at < told_at
 
 
 def notify_connection_changes(changes: Sequence[ConnectionChange]) -> list[Notification]:
@@ -101,8 +129,11 @@ def _tell(steps: Mapping[UUID, Step], *, now: datetime) -> list[Notification]:
     for key, account in accounts.items():
         step, last_told = steps[key], told[key]
         if step.is_return:
-            if last_told.lost_at is not None and last_told.is_lost:
-                messages.append(_say_restored(account, step.last, lost_at=last_told.lost_at))
+            if last_told.away_since is not None:
+                messages.append(_say_restored(account, step.last, lost_at=last_told.away_since))
+        elif step.is_mismatch:
+            if _is_watched(account) and not last_told.is_mismatch_known(step.last.at):
+                messages.append(_say_mismatch(account, step.last))
         elif _is_news(step, last_told, account, was_connected=key not in first_logins):
             if last_told.lost_at and step.last.at - last_told.lost_at < FLAPPING:
                 flapping[key] = step.last
@@ -114,11 +145,15 @@ def _tell(steps: Mapping[UUID, Step], *, now: datetime) -> list[Notification]:
 
 def _is_news(step: Step, told: Told, account: ConnectedAccount, *, was_connected: bool) -> bool:
     """Whether this loss was not asked for and not told before."""
-    if not account.is_active or not account.connection.is_wanted or not was_connected:
+    if not _is_watched(account) or not was_connected:
         return False
     if step.is_failed_login and told.is_lost:
         return False
     return told.lost_at is None or told.lost_at < step.last.at
+
+
+def _is_watched(account: ConnectedAccount) -> bool:
+    return account.is_active and account.connection.is_wanted
 
 
 def _sum_up(changes: Sequence[ConnectionChange]) -> dict[UUID, Step]:
@@ -151,7 +186,11 @@ def _find_told(account_ids: Sequence[UUID]) -> dict[UUID, Told]:
         Notification.objects.filter(
             object_type=ACCOUNT,
             object_id__in=[str(key) for key in account_ids],
-            type__in=[NotificationType.CONNECTION_LOST, NotificationType.CONNECTION_RESTORED],
+            type__in=[
+                NotificationType.CONNECTION_LOST,
+                NotificationType.IDENTITY_MISMATCH,
+                NotificationType.CONNECTION_RESTORED,
+            ],
         )
         .order_by()
         .values_list("object_id", "type")
@@ -161,6 +200,7 @@ def _find_told(account_ids: Sequence[UUID]) -> dict[UUID, Told]:
     return {
         key: Told(
             lost_at=times.get((str(key), NotificationType.CONNECTION_LOST)),
+            mismatched_at=times.get((str(key), NotificationType.IDENTITY_MISMATCH)),
             restored_at=times.get((str(key), NotificationType.CONNECTION_RESTORED)),
         )
         for key in account_ids
@@ -218,6 +258,26 @@ def _say_lost(account: ConnectedAccount, change: ConnectionChange) -> Message:
         dedupe_key=key,
         # What repeats is told again above; a loss counted with an earlier one, after a return that
         # was told, would leave the user with that return.
+        repeat_key=key,
+    )
+
+
+def _say_mismatch(account: ConnectedAccount, change: ConnectionChange) -> Message:
+    key = f"identity_mismatch:{account.pk}:{change.at.isoformat()}"
+    return Message(
+        user_id=account.user_id,
+        type=NotificationType.IDENTITY_MISMATCH,
+        priority=Priority.URGENT,
+        title=f"Another account answered: {account.name}",
+        body=(
+            f"The terminal of {account.name} answers for another account than {account.login} at"
+            f" {account.server}. Its readings are not used and nothing is sent to it, so"
+            f" {account.name} is not watched. Log the terminal in to the right account."
+        ),
+        link=account_path(account.pk),
+        object_type=ACCOUNT,
+        object_id=str(account.pk),
+        dedupe_key=key,
         repeat_key=key,
     )
 
