@@ -94,6 +94,13 @@ def _by(names: Collection[str], channels: Iterable[Channel]) -> list[Channel]:
 
 
 def _read_channels(user_ids: Collection[int]) -> list[Channel]:
-    # Without the credentials, which only whoever sends has to read.
-    rows = Channel.objects.filter(user__in=user_ids).select_related("user")
-    return list(rows.defer("credentials"))
+    # Locked, so that nothing is planned for one that is switched off or deleted at this moment;
+    # without the credentials, which only whoever sends has to read.
+    rows = (
+        Channel.objects.filter(user__in=user_ids)
+        .select_related("user")
+        .defer("credentials")
+        .select_for_update(of=["self"], no_key=True)
+        .order_by("pk")
+    )
+    return sorted(rows, key=lambda channel: (channel.created_at, channel.pk))

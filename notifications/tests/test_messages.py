@@ -10,23 +10,22 @@ from channels.layers import get_channel_layer
 from django.db import connection, transaction
 
 from accounts.models import User
+from accounts.task_messages import TaskMessage
 from accounts.tests.factories import NOW
-from notifications.models import Delivery, Notification, NotificationType, Priority
-from notifications.selectors import describe
+from notifications.models import Channel, Delivery, Notification, NotificationType
 from notifications.services import messages as messages_module
 from notifications.services import notify
-from notifications.services.messages import push
+from notifications.services.announcing import push
 from notifications.tests.factories import make_message
 
 Capture = Callable[..., Any]
 
 
 @pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Any]]:
-    """What leaves for the sockets and for the workers."""
-    out: dict[str, list[Any]] = {"pushed": [], "delivered": []}
-    monkeypatch.setattr(messages_module, "publish_many", out["pushed"].extend)
-    monkeypatch.setattr(messages_module, "wake_workers", out["delivered"].extend)
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[TaskMessage]:
+    """What leaves for the workers."""
+    out: list[TaskMessage] = []
+    monkeypatch.setattr(messages_module, "enqueue", out.append)
     return out
 
 
@@ -39,6 +38,14 @@ def test_it_writes_what_the_user_reads(alice: User) -> None:
     assert stored.title == "Daily loss limit broken: Alpha 3"
     assert stored.created_at == NOW
     assert stored.read_at is None
+    assert stored.routed_at is None
+
+
+def test_it_leaves_it_to_others_how_it_goes_out(alice: User) -> None:
+    notify([make_message(alice)], now=NOW)
+
+    assert not Delivery.objects.exists()
+    assert not Channel.objects.exists()
 
 
 def test_it_tells_the_same_change_once(alice: User, bob: User) -> None:
@@ -59,30 +66,7 @@ def test_it_tells_the_same_change_once(alice: User, bob: User) -> None:
 
 def test_it_tells_a_change_once_that_stands_twice_in_one_call(alice: User) -> None:
     assert len(notify([make_message(alice), make_message(alice)], now=NOW)) == 1
-    assert Delivery.objects.count() == 1
-
-
-@pytest.mark.parametrize(
-    ("priority", "is_mailed"),
-    [
-        (Priority.LOW, False),
-        (Priority.MEDIUM, False),
-        (Priority.HIGH, True),
-        (Priority.URGENT, True),
-    ],
-)
-def test_it_mails_from_high_priority_on(alice: User, priority: str, is_mailed: bool) -> None:
-    notify([make_message(alice, priority=priority)], now=NOW)
-
-    deliveries = list(Delivery.objects.values_list("channel", "state", "next_attempt_at"))
-    assert deliveries == ([("email", "pending", NOW)] if is_mailed else [])
-
-
-def test_it_sends_no_mail_to_a_user_who_is_switched_off(alice: User) -> None:
-    User.objects.filter(pk=alice.pk).update(is_active=False)
-
-    assert len(notify([make_message(alice)], now=NOW)) == 1
-    assert not Delivery.objects.exists()
+    assert Notification.objects.count() == 1
 
 
 def test_it_leaves_out_a_user_who_is_gone(alice: User) -> None:
@@ -96,24 +80,18 @@ def test_it_accepts_nothing_to_tell(db: None) -> None:
     assert notify([], now=NOW) == []
 
 
-def test_it_pushes_and_enqueues_after_the_commit(
-    alice: User,
-    sent: dict[str, list[Any]],
-    django_capture_on_commit_callbacks: Capture,
+def test_it_asks_for_a_router_after_the_commit(
+    alice: User, sent: list[TaskMessage], django_capture_on_commit_callbacks: Capture
 ) -> None:
     with django_capture_on_commit_callbacks(execute=True):
-        [notification] = notify([make_message(alice)], now=NOW)
-        assert sent == {"pushed": [], "delivered": []}
+        notify([make_message(alice), make_message(alice, dedupe_key="breach:2")], now=NOW)
+        assert sent == []
 
-    [(group, message)] = sent["pushed"]
-    assert group == f"user.{alice.pk}"
-    assert message["type"] == "user.notification"
-    assert json.loads(message["payload"]) == describe(notification)
-    assert sent["delivered"] == [Delivery.objects.get().pk]
+    assert sent == [TaskMessage("notifications.route", [], "default")]
 
 
-def test_it_announces_nothing_for_what_was_told_before(
-    alice: User, sent: dict[str, list[Any]], django_capture_on_commit_callbacks: Capture
+def test_it_asks_for_nothing_when_it_was_told_before(
+    alice: User, django_capture_on_commit_callbacks: Capture
 ) -> None:
     notify([make_message(alice)], now=NOW)
 
@@ -121,35 +99,54 @@ def test_it_announces_nothing_for_what_was_told_before(
         notify([make_message(alice)], now=NOW)
 
     assert callbacks == []
-    assert sent == {"pushed": [], "delivered": []}
 
 
 @pytest.mark.django_db(transaction=True)
-def test_it_tells_nothing_of_a_change_that_was_taken_back(sent: dict[str, list[Any]]) -> None:
+def test_it_tells_nothing_of_a_change_that_was_taken_back(sent: list[TaskMessage]) -> None:
     user = User.objects.create(username="alice", email="alice@example.com")
     with transaction.atomic():
         notify([make_message(user)], now=NOW)
         transaction.set_rollback(True)
 
     assert not Notification.objects.exists()
-    assert sent == {"pushed": [], "delivered": []}
+    assert sent == []
 
 
 @pytest.mark.django_db(transaction=True)
-def test_it_keeps_the_rows_when_nobody_can_be_told() -> None:
+def test_it_keeps_the_rows_when_no_router_can_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     user = User.objects.create(username="alice", email="alice@example.com")
 
-    def unreachable(*_: Any, **__: Any) -> None:
+    def unreachable(_: TaskMessage) -> bool:
         raise ConnectionError("Redis is away")
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(messages_module, "wake_workers", unreachable)
-        patch.setattr(messages_module, "publish_many", unreachable)
-        with transaction.atomic():
-            [notification] = notify([make_message(user)], now=NOW)
+    monkeypatch.setattr(messages_module, "enqueue", unreachable)
+    with transaction.atomic():
+        [notification] = notify([make_message(user)], now=NOW)
 
-    assert Delivery.objects.get().notification == notification
-    assert Delivery.objects.get().state == Delivery.State.PENDING
+    assert Notification.objects.unrouted().get() == notification
+
+
+def test_it_names_what_is_the_same_for_a_reader(alice: User) -> None:
+    told = notify(
+        [
+            make_message(alice, dedupe_key="1"),
+            make_message(alice, dedupe_key="2", body="It lost more.", link="", priority="high"),
+            make_message(alice, dedupe_key="3", object_id="2"),
+            make_message(alice, dedupe_key="4", title="Another rule broken"),
+            make_message(alice, dedupe_key="5", type=NotificationType.ENFORCEMENT),
+            make_message(alice, dedupe_key="6", repeat_key="named"),
+            make_message(alice, dedupe_key="7", repeat_key="named", title="And another"),
+            make_message(alice, dedupe_key="8", repeat_key="named", type="enforcement"),
+        ],
+        now=NOW,
+    )
+
+    keys = [row.repeat_key for row in told]
+    assert keys[0] == keys[1]
+    assert keys[5] == keys[6]
+    assert len(set(keys)) == 6
+    for row in told:
+        row.full_clean()
 
 
 def test_it_needs_as_many_queries_for_many_as_for_two(
@@ -158,9 +155,9 @@ def test_it_needs_as_many_queries_for_many_as_for_two(
     few = [make_message(alice, dedupe_key=f"few:{n}") for n in range(2)]
     many = [make_message(user, dedupe_key=f"many:{n}") for n in range(10) for user in (alice, bob)]
 
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(5):
         notify(few, now=NOW)
-    with django_assert_num_queries(6):
+    with django_assert_num_queries(5):
         notify(many, now=NOW)
 
 
@@ -201,7 +198,7 @@ def test_it_links_to_this_site_alone(alice: User, link: str) -> None:
 )
 @pytest.mark.django_db(transaction=True)
 def test_it_tells_once_when_many_workers_tell_at_the_same_moment(
-    sent: dict[str, list[Any]],
+    sent: list[TaskMessage],
 ) -> None:
     user = User.objects.create(username="alice", email="alice@example.com")
     told: list[Notification] = []
@@ -223,7 +220,6 @@ def test_it_tells_once_when_many_workers_tell_at_the_same_moment(
 
     assert sorted(row.dedupe_key for row in told) == sorted(f"breach:{n}" for n in range(20))
     assert {row.pk for row in told} == set(Notification.objects.values_list("pk", flat=True))
-    assert Delivery.objects.count() == 20
 
 
 def test_it_knows_every_type_and_priority(alice: User) -> None:
@@ -248,6 +244,7 @@ async def test_it_reaches_the_sockets_of_the_user_and_of_no_other() -> None:
 
     for user_id, channel in channels.items():
         message = await asyncio.wait_for(layer.receive(channel), timeout=10)
-        assert message["type"] == "user.notification"
-        assert json.loads(message["payload"])["title"] == f"For {user_id}"
+        assert message["type"] == "user.notifications"
+        [notification] = json.loads(message["payload"])
+        assert notification["title"] == f"For {user_id}"
     await layer.flush()
