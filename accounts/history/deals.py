@@ -1,7 +1,7 @@
 """Deals on their way from a reading into the database."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
@@ -10,6 +10,7 @@ from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models import F, Max
 
 from accounts.core.zones import from_broker_epoch
@@ -36,11 +37,20 @@ Login = tuple[UUID, str, int]  # account, server, login: whose deals they are
 
 @dataclass(frozen=True, slots=True)
 class NewDeals:
-    """Deals as a poll brought them, with the names that their numbers stand for."""
+    """Deals as a poll brought them, with the names that their numbers stand for.
+
+    `held` names the positions that the same reading shows open on the accounts with deals.
+    """
 
     rows: Rows
     symbols: tuple[str, ...]
     logins: Mapping[int, Login]  # by the number in `rows["account"]`
+    read_at: datetime
+    held: frozenset[tuple[UUID, int]]  # account, the position's identifier
+
+
+# Is told which deals are stored for the first time, in the transaction that stores them.
+Tell = Callable[[NewDeals, Sequence[Deal]], object]
 
 
 def new_deals(poll: Poll) -> NewDeals | None:
@@ -57,7 +67,15 @@ def new_deals(poll: Poll) -> NewDeals | None:
         )
         for row in np.unique(rows["account"]).tolist()
     }
-    return NewDeals(rows.copy(), poll.batch.symbols, logins)
+    positions = poll.batch.positions
+    positions = positions[np.isin(positions["account"], list(logins))]
+    held = frozenset(
+        (poll.account_ids[row], identifier)
+        for row, identifier in zip(
+            positions["account"].tolist(), positions["identifier"].tolist(), strict=True
+        )
+    )
+    return NewDeals(rows.copy(), poll.batch.symbols, logins, poll.now, held)
 
 
 def stored_deals(account_ids: Sequence[UUID]) -> dict[UUID, int]:
@@ -73,20 +91,57 @@ def stored_deals(account_ids: Sequence[UUID]) -> dict[UUID, int]:
     return newest
 
 
-def write_deals(new: NewDeals) -> int:
+def write_deals(new: NewDeals, tell: Tell | None = None) -> int:
     """Store the deals that are not stored yet and return how many were new or looked new.
 
     A deal that is told twice stays one. Deals of an account that is gone, and those that no broker
     could mean, are left out. In the order of their tickets: the newest stored one tells that those
-    before it are stored, too.
+    before it are stored, too. `tell` gets those that were new: what it writes is stored with them,
+    or neither is.
     """
     zones = _zones({login[0] for login in new.logins.values()})
     newest = _newest(_told_at_length(new))
     written = 0
     for batch in _batches(_deals(new, zones, newest)):
-        Deal.objects.bulk_create(batch, ignore_conflicts=True)
+        if tell is None:
+            Deal.objects.bulk_create(batch, ignore_conflicts=True)
+        else:
+            _store_and_tell(batch, tell, new)
         written += len(batch)
     return written
+
+
+@transaction.atomic
+def _store_and_tell(deals: Sequence[Deal], tell: Tell, new: NewDeals) -> None:
+    unstored = _unstored(deals)
+    Deal.objects.bulk_create(deals, ignore_conflicts=True)
+    if unstored:
+        _tell(tell, new, unstored)
+
+
+def _unstored(deals: Sequence[Deal]) -> list[Deal]:
+    """Leave out the deals that were stored before: the insert itself does not say which."""
+    rows = Deal.objects.filter(
+        account__in={deal.account_id for deal in deals},
+        ticket__in=[deal.ticket for deal in deals],
+    ).order_by()
+    stored = set(rows.values_list("account_id", "server", "login", "ticket"))
+    return [
+        deal
+        for deal in deals
+        if (deal.account_id, deal.server, deal.login, deal.ticket) not in stored
+    ]
+
+
+def _tell(tell: Tell, new: NewDeals, deals: Sequence[Deal]) -> None:
+    """Have new deals told; words that go wrong must not cost the deals."""
+    try:
+        with transaction.atomic():
+            tell(new, deals)
+    except (OperationalError, InterfaceError):
+        raise
+    except Exception:
+        logger.exception("%d new deals could not be told.", len(deals))
 
 
 def _deals(

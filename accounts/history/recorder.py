@@ -20,7 +20,7 @@ from django.db import (
     connections,
 )
 
-from accounts.history.deals import NewDeals, new_deals, write_deals
+from accounts.history.deals import NewDeals, Tell, new_deals, write_deals
 from accounts.history.minutes import MINUTE_SECONDS, Minute, MinuteCollector
 from accounts.history.snapshots import LATE, write_minute
 from accounts.sessions.line import InlineExecutor
@@ -37,10 +37,14 @@ _WRITES_PER_JOB = 50
 
 
 class HistoryRecorder:
-    """Takes polls from the tick's thread, in which it writes nothing unless `is_inline`."""
+    """Takes polls from the tick's thread, in which it writes nothing unless `is_inline`.
 
-    def __init__(self, host: str, *, is_inline: bool = False) -> None:
+    `tell` gets the deals that are stored for the first time, in their transaction.
+    """
+
+    def __init__(self, host: str, *, is_inline: bool = False, tell: Tell | None = None) -> None:
         self._host = host
+        self._tell = tell
         self._is_inline = is_inline
         self._executor: Executor = (
             InlineExecutor()
@@ -88,7 +92,7 @@ class HistoryRecorder:
             close_old_connections()
         try:
             for _ in range(_WRITES_PER_JOB):
-                if not (self._next(self._deals, write_deals) or self._next_minute()):
+                if not (self._next_deals() or self._next_minute()):
                     return
         except DatabaseError as error:
             self._is_held_up = True
@@ -96,6 +100,9 @@ class HistoryRecorder:
         finally:
             if not self._is_inline:
                 close_old_connections()
+
+    def _next_deals(self) -> bool:
+        return self._next(self._deals, lambda new: write_deals(new, self._tell))
 
     def _next_minute(self) -> bool:
         return self._next(self._minutes, write_minute)

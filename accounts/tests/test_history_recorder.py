@@ -22,11 +22,11 @@ class Failing:
     def __init__(self, write: Any, error: Exception, times: int) -> None:
         self.write, self.error, self.times, self.calls = write, error, times, 0
 
-    def __call__(self, what: Any) -> object:
+    def __call__(self, *what: Any) -> object:
         self.calls += 1
         if self.calls <= self.times:
             raise self.error
-        return self.write(what)
+        return self.write(*what)
 
 
 def fail(monkeypatch: pytest.MonkeyPatch, name: str, error: Exception, times: int) -> Failing:

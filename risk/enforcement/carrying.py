@@ -22,7 +22,7 @@ from risk.enforcement.goals import (
     targets_of,
 )
 from risk.enforcement.locking import StandingLocks
-from risk.enforcement.notices import Notices, ended_sentence, finished, held_up, started
+from risk.enforcement.notices import Notices, ended_sentence, held_up
 from risk.enforcement.rounds import Look
 from risk.enforcement.runs import Progress, Round, Stage, closed_by, may_trade, write
 from risk.ledger.entries import Entry, Insert
@@ -111,7 +111,7 @@ class Carrier:
         """Tell that it began, after the first round, which matters more; and when it is stuck."""
         if not progress.started_told and progress.has_acted:
             progress.started_told = True
-            self._notices.add(started(run))
+            self._notices.add_started(run)
         waits_for_long = (
             run.next_attempt_at is not None and lane.clock() - run.created_at > _HELD_UP_AFTER
         )
@@ -135,7 +135,7 @@ class Carrier:
         }
         write(lane, run, values)
         if has_acted or run.cause == Enforcement.Cause.PANIC:
-            self._notices.add(finished(run))
+            self._notices.add_finished(run)
 
     def _give_up(self, lane: Lane, run: Enforcement, sentence: str) -> None:
         now = lane.clock()
@@ -146,7 +146,7 @@ class Carrier:
             "next_attempt_at": None,
         }
         write(lane, run, values)
-        self._notices.add(finished(run))
+        self._notices.add_finished(run)
 
 
 def _is_called_off(lane: Lane, run: Enforcement, view: HostView) -> bool:

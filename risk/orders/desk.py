@@ -23,7 +23,7 @@ from risk.ledger.host_ledger import HostLedger
 from risk.models import Enforcement, Order
 from risk.orders.doubts import forget_connection
 from risk.orders.gating import Gate, HostGate
-from risk.orders.lane import Lane, no_checkpoint
+from risk.orders.lane import Lane, no_checkpoint, tell_nobody
 from risk.orders.moments import is_due
 from risk.orders.pool import LanePool
 from risk.orders.terminal import Calls
@@ -58,7 +58,8 @@ class HostDesk:
     """Carries out a host's enforcement and orders as long as its fence stands.
 
     With `is_inline` everything is done in `take`, by the time of the poll. `begin` runs first in
-    each thread that writes. `checkpoint` is told at which step of an order's life a lane is.
+    each thread that writes. `checkpoint` is told at which step of an order's life a lane is, `tell`
+    which orders have ended.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class HostDesk:
         is_inline: bool = False,
         begin: Callable[[], None] = lambda: None,
         checkpoint: Callable[[str], None] = no_checkpoint,
+        tell: Callable[[Sequence[Order]], None] = tell_nobody,
     ) -> None:
         self.host = host
         self.ledger = ledger or HostLedger(host)
@@ -83,6 +85,7 @@ class HostDesk:
         self._gate = gate or HostGate(self.terms)
         self._is_inline = is_inline
         self._checkpoint = checkpoint
+        self._tell = tell
         self._view: HostView | None = None
         self._lanes: dict[UUID, Lane] = {}
         self._busy: set[UUID] = set()
@@ -241,6 +244,7 @@ class HostDesk:
                 monotonic=self._monotonic,
                 gate=self._gate,
                 checkpoint=self._checkpoint,
+                tell=self._tell,
             )
         for run in runs:
             self._carry_on(lane, run)

@@ -38,6 +38,7 @@ class Doubts:
         ledger: HostLedger,
         monotonic: Callable[[], float],
         checkpoint: Callable[[str], None],
+        tell: Callable[[Sequence[Order]], None],
     ) -> None:
         self._account = account
         self._terminal = terminal
@@ -45,6 +46,7 @@ class Doubts:
         self._ledger = ledger
         self._monotonic = monotonic
         self._checkpoint = checkpoint
+        self._tell = tell
         self._zone = account.terms.broker_zone
         self._absent_since: dict[UUID, float] = {}  # by order
         self._remembered: dict[UUID, Order] = {}
@@ -96,6 +98,7 @@ class Doubts:
             return
         self._ledger.write(*(self._settled(order, evidence, now) for order in doubtful))
         self._checkpoint("reconciled")
+        self._tell(doubtful)
 
     def _of(self, *states: str) -> QuerySet[Order]:
         account = self._account
@@ -118,6 +121,8 @@ class Doubts:
             else:
                 settled = {"reconciled_at": now, "next_attempt_at": None}
                 values = {**outcome.values(), **settled}
+        for name, value in values.items():
+            setattr(order, name, value)
         return Change(Order, order.pk, values, (State.UNKNOWN,))
 
     def _absent(self, order: Order, now: datetime) -> dict[str, Any]:

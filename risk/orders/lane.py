@@ -35,11 +35,17 @@ def no_checkpoint(name: str) -> None:
     del name
 
 
+def tell_nobody(orders: Sequence[Order]) -> None:
+    """Leave it at the ledger what became of these orders."""
+    del orders
+
+
 class Lane:
     """Sends one account's orders; used by one thread at a time.
 
     `view` gives the newest view, `clock` the present moment and `monotonic` the seconds of a clock
-    that nobody sets; `checkpoint` is told at which step of an order's life the lane is.
+    that nobody sets; `checkpoint` is told at which step of an order's life the lane is, and `tell`
+    which orders have just ended, or have not.
     """
 
     def __init__(
@@ -55,6 +61,7 @@ class Lane:
         monotonic: Callable[[], float],
         gate: Gate,
         checkpoint: Callable[[str], None] = no_checkpoint,
+        tell: Callable[[Sequence[Order]], None] = tell_nobody,
     ) -> None:
         self.account = account
         self.host = host
@@ -65,6 +72,7 @@ class Lane:
         self._view = view
         self._gate = gate
         self._checkpoint = checkpoint
+        self._tell = tell
         self._zone = account.terms.broker_zone
         self._notes: dict[UUID, str] = {}  # what the gate said of an order that it let pass
         self._sender = Sender(self.terminal, self._zone, clock, checkpoint)
@@ -75,6 +83,7 @@ class Lane:
             ledger=ledger,
             monotonic=monotonic,
             checkpoint=checkpoint,
+            tell=tell,
         )
 
     def carry_out(self, orders: Sequence[Order]) -> list[Order]:
@@ -94,6 +103,7 @@ class Lane:
         self.doubts.note(ready)
         self.ledger.write(*changes)
         self._checkpoint("outcome written")
+        self._tell(ready)
         return list(orders)
 
     def serve(self) -> None:
@@ -169,7 +179,8 @@ class Lane:
         order.gated_at = now
         if decision.verdict is Verdict.BLOCK:
             outcome = refused(decision.sentence, Order.RefusedBy.GATE, now)
-            self._write_gated(order, decision, outcome.put_on(order), now)
+            if self._write_gated(order, decision, outcome.put_on(order), now):
+                self._tell([order])
             return
         values = {"volume": order.volume, "message": decision.sentence[:255]}
         if self._write_gated(order, decision, values, now):
@@ -194,6 +205,7 @@ class Lane:
 
     def _end_unsent(self, order: Order, outcome: Outcome) -> None:
         self.ledger.write(Change(Order, order.pk, outcome.put_on(order), (State.PENDING,)))
+        self._tell([order])
 
     def _must_wait(self, order: Order) -> bool:
         """Tell whether something unknown about the same position, or symbol, comes first."""

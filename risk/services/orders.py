@@ -17,8 +17,11 @@ from accounts.models.connection import ConnectionState
 from accounts.refusals import Refusal
 from accounts.symbol_terms import SymbolTerms
 from accounts.task_messages import TaskMessage, enqueue
+from notifications.services import notify
 from risk.models import Order
+from risk.notices.orders import order_messages
 from risk.orders.drafts import draft
+from risk.orders.outcomes import expired
 from risk.services.order_errors import (
     Errors,
     expiry_errors,
@@ -186,10 +189,17 @@ def await_outcome(order: Order, *, timeout_seconds: float = 2.0) -> Order:
 
 def expire_orders(*, now: datetime) -> int:
     """End what was not sent in time on hosts that nobody watches; return how many that were."""
-    overdue = Order.objects.filter(state=Order.State.PENDING, send_by_at__lte=now - _GRACE)
-    return overdue.update(
-        state=Order.State.EXPIRED, message=_LOST_SENTENCE, answered_at=now, next_attempt_at=None
-    )
+    pending = Order.objects.filter(state=Order.State.PENDING)
+    overdue = pending.filter(send_by_at__lte=now - _GRACE).order_by("pk")
+    outcome = expired(now)
+    with transaction.atomic():
+        ended = list(overdue.select_for_update(of=["self"]))
+        for order in ended:
+            outcome.put_on(order)
+            order.message = _LOST_SENTENCE
+        Order.objects.bulk_update(ended, [*outcome.values()])
+        notify(order_messages(ended), now=now)
+    return len(ended)
 
 
 @dataclass(frozen=True, slots=True)

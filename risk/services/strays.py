@@ -16,6 +16,7 @@ from accounts.models import AccountConnection, ConnectedAccount, TerminalHost
 from notifications.services import notify
 from risk.enforcement.notices import finished, held_up
 from risk.models import Enforcement, Order
+from risk.notices.orders import order_messages
 
 # What was sent a moment ago, its lane still brings to an end.
 _UNDER_WAY: Final = timedelta(seconds=30)
@@ -61,12 +62,18 @@ def _settle_order(order: Order, account: ConnectedAccount | None, now: datetime)
         return mine.update(host=account.terminal_host_id, next_attempt_at=now)
     else:
         return 0
-    return mine.update(
-        state=Order.State.LOST,
-        message=f"{why} before it was known whether this was carried out. Look at the broker.",
-        reconciled_at=now,
-        next_attempt_at=None,
-    )
+    values = {
+        "state": Order.State.LOST,
+        "message": f"{why} before it was known whether this was carried out. Look at the broker.",
+        "reconciled_at": now,
+        "next_attempt_at": None,
+    }
+    changed = mine.update(**values)
+    if changed:
+        for name, value in values.items():
+            setattr(order, name, value)
+        notify(order_messages([order]), now=now)
+    return changed
 
 
 def _hand_over(runs: Iterable[Enforcement], accounts: dict[UUID, ConnectedAccount]) -> int:

@@ -59,7 +59,7 @@ def test_no_deal_is_lost_when_the_worker_dies_before_it_is_written(
     stage.run(4)
     before = stored(account)
 
-    def is_away(_new: object) -> None:
+    def is_away(*_new: object) -> None:
         raise OperationalError("no database")
 
     monkeypatch.setattr(recorders, "write_deals", is_away)

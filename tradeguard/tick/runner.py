@@ -25,6 +25,8 @@ from risk.desk import AccountFacts
 from risk.enforcement.enforcer import Enforcer
 from risk.latching import LatchLedger
 from risk.ledger.latch_journal import LatchJournal
+from risk.notices.deals import DealTeller
+from risk.notices.watch import RiskNotices
 from risk.objectives import ObjectiveWatch
 from risk.orders.desk import HostDesk
 from risk.tracker import Assessment, RiskTracker
@@ -71,7 +73,8 @@ class HostTick:
         self._latch_journal = LatchJournal(host)
         self._objectives = ObjectiveWatch()
         self._ledger.restore(self._latch_journal.restore())
-        self.desk = None if fence is None else _host_desk(host, sessions, fence)
+        self._notices = RiskNotices(host, is_inline=sessions.is_inline)
+        self.desk = None if fence is None else _host_desk(host, sessions, fence, self._notices)
         self._hot_state = HotStateWriter(host)
         self._frame: Frame | None = None
         self._frame_ids: tuple[UUID, ...] = ()
@@ -82,7 +85,7 @@ class HostTick:
         self._holders: list[Holder | None] = []
         self._group_rows: GroupRows
         self._clocks = ClockWatch()
-        self._recorder = HistoryRecorder(host, is_inline=sessions.is_inline)
+        self._recorder = HistoryRecorder(host, is_inline=sessions.is_inline, tell=DealTeller())
         self._settles_at = float("inf")
 
     @property
@@ -97,6 +100,7 @@ class HostTick:
         self._executor.shutdown(wait=False, cancel_futures=True)
         self._write_latches(now)
         self._recorder.close()
+        self._notices.close(now)
 
     def run(self, now: datetime, monotonic: float) -> Assessment:
         """Run one tick; a database or Redis that is away is survived, and made up for later."""
@@ -112,10 +116,12 @@ class HostTick:
         with watch.stage("latch"):
             self._ledger.note(assessment, poll)
             self._objectives.note(assessment, poll)
+            self._notices.note(assessment, poll)
             self._write_latches(now)
             if self.desk is not None:
                 self.desk.take(poll, assessment)
             self._write_database(now)
+            self._notices.flush(now, monotonic)
         with watch.stage("store"):
             frame, announced = self._find_news(poll, assessment)
             stored = self._write_redis(poll, frame, announced)
@@ -242,7 +248,7 @@ class HostTick:
             return []
 
 
-def _host_desk(host: str, sessions: HostSessions, fence: Fence) -> HostDesk:
+def _host_desk(host: str, sessions: HostSessions, fence: Fence, notices: RiskNotices) -> HostDesk:
     return HostDesk(
         host,
         sessions.source,
@@ -250,6 +256,7 @@ def _host_desk(host: str, sessions: HostSessions, fence: Fence) -> HostDesk:
         enforcer=Enforcer(host),
         is_inline=sessions.is_inline,
         begin=wait_briefly,
+        tell=notices.orders_ended,
     )
 
 

@@ -1,0 +1,122 @@
+"""Deals in the words of whoever reads about them on a phone."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from accounts.core.kinds import DealEntry, DealReason, DealType
+from accounts.models import Deal
+from risk.core.figures import counted_text, plain_text
+
+_BY: Final = {
+    DealReason.SL: "by its stop loss",
+    DealReason.TP: "by its take profit",
+    DealReason.EXPERT: "by a program",
+    DealReason.CLIENT: "by hand",
+    DealReason.MOBILE: "by hand",
+    DealReason.WEB: "by hand",
+}
+_MOST_LINES: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What happened to one position at once: deals of the same kind, for the same reason."""
+
+    entry: int
+    reason: int
+    is_buy: bool
+    symbol: str
+    volume: Decimal  # in lots
+    price: float  # mean of the deals
+    result: Decimal  # closed, with swap, commission and fee
+    is_left: bool  # the position is still open, or open the other way round
+
+    @property
+    def closes(self) -> bool:
+        return self.entry in (DealEntry.OUT, DealEntry.OUT_BY)
+
+    def sentence(self, currency: str) -> str:
+        """Say what happened, without a full stop."""
+        lots, price = counted_text(self.volume, "lot"), f"{self.price:.10g}"
+        by = _BY.get(DealReason(self.reason), "") if self.reason in _REASONS else ""
+        if not self.closes:
+            what = "bought" if self.is_buy else "sold"
+            turned = ", which turned the position round" if self.entry == DealEntry.INOUT else ""
+            return " ".join(filter(None, (f"{lots} of {self.symbol} {what} at {price}", by))) + (
+                turned
+            )
+        what = "closed, the rest stays open" if self.is_left else "closed"
+        parts = (f"{lots} of {self.symbol} {what}", by, f"at {price}")
+        return f"{' '.join(filter(None, parts))}, {money(self.result, currency)}"
+
+
+_REASONS: Final = frozenset(int(reason) for reason in DealReason)
+
+
+def moves_of(deals: Iterable[Deal], held: Iterable[int]) -> list[Move]:
+    """Put the deals of an account together by position, what was done and why; in their order.
+
+    `held` names the positions that are open after them.
+    """
+    still_open = set(held)
+    found: dict[tuple[int, int, int, int], list[Deal]] = {}
+    for deal in deals:
+        key = (deal.position, deal.entry, deal.reason, deal.type)
+        found.setdefault(key, []).append(deal)
+    return [_move(same, is_left=key[0] in still_open) for key, same in found.items()]
+
+
+def _move(deals: Sequence[Deal], *, is_left: bool) -> Move:
+    first = deals[0]
+    volume = sum((deal.volume_lots for deal in deals), Decimal(0))
+    value = sum(deal.price * float(deal.volume_lots) for deal in deals)
+    return Move(
+        entry=first.entry,
+        reason=first.reason,
+        is_buy=first.type == DealType.BUY,
+        symbol=first.symbol,
+        volume=volume,
+        price=round(value / float(volume), 10) if volume else first.price,
+        result=sum(
+            (deal.profit + deal.swap + deal.commission + deal.fee for deal in deals), Decimal(0)
+        ),
+        is_left=is_left,
+    )
+
+
+def title_of(moves: Sequence[Move], currency: str) -> str:
+    """Say in a few words what happened on an account."""
+    if len(moves) == 1:
+        return moves[0].sentence(currency)
+    closed = [move for move in moves if move.closes]
+    opened = len(moves) - len(closed)
+    parts = []
+    if opened:
+        parts.append(f"{counted_text(opened, 'position')} opened")
+    if closed:
+        result = money(sum((move.result for move in closed), Decimal(0)), currency)
+        parts.append(f"{len(closed) if parts else counted_text(len(closed), 'position')} closed")
+        return f"{', '.join(parts)}, {result}"
+    return parts[0]
+
+
+def body_of(moves: Sequence[Move], currency: str) -> str:
+    """Say each thing that happened in a line of its own, so many that a phone shows them."""
+    lines = [f"{move.sentence(currency)}." for move in moves[:_MOST_LINES]]
+    if len(moves) > _MOST_LINES:
+        lines.append(f"And {len(moves) - _MOST_LINES} more.")
+    return "\n".join(lines)
+
+
+def money(amount: Decimal, currency: str) -> str:
+    """Write a result with its sign: "+12.30 USD"."""
+    return f"{amount:+,.2f} {currency}"
+
+
+def filled_sentence(deals: Sequence[Deal]) -> str:
+    """Say of a pending order's deals what they bought or sold."""
+    move = _move(deals, is_left=True)
+    what = "bought" if move.is_buy else "sold"
+    return f"{plain_text(move.volume)} {move.symbol} {what} at {move.price:.10g}"
