@@ -11,6 +11,8 @@ from accounts.models import User
 from accounts.vault.cipher import VaultError
 from notifications.models import Channel
 from notifications.services.channels import add_channel, delete_channel, update_channel
+from notifications.services.email_channels import free_name
+from notifications.services.switching import switch_on
 
 WEB_PUSH = "web_push"
 
@@ -30,15 +32,17 @@ def subscribe_browser(
     known = dict(_browsers_of(user))
     channel = known.get(subscription.get("endpoint", "")) or known.get(previous)
     if channel is None:
-        names = set(Channel.objects.owned_by(user).values_list("name", flat=True))
+        names = Channel.objects.owned_by(user).values_list("name", flat=True)
         return add_channel(
             user=user,
             transport=WEB_PUSH,
-            name=_free_name(browser, names),
+            name=free_name(browser, names),
             credentials=subscription,
             now=now,
         )
-    return update_channel(channel=channel, credentials=subscription, now=now)
+    channel = update_channel(channel=channel, credentials=subscription, now=now)
+    switch_on(channel, now)  # also when its address is the one that it was switched off with
+    return channel
 
 
 @sensitive_variables()
@@ -65,8 +69,3 @@ def _browsers_of(user: User) -> Iterator[tuple[str, Channel]]:
             yield json.loads(channel.credentials or "{}").get("endpoint", ""), channel
         except VaultError:  # sealed with a key that is gone: as good as no browser
             continue
-
-
-def _free_name(browser: str, taken: set[str]) -> str:
-    names = (f"{browser} {number}" for number in range(2, len(taken) + 3))
-    return browser if browser not in taken else next(name for name in names if name not in taken)
