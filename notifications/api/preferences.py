@@ -113,8 +113,11 @@ class SettingsViewSet(OwnedViewSet[DeliverySettings]):
     filter_backends = []
     pagination_class = None
 
+    def get_object(self) -> DeliverySettings:
+        return selectors.settings_of(self.owner)
+
     def retrieve(self, _request: Request) -> Response:
-        return self._shown(selectors.settings_of(self.owner))
+        return self._shown(self.get_object())
 
     def update(self, request: Request) -> Response:
         return self._change(request, partial=False)
@@ -124,8 +127,7 @@ class SettingsViewSet(OwnedViewSet[DeliverySettings]):
         return self._change(request, partial=True)
 
     def _change(self, request: Request, *, partial: bool) -> Response:
-        current = selectors.settings_of(self.owner)
-        serializer = self.get_serializer(current, data=request.data, partial=partial)
+        serializer = self.get_serializer(self.get_object(), data=request.data, partial=partial)
         serializer.is_valid(raise_exception=True)
         changed = update_settings(user=self.owner, now=timezone.now(), **serializer.validated_data)
         return self._shown(changed)

@@ -27,25 +27,32 @@ def mark_unread(*, notification: Notification) -> Notification:
 def mark_all_read(*, user: object, now: datetime) -> int:
     """Mark everything up to now as read and return how many were unread.
 
-    What arrives while the user clicks was not seen and stays unread.
+    What arrives, or happens again, while the user clicks was not seen and stays unread.
     """
     unread = Notification.objects.owned_by(user).unread()
-    return unread.filter(created_at__lte=now).update(read_at=now)
+    seen = unread.filter(created_at__lte=now).exclude(last_happened_at__gt=now)
+    return seen.update(read_at=now)
 
 
 def delete_notification(*, notification: Notification) -> None:
-    """Delete a notification; an e-mail of it that is still waiting is not sent any more."""
+    """Delete a notification; what is still on its way by any channel is not sent any more."""
     notification.delete()
 
 
 def clear_all(*, user: object) -> int:
-    """Delete all notifications of a user, read or not, and return how many there were."""
-    return _delete(Notification.objects.owned_by(user))
+    """Delete all notifications of a user, read or not, and return how many were shown.
+
+    Those that were counted with others or are of a type that is switched off go with them.
+    """
+    own = Notification.objects.owned_by(user)
+    deleted = _delete(own.shown())
+    _delete(own.filter(is_hidden=True))
+    return deleted
 
 
 def clear_read(*, user: object) -> int:
     """Delete the notifications that the user has read and return how many there were."""
-    return _delete(Notification.objects.owned_by(user).exclude(read_at=None))
+    return _delete(Notification.objects.owned_by(user).shown().exclude(read_at=None))
 
 
 def _delete(notifications: QuerySet[Notification]) -> int:

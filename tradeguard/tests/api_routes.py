@@ -1,6 +1,7 @@
 """The API's routes as the URL conf has them, and a desk of rows to fill their addresses with."""
 
 import re
+from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -18,10 +19,11 @@ from accounts.models import (
 )
 from accounts.models.connection import ConnectionState
 from accounts.tests.api_clients import API
-from accounts.tests.factories import NOW, make_account
+from accounts.tests.factories import NOW, SECRET, make_account
 from groups.models import AccountGroup
 from groups.tests.factories import make_group
-from notifications.models import Notification, NotificationType
+from notifications.models import Delivery, Notification, NotificationType, Preference
+from notifications.tests.factories import make_channel
 from risk.models import NewsEvent, RiskRule, RuleOverride
 from risk.tests.factories import (
     make_breach,
@@ -84,6 +86,9 @@ def make_desk(user: User) -> Desk:
         dedupe_key=str(breach.pk),
         created_at=breach.latched_at,
     )
+    channel = make_channel(user, "webhook", name="Desk", credentials=make_webhook())
+    Delivery.objects.create(notification=notification, channel=channel, transport="webhook")
+    preference = Preference.objects.create(user=user, type=NotificationType.CASCADE)
     NewsEvent.objects.create(user=user, at=NOW, currency="USD", importance="high", title="Payrolls")
     RuleOverride.objects.create(rule=rule, account=account, limit="0.04")
     preset, template = make_preset(user), make_template(user)
@@ -104,6 +109,8 @@ def make_desk(user: User) -> Desk:
             "risk-rules/enforcements": run.pk,
             "risk-rules/presets": preset.pk,
             "notifications": notification.pk,
+            "notifications/channels": channel.pk,
+            "notifications/preferences": preference.pk,
         },
     )
     desk.bodies = {
@@ -122,6 +129,12 @@ def make_desk(user: User) -> Desk:
             "tags": ["eval"],
             "rules": [{"name": "Size", "rule_type": "MAX_POSITION_SIZE", "limit": "2"}],
         },
+        "notifications/channels": {
+            "name": "Mine",
+            "transport": "webhook",
+            "credentials": {"url": "https://example.com/mine"},
+        },
+        "notifications/preferences": {"type": "order_filled", "mode": "off", "transports": []},
         "risk-rules": {"name": "Leverage", "rule_type": "MAX_DAILY_LOSS", "limit": "0.03"},
         "risk-rules/presets": {
             "name": "Mine",
@@ -129,6 +142,12 @@ def make_desk(user: User) -> Desk:
         },
     }
     return desk
+
+
+def make_webhook() -> dict[str, str]:
+    """Return what the channel of a webhook needs."""
+    key = b64encode(SECRET.encode().ljust(32, b".")).decode()
+    return {"url": "https://example.com/desk", "secret": f"whsec_{key}"}
 
 
 def make_history(account: ConnectedAccount) -> None:

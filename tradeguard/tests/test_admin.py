@@ -17,7 +17,8 @@ from accounts.models import ApiKey, ApiKeyAuditLog, ConnectionLog, Tag, Terminal
 from accounts.tests.factories import NOW, PASSWORD, SECRET, make_account, make_user, sign_in_staff
 from accounts.tests.history_rows import make_deal, snapshot
 from groups.models import AccountGroup, Membership
-from notifications.tests.factories import make_notification
+from notifications.models import DeliverySettings, NotificationType, Preference
+from notifications.tests.factories import make_channel, make_delivery
 from risk.models import NewsCalendar, NewsEvent, RiskRule, RuleArming, RuleBreach, RuleState
 from risk.tests.factories import (
     make_check,
@@ -94,7 +95,10 @@ def make_rows(number: int) -> None:
         to_state="connected",
         created_at=NOW,
     )
-    make_notification(owner)
+    credentials = {"url": "https://example.com/", "secret": SECRET}
+    make_delivery(owner, channel=make_channel(owner, "webhook", credentials=credentials))
+    Preference.objects.create(user=owner, type=NotificationType.CASCADE, transports=["email"])
+    DeliverySettings.objects.create(user=owner)
     make_deal(account, ticket=number)
     snapshot(account, NOW).save()
     ApiKeyAuditLog.objects.create(
