@@ -114,9 +114,7 @@ def _watchers() -> dict[str, list[Watcher]]:
 
 
 def _say_silent(silence: Silence, watchers: Sequence[Watcher], now: datetime) -> list[Message]:
-    told = set(
-        _about(silence.host).filter(dedupe_key=silence.key).values_list("user_id", flat=True)
-    )
+    told = _told(silence.host, silence.key)
     return [
         _message(
             watcher,
@@ -150,7 +148,7 @@ def _say_back(host: str, watchers: Iterable[Watcher], now: datetime) -> list[Mes
     if newest is None or not newest[0].startswith("host_silent:"):
         return []
     silent_key, silent_at = newest
-    told = set(_about(host).filter(dedupe_key=silent_key).values_list("user_id", flat=True))
+    told = _told(host, silent_key)
     lasted = duration((now - silent_at + LONGEST_SILENCE).total_seconds())
     return [
         _message(
@@ -166,6 +164,10 @@ def _say_back(host: str, watchers: Iterable[Watcher], now: datetime) -> list[Mes
         for watcher in watchers
         if watcher.user_id in told
     ]
+
+
+def _told(host: str, key: str) -> set[int]:
+    return set(_about(host).filter(dedupe_key=key).values_list("user_id", flat=True))
 
 
 def _about(host: str) -> QuerySet[Notification]:

@@ -7,9 +7,11 @@ from typing import Any, Final
 _TASKS: Final = {
     "notifications.route": 5.0,
     "risk.expire_orders": 10.0,
+    "tradeguard.watch_hosts": 10.0,
     "accounts.close_verifications": 15.0,
     "accounts.expire_keys": 60.0,
     "accounts.roll_up_equity": 300.0,
+    "tradeguard.watch_machine": 300.0,
     "accounts.forget_sessions": 3600.0,
     "notifications.forget_old": 86_400.0,
 }

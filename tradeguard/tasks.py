@@ -2,7 +2,10 @@ from typing import Any
 
 from celery import shared_task
 from celery.signals import worker_shutting_down
+from django.utils import timezone
 
+from tradeguard.host_watch import watch_hosts
+from tradeguard.machine_watch import watch_machine
 from tradeguard.tick.worker import request_tick, stop_workers
 
 
@@ -10,6 +13,18 @@ from tradeguard.tick.worker import request_tick, stop_workers
 def tick(host: str) -> None:
     """Ask for a tick of this host; it runs in a thread of its own, not in the task."""
     request_tick(host)
+
+
+@shared_task(name="tradeguard.watch_hosts", ignore_result=True)
+def watch_silent_hosts() -> None:
+    """Tell of terminal hosts that give no sign of life, and of those that are back."""
+    watch_hosts(now=timezone.now())
+
+
+@shared_task(name="tradeguard.watch_machine", ignore_result=True)
+def watch_own_machine() -> None:
+    """Tell staff when this machine is about to run out of something."""
+    watch_machine(now=timezone.now())
 
 
 @worker_shutting_down.connect

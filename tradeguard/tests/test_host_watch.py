@@ -83,7 +83,7 @@ def test_it_tells_the_return_to_whom_it_told_the_silence(
     assert [row.user for row in watch_hosts(now=NOW + 70 * SECOND)] == [account.user]
     assert watch_hosts(now=NOW + 71 * SECOND) == []
     told = Notification.objects.get(title=BACK)
-    assert (told.priority, told.repeat_key) != ("low", "")
+    assert told.priority == "urgent"
     assert "Alpha 1" in told.body
 
 
@@ -114,7 +114,7 @@ def test_it_gives_hosts_time_after_it_was_away_itself(
     assert look(morning + 31 * SECOND, since=morning + LONGEST_SILENCE) == [SILENT]
 
 
-@pytest.mark.parametrize("what", ["unwanted", "inactive", "archived", "user"])
+@pytest.mark.parametrize("what", ["unwanted", "inactive", "user"])
 def test_it_says_nothing_where_nothing_should_be_watched(
     account: ConnectedAccount, redis: Any, what: str
 ) -> None:
@@ -122,8 +122,6 @@ def test_it_says_nothing_where_nothing_should_be_watched(
         AccountConnection.objects.update(is_wanted=False)
     elif what == "inactive":
         ConnectedAccount.objects.update(is_active=False)
-    elif what == "archived":
-        ConnectedAccount.objects.update(archived_at=NOW)
     else:
         User.objects.update(is_active=False)
     tick(redis, NOW)
