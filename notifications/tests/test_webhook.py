@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.exceptions import ValidationError
 
 from notifications.delivering import outbound
@@ -31,7 +32,7 @@ from notifications.tests.transport_contract import (
     make_digest,
     make_letter,
 )
-from notifications.transports.webhook import TRANSPORT, key_of, sign
+from notifications.transports.webhook import TRANSPORT, encode, key_of, sign
 
 TOKEN = "hook-t0ken-4711"
 RAW_KEY = b"0123456789abcdef0123456789ABCDEF"
@@ -109,6 +110,34 @@ def test_it_signs_like_the_standards_own_example() -> None:
     letter: Any = replace(make_letter(), id="msg_p5jXN8AQM9LWM0D4loKWxJek")
     headers = sign(b'{"test": 2432232314}', letter, key=key, at=1614265330)
     assert headers["webhook-signature"] == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+def documented(language: str) -> str:
+    text = (settings.BASE_DIR / "docs" / "notifications.md").read_text()
+    return text.partition(f"```{language}\n")[2].partition("```")[0]
+
+
+def test_the_program_in_the_documentation_knows_what_is_genuine() -> None:
+    program: dict[str, Any] = {}
+    exec(documented("python"), program)  # noqa: S102  # our own documentation
+    is_genuine = program["is_genuine"]
+    with receiving() as receiver:
+        TRANSPORT.send(make_letter(), credentials_for(receiver))
+    [request] = receiver.requests
+    headers = dict(request.headers)
+    other = f"whsec_{base64.b64encode(RAW_KEY[::-1]).decode()}"
+    rotated = f"v1,AAAA {headers['webhook-signature']}"
+    assert is_genuine(SECRET, headers, request.body)
+    assert is_genuine(SECRET, {**headers, "webhook-signature": rotated}, request.body)
+    assert not is_genuine(other, headers, request.body)
+    assert not is_genuine(SECRET, headers, request.body + b" ")
+    assert not is_genuine(SECRET, {**headers, "webhook-id": "x"}, request.body)
+    old = str(int(headers["webhook-timestamp"]) - 301)
+    assert not is_genuine(SECRET, {**headers, "webhook-timestamp": old}, request.body)
+
+
+def test_the_body_in_the_documentation_is_what_is_sent() -> None:
+    assert json.loads(encode(make_letter())) == json.loads(documented("json"))
 
 
 def test_it_says_all_of_a_letter() -> None:

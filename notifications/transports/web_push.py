@@ -70,6 +70,9 @@ class WebPushTransport(Transport):
         """Return the name of the push service; the rest of the address lets one write to it."""
         return (urlsplit(credentials["endpoint"]).hostname or "")[:100]
 
+    def server(self, credentials: Credentials) -> str:
+        return urlsplit(credentials["endpoint"]).netloc.lower()
+
     def send(self, letter: Letter, credentials: Credentials) -> None:
         with self.opened() as send:
             send(letter, credentials)

@@ -84,6 +84,9 @@ class WebhookTransport(Transport):
         """Return the server's name: what follows it in the address often is a password."""
         return (urlsplit(credentials["url"]).hostname or "")[:100]
 
+    def server(self, credentials: Credentials) -> str:
+        return urlsplit(credentials["url"]).netloc.lower()
+
     def send(self, letter: Letter, credentials: Credentials) -> None:
         with self.opened() as send:
             send(letter, credentials)
