@@ -2,7 +2,7 @@ from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from notifications.quiet_hours import quiet_until
@@ -142,6 +142,7 @@ def test_it_goes_on_when_the_next_hours_have_begun_before_the_end() -> None:
         assert until(moment, "02:45", "02:15", "Europe/Prague") == at("2027-11-01 01:15")
 
 
+@settings(deadline=None)
 @given(moments, times, times, st.sampled_from(ZONES))
 @example(at("2027-03-28 00:30"), time(2), time(3), "Europe/Prague")
 @example(at("2027-10-31 00:30"), time(2), time(3), "Europe/Prague")
@@ -160,6 +161,7 @@ def test_it_holds_until_a_moment_that_it_keeps_to(
     assert shown.time() == ends or before.utcoffset() != shown.utcoffset()
 
 
+@settings(deadline=None)
 @given(moments, times, times, st.sampled_from(ZONES))
 def test_it_follows_the_clock_on_days_without_a_change(
     moment: datetime, begins: time, ends: time, zone: str
