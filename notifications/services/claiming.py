@@ -131,7 +131,12 @@ def claim_singles(delivery_ids: Sequence[int], *, now: datetime) -> list[Claim]:
         own_id = Coalesce(F("letter_id"), F("notification_id"), output_field=UUIDField())
         rows.filter(pk__in=ours).update(letter_id=own_id, **_claimed(now, until))
     loaded = rows.select_related("notification__user", "channel").in_bulk(ours)
-    return [Claim(until=until, deliveries=(loaded[pk],)) for pk in delivery_ids if pk in loaded]
+    claimed = [loaded[pk] for pk in delivery_ids if pk in loaded]
+    return [
+        Claim(channel_id=row.channel_id, until=until, deliveries=(row,))
+        for row in claimed
+        if row.channel_id is not None  # deleted at this moment
+    ]
 
 
 def claim_gathered(candidate: Candidate, *, now: datetime) -> Claim | None:
@@ -218,7 +223,11 @@ def _gathered_letters(rows: QuerySet[Delivery]) -> list[tuple[_Place, Candidate]
         .order_by()
         .values_list("channel", "hold", "letter_id")
         .annotate(
-            Max(_GOES_FIRST), Min("next_attempt_at"), Min("pk"), Max("attempts"), Max("error")
+            goes_first=Max(_GOES_FIRST),
+            due_at=Min("next_attempt_at"),
+            first=Min("pk"),
+            most_attempts=Max("attempts"),
+            any_error=Max("error"),
         )
     )
     return [

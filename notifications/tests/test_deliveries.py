@@ -1,43 +1,31 @@
-import smtplib
+import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from types import SimpleNamespace
-from typing import Any
+from uuid import UUID
 
 import pytest
-from django.core import mail
+from pytest_django.fixtures import DjangoAssertNumQueries
 
 from accounts.models import User
-from accounts.tests.factories import NOW
-from notifications import tasks
-from notifications.delivering.transport import TransportError
-from notifications.models import Delivery
-from notifications.services import deliveries as deliveries_module
-from notifications.services.deliveries import (
-    CLAIM_LASTS,
-    FAILURES_IN_A_ROW,
+from accounts.tests.factories import NOW, make_user
+from notifications.delivering.letters import Letter
+from notifications.delivering.transport import Credentials, TransportError
+from notifications.models import Channel, Delivery
+from notifications.services import sending
+from notifications.services.claiming import CLAIM_LASTS
+from notifications.services.deliveries import deliver_due, deliver_these, send_again
+from notifications.services.outcomes import (
+    ATTEMPTS_BEFORE_FALLING_BACK,
+    JITTER,
+    LONGEST_RETRY_AFTER,
     MAX_ATTEMPTS,
     RETRY_AFTER,
-    Outcome,
-    deliver_due,
-    deliver_one,
-    deliver_these,
 )
-from notifications.tests.factories import make_delivery
+from notifications.tests.carrier import Carrier
+from notifications.tests.factories import make_channel, make_delivery
 
-
-@pytest.fixture
-def transport(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """A channel that remembers what it sent and fails with `error` when there is one."""
-    channel = SimpleNamespace(sent=[], error=None)
-
-    def send(delivery: Delivery) -> None:
-        channel.sent.append(delivery.pk)
-        if channel.error is not None:
-            raise channel.error
-
-    monkeypatch.setattr(deliveries_module, "TRANSPORTS", {"email": send})
-    return channel
+AWAY = "The server is away."
+MOMENT = timedelta(microseconds=1)
 
 
 def clock_at(now: datetime) -> Callable[[], datetime]:
@@ -45,117 +33,165 @@ def clock_at(now: datetime) -> Callable[[], datetime]:
 
 
 def reload(delivery: Delivery) -> Delivery:
-    return Delivery.objects.select_related("notification__user").get(pk=delivery.pk)
+    return Delivery.objects.get(pk=delivery.pk)
 
 
-def test_it_sends_what_is_due_once(alice: User, transport: SimpleNamespace) -> None:
+def state_of(delivery: Delivery) -> tuple[str, int, str]:
+    stored = reload(delivery)
+    return stored.state, stored.attempts, stored.error
+
+
+def temporary(seconds: float | None = None) -> TransportError:
+    return TransportError(AWAY, permanent=False, retry_after_seconds=seconds)
+
+
+def test_it_sends_what_is_due_once(alice: User, carrier: Carrier) -> None:
     delivery = make_delivery(alice)
 
     assert deliver_due(clock=clock_at(NOW)) == 1
     assert deliver_due(clock=clock_at(NOW + timedelta(days=1))) == 0
 
-    assert transport.sent == [delivery.pk]
+    assert [letter.id for letter in carrier.sent] == [delivery.notification_id]
     stored = reload(delivery)
     assert (stored.state, stored.attempts, stored.next_attempt_at) == ("sent", 1, None)
+    assert (stored.sent_at, stored.letter_id) == (NOW, delivery.notification_id)
+    assert Channel.objects.get(user=alice).last_sent_at == NOW
 
 
-@pytest.mark.parametrize(("early", "sent"), [(1, 0), (0, 1), (-1, 1)])
+@pytest.mark.parametrize(("early", "sent"), [(MOMENT, 0), (timedelta(), 1), (-MOMENT, 1)])
 def test_it_waits_until_the_next_attempt_is_due(
-    alice: User, transport: SimpleNamespace, early: int, sent: int
+    alice: User, carrier: Carrier, early: timedelta, sent: int
 ) -> None:
     make_delivery(alice)
 
-    assert deliver_due(clock=clock_at(NOW - timedelta(microseconds=early))) == sent
+    assert deliver_due(clock=clock_at(NOW - early)) == sent
+    assert len(carrier.tried) == sent
 
 
-def test_it_sends_the_given_deliveries_and_no_others(
-    alice: User, transport: SimpleNamespace
-) -> None:
-    wanted, _other = make_delivery(alice), make_delivery(alice)
+def test_it_sends_the_given_deliveries_and_no_others(alice: User, carrier: Carrier) -> None:
+    wanted, other = make_delivery(alice), make_delivery(alice)
 
     assert deliver_these(delivery_ids=[wanted.pk, 999_999], clock=clock_at(NOW)) == 1
-    assert transport.sent == [wanted.pk]
+    assert [letter.id for letter in carrier.sent] == [wanted.notification_id]
+    assert state_of(other) == ("pending", 0, "")
 
 
-def test_it_leaves_a_delivery_to_the_worker_that_claimed_it(
-    alice: User, transport: SimpleNamespace
-) -> None:
-    ours = reload(make_delivery(alice))
-    theirs = reload(ours)
+def test_it_sends_by_one_transport_when_asked(alice: User, carrier: Carrier, hook: Carrier) -> None:
+    make_delivery(alice)
+    make_delivery(alice, channel=make_channel(alice, "webhook"))
 
-    assert deliver_one(theirs, now=NOW) is Outcome.SENT
-    assert deliver_one(ours, now=NOW) is Outcome.NOT_OURS
-    assert len(transport.sent) == 1
+    assert deliver_due(clock=clock_at(NOW), transport="webhook") == 1
+    assert (len(carrier.tried), len(hook.tried)) == (0, 1)
 
 
-def test_it_claims_before_it_sends(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    delivery = reload(make_delivery(alice))
+def test_it_claims_before_it_sends(alice: User, carrier: Carrier) -> None:
+    delivery = make_delivery(alice)
     seen: list[int] = []
 
-    def send(_: Delivery) -> None:
-        seen.append(deliver_due(clock=clock_at(NOW + CLAIM_LASTS - timedelta(microseconds=1))))
+    def look(_letter: Letter, _credentials: Credentials) -> None:
+        carrier.on_send = lambda _letter, _credentials: None
+        seen.append(deliver_due(clock=clock_at(NOW + CLAIM_LASTS - MOMENT)))
 
-    monkeypatch.setattr(deliveries_module, "TRANSPORTS", {"email": send})
+    carrier.on_send = look
 
-    assert deliver_one(delivery, now=NOW) is Outcome.SENT
+    assert deliver_due(clock=clock_at(NOW)) == 1
     assert seen == [0]
+    assert state_of(delivery) == ("sent", 1, "")
 
 
-def test_it_takes_up_what_a_dead_worker_left(alice: User, transport: SimpleNamespace) -> None:
-    delivery = make_delivery(alice)
-    Delivery.objects.update(attempts=1, next_attempt_at=NOW + CLAIM_LASTS)
+def test_it_takes_up_what_a_dead_sender_left(alice: User, carrier: Carrier) -> None:
+    delivery = make_delivery(alice, attempts=1, next_attempt_at=NOW + CLAIM_LASTS)
 
-    assert deliver_due(clock=clock_at(NOW + CLAIM_LASTS - timedelta(microseconds=1))) == 0
+    assert deliver_due(clock=clock_at(NOW + CLAIM_LASTS - MOMENT)) == 0
     assert deliver_due(clock=clock_at(NOW + CLAIM_LASTS)) == 1
-    assert reload(delivery).attempts == 2
+    assert state_of(delivery) == ("sent", 2, "")
 
 
-def test_it_gives_up_what_stops_every_worker(alice: User, transport: SimpleNamespace) -> None:
-    delivery = make_delivery(alice)
-    Delivery.objects.update(attempts=MAX_ATTEMPTS, next_attempt_at=NOW)
+def test_what_a_dead_sender_left_takes_nothing_else_with_it(alice: User, carrier: Carrier) -> None:
+    left = make_delivery(alice, attempts=1)
+    others = [make_delivery(alice), make_delivery(alice)]
+
+    def die(letter: Letter, _credentials: Credentials) -> None:
+        if letter.id == left.notification_id:
+            raise KeyboardInterrupt
+
+    carrier.on_send = die
+    with pytest.raises(KeyboardInterrupt):
+        deliver_due(clock=clock_at(NOW))
+
+    assert state_of(left) == ("pending", 2, "")
+    assert [reload(other).attempts for other in others] == [0, 0]
+    assert deliver_due(clock=clock_at(NOW + MOMENT)) == 2
+
+
+def test_it_gives_up_what_kills_every_sender(alice: User, carrier: Carrier) -> None:
+    delivery = make_delivery(alice, attempts=MAX_ATTEMPTS)
 
     deliver_due(clock=clock_at(NOW))
 
-    assert transport.sent == []
+    assert carrier.tried == []
     assert reload(delivery).state == Delivery.State.FAILED
+    assert Channel.objects.get(user=alice).failures_in_a_row == 0
 
 
-def test_it_retries_a_temporary_error_with_growing_pauses(
-    alice: User, transport: SimpleNamespace
-) -> None:
+def test_it_retries_a_temporary_error_with_growing_pauses(alice: User, carrier: Carrier) -> None:
     delivery = make_delivery(alice)
-    transport.error = TransportError("The mail server is away.", permanent=False)
+    carrier.error = temporary()
     now = NOW
     for pause in RETRY_AFTER:
         deliver_due(clock=clock_at(now))
         stored = reload(delivery)
-        assert (stored.state, stored.error) == ("pending", "The mail server is away.")
-        assert stored.next_attempt_at == now + pause
-        now += pause
+        assert (stored.state, stored.error) == ("pending", AWAY)
+        assert stored.next_attempt_at is not None
+        assert now + pause <= stored.next_attempt_at <= now + pause * (1 + JITTER)
+        now = stored.next_attempt_at
+        sending.breaker.forget_all()
 
     deliver_due(clock=clock_at(now))
 
-    stored = reload(delivery)
-    assert (stored.state, stored.attempts, stored.next_attempt_at) == ("failed", MAX_ATTEMPTS, None)
+    assert state_of(delivery) == ("failed", MAX_ATTEMPTS, AWAY)
     assert list(RETRY_AFTER) == sorted(RETRY_AFTER)
-    assert len(transport.sent) == MAX_ATTEMPTS
+    assert len({letter.id for letter in carrier.tried}) == 1
+    assert len(carrier.tried) == MAX_ATTEMPTS
 
 
-def test_it_forgets_the_error_once_it_is_sent(alice: User, transport: SimpleNamespace) -> None:
+@pytest.mark.parametrize(
+    ("asked_for", "waits"),
+    [
+        (300.0, timedelta(seconds=300)),
+        (-5.0, RETRY_AFTER[0]),
+        (1e9, LONGEST_RETRY_AFTER),
+    ],
+)
+def test_it_waits_as_long_as_it_is_asked_to(
+    alice: User, carrier: Carrier, asked_for: float, waits: timedelta
+) -> None:
     delivery = make_delivery(alice)
-    transport.error = TransportError("Not now.", permanent=False)
+    carrier.error = temporary(asked_for)
+
     deliver_due(clock=clock_at(NOW))
-    transport.error = None
 
-    deliver_due(clock=clock_at(NOW + RETRY_AFTER[0]))
-
-    stored = reload(delivery)
-    assert (stored.state, stored.error, stored.attempts) == ("sent", "", 2)
+    until = reload(delivery).next_attempt_at
+    assert until is not None
+    assert NOW + waits <= until <= NOW + max(waits, RETRY_AFTER[0] * (1 + JITTER))
 
 
-def test_it_does_not_retry_a_permanent_error(alice: User, transport: SimpleNamespace) -> None:
+def test_it_forgets_the_error_once_it_is_sent(alice: User, carrier: Carrier) -> None:
     delivery = make_delivery(alice)
-    transport.error = TransportError("No such mailbox." + "x" * 300, permanent=True)
+    carrier.error = temporary()
+    deliver_due(clock=clock_at(NOW))
+    carrier.error = None
+
+    deliver_due(clock=clock_at(NOW + timedelta(minutes=1)))
+
+    assert state_of(delivery) == ("sent", 2, "")
+    channel = Channel.objects.get(user=alice)
+    assert (channel.last_error, channel.failures_in_a_row) == ("", 0)
+
+
+def test_it_does_not_retry_a_permanent_error(alice: User, carrier: Carrier) -> None:
+    delivery = make_delivery(alice)
+    carrier.error = TransportError("No such mailbox.\n" + "x" * 300, permanent=True)
 
     deliver_due(clock=clock_at(NOW))
     deliver_due(clock=clock_at(NOW + timedelta(days=2)))
@@ -163,75 +199,254 @@ def test_it_does_not_retry_a_permanent_error(alice: User, transport: SimpleNames
     stored = reload(delivery)
     assert (stored.state, stored.attempts) == ("failed", 1)
     assert len(stored.error) == 255
-    assert len(transport.sent) == 1
+    assert "\n" not in stored.error
+    assert len(carrier.tried) == 1
 
 
-def test_it_goes_on_after_a_defect_of_one_delivery(
-    alice: User, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+def test_it_goes_on_after_a_defect_and_tells_no_secret(
+    alice: User, carrier: Carrier, caplog: pytest.LogCaptureFixture
 ) -> None:
     broken, sound = make_delivery(alice), make_delivery(alice)
+    address = "https://example.com/" + "bot12:token"
 
-    def send(delivery: Delivery) -> None:
-        if delivery.pk == broken.pk:
-            raise KeyError("a defect")
+    def break_down(letter: Letter, _credentials: Credentials) -> None:
+        if letter.id == broken.notification_id:
+            raise KeyError(address)
 
-    monkeypatch.setattr(deliveries_module, "TRANSPORTS", {"email": send})
+    carrier.on_send = break_down
 
     assert deliver_due(clock=clock_at(NOW)) == 1
-    assert (reload(broken).state, reload(sound).state) == ("failed", "sent")
-    assert "could not be sent" in caplog.text
+    assert state_of(broken) == ("failed", 1, "TradeGuard could not send it (KeyError).")
+    assert reload(sound).state == "sent"
+    assert "KeyError" in caplog.text
+    assert address not in caplog.text
+    # Our defect, not the channel's.
+    assert Channel.objects.get(user=alice).failures_in_a_row == 0
 
 
-def test_it_does_not_try_everything_on_a_server_that_is_away(
-    alice: User, transport: SimpleNamespace
+def test_a_channel_that_fails_rests_and_holds_up_nobody(
+    alice: User, bob: User, carrier: Carrier
 ) -> None:
-    for _ in range(FAILURES_IN_A_ROW + 2):
-        make_delivery(alice)
-    transport.error = TransportError("The mail server is away.", permanent=False)
+    first, second = make_delivery(alice), make_delivery(alice)
+    other = make_delivery(bob)
+
+    def refuse_alice(letter: Letter, _credentials: Credentials) -> None:
+        if letter.recipient.username == "alice":
+            raise temporary(60.0)
+
+    carrier.on_send = refuse_alice
+    assert deliver_due(clock=clock_at(NOW)) == 1
+
+    assert reload(other).state == "sent"
+    tried = [letter.id for letter in carrier.tried]
+    assert first.notification_id in tried
+    assert second.notification_id not in tried
+    stored = reload(second)
+    assert (stored.state, stored.attempts) == ("pending", 0)
+    assert stored.next_attempt_at is not None
+    assert stored.next_attempt_at >= NOW + timedelta(seconds=60)
+
+
+def test_it_does_not_try_everything_on_a_server_that_is_away(carrier: Carrier, db: None) -> None:
+    for number in range(6):
+        make_delivery(make_user(f"user{number}"))
+    carrier.error = temporary()
 
     deliver_due(clock=clock_at(NOW))
-    assert len(transport.sent) == FAILURES_IN_A_ROW
+    assert len(carrier.tried) == 3
+    assert Delivery.objects.filter(attempts=0, next_attempt_at=NOW).count() == 3
 
-    transport.error = None
-    assert deliver_due(clock=clock_at(NOW)) == 2
+    # Half a minute later one letter tries, and as it arrives, everything goes.
+    carrier.error = None
+    assert deliver_due(clock=clock_at(NOW + timedelta(seconds=30) - MOMENT)) == 0
+    assert deliver_due(clock=clock_at(NOW + timedelta(minutes=1))) == 6
 
 
-def test_it_does_not_undo_the_result_of_a_worker_that_took_over(
-    alice: User, monkeypatch: pytest.MonkeyPatch
+def test_one_letter_tries_a_server_that_was_away(carrier: Carrier, db: None) -> None:
+    for number in range(6):
+        make_delivery(make_user(f"user{number}"))
+    carrier.error = temporary()
+    deliver_due(clock=clock_at(NOW))
+    carrier.tried.clear()
+
+    deliver_due(clock=clock_at(NOW + timedelta(seconds=31)))
+
+    assert len(carrier.tried) == 1
+
+
+def test_a_dead_host_closes_itself_and_no_other(alice: User, hook: Carrier) -> None:
+    dead = [
+        make_channel(make_user(f"dead{number}"), "webhook", credentials={"host": "dead.example"})
+        for number in range(4)
+    ]
+    sound = make_channel(alice, "webhook", credentials={"host": "sound.example"})
+    waiting = [make_delivery(channel.user, channel=channel) for channel in dead]
+    arriving = make_delivery(alice, channel=sound)
+
+    def refuse(_letter: Letter, credentials: Credentials) -> None:
+        if credentials["host"] == "dead.example":
+            raise temporary()
+
+    hook.on_send = refuse
+    assert deliver_due(clock=clock_at(NOW)) == 1
+
+    assert reload(arriving).state == "sent"
+    assert [reload(delivery).attempts for delivery in waiting] == [1, 1, 1, 0]
+    last = reload(waiting[-1])
+    assert last.next_attempt_at == NOW + timedelta(seconds=30)
+    assert last.error == sending.WAITS_FOR_SERVER
+
+
+def test_a_test_passes_although_the_server_was_away(alice: User, hook: Carrier) -> None:
+    channel = make_channel(alice, "webhook", credentials={"host": "dead.example"})
+    for _ in range(3):
+        sending.breaker.note_failure(("webhook", "dead.example"), now=NOW)
+    test = make_delivery(alice, channel=channel, dedupe_key="test:1")
+
+    assert deliver_due(clock=clock_at(NOW)) == 1
+    assert reload(test).state == "sent"
+
+
+def test_it_does_not_undo_the_result_of_a_sender_that_took_over(
+    alice: User, carrier: Carrier
 ) -> None:
-    delivery = reload(make_delivery(alice))
+    delivery = make_delivery(alice)
 
-    def stall_then_fail(_: Delivery) -> None:
+    def stall_then_fail(_letter: Letter, _credentials: Credentials) -> None:
         Delivery.objects.update(attempts=2, next_attempt_at=NOW + 2 * CLAIM_LASTS)
         raise TransportError("Too late.", permanent=True)
 
-    monkeypatch.setattr(deliveries_module, "TRANSPORTS", {"email": stall_then_fail})
-    deliver_one(delivery, now=NOW)
+    carrier.on_send = stall_then_fail
+    deliver_due(clock=clock_at(NOW))
 
-    stored = reload(delivery)
-    assert (stored.state, stored.attempts) == ("pending", 2)
-
-
-def test_it_mails_through_the_tasks(alice: User) -> None:
-    first, second = make_delivery(alice), make_delivery(alice)
-    mail.outbox.clear()
-
-    tasks.deliver([first.pk])
-    assert (reload(first).state, reload(second).state) == ("sent", "pending")
-    tasks.deliver_due()
-
-    assert reload(second).state == "sent"
-    assert [message.to for message in mail.outbox] == [["alice@example.com"]] * 2
+    assert state_of(delivery) == ("pending", 2, "")
+    assert Channel.objects.get(user=alice).failures_in_a_row == 0
 
 
-def test_it_runs_its_tasks_where_the_schedule_expects_them(settings: Any) -> None:
-    scheduled = settings.CELERY_BEAT_SCHEDULE["notifications.deliver_due"]
+def test_it_writes_what_was_sent_whoever_has_claimed_it_since(
+    alice: User, carrier: Carrier
+) -> None:
+    delivery = make_delivery(alice)
 
-    assert scheduled["task"] == tasks.deliver_due.name
-    assert scheduled["options"]["queue"] == "default"
-    assert tasks.deliver.name == "notifications.deliver"
+    def stall(_letter: Letter, _credentials: Credentials) -> None:
+        Delivery.objects.update(attempts=2, next_attempt_at=NOW + 2 * CLAIM_LASTS)
+
+    carrier.on_send = stall
+
+    assert deliver_due(clock=clock_at(NOW)) == 1
+    assert reload(delivery).state == "sent"
 
 
-def test_it_knows_smtp_errors_as_temporary_by_default() -> None:
-    # The transport relies on it: whatever is not sorted out before is an OSError, and retried.
-    assert issubclass(smtplib.SMTPException, OSError)
+def test_a_sender_that_is_told_to_end_gives_back_what_it_has_not_begun(
+    alice: User, carrier: Carrier
+) -> None:
+    deliveries = [make_delivery(alice) for _ in range(3)]
+    carrier.on_send = lambda _letter, _credentials: sending.stopping.set()
+
+    assert deliver_due(clock=clock_at(NOW)) == 1
+
+    assert [reload(delivery).state for delivery in deliveries] == ["sent", "pending", "pending"]
+    assert [reload(delivery).attempts for delivery in deliveries] == [1, 0, 0]
+    assert reload(deliveries[1]).next_attempt_at == NOW
+
+
+def test_it_begins_no_letter_that_another_sender_could_claim_meanwhile(
+    alice: User, carrier: Carrier
+) -> None:
+    deliveries = [make_delivery(alice) for _ in range(3)]
+    moments = iter([NOW] * 5)
+
+    def late(_letter: Letter, _credentials: Credentials) -> None:
+        nonlocal moments
+        moments = iter([])
+
+    def clock() -> datetime:
+        return next(moments, NOW + CLAIM_LASTS - timedelta(seconds=59))
+
+    carrier.on_send = late
+    deliver_these(delivery_ids=[row.pk for row in deliveries], clock=clock)
+
+    # The others were given back and claimed anew: each was tried once.
+    assert [reload(delivery).attempts for delivery in deliveries] == [1, 1, 1]
+    assert len(carrier.sent) == 3
+
+
+def test_it_opens_credentials_for_the_transport(alice: User, hook: Carrier) -> None:
+    channel = make_channel(alice, "webhook", credentials={"host": "h.example", "token": "t"})
+    make_delivery(alice, channel=channel)
+
+    deliver_due(clock=clock_at(NOW))
+
+    assert hook.seen == [{"host": "h.example", "token": "t"}]
+
+
+def test_what_is_urgent_goes_by_email_when_its_channel_stays_silent(
+    alice: User, carrier: Carrier, hook: Carrier
+) -> None:
+    channel = make_channel(alice, "webhook", credentials={"host": "h.example"})
+    make_delivery(alice, channel=channel)
+    calm = make_delivery(
+        alice, channel=channel, type="order_filled", priority="low", next_attempt_at=NOW
+    )
+    hook.error = temporary()
+    now = NOW
+    for _ in range(ATTEMPTS_BEFORE_FALLING_BACK):
+        assert carrier.tried == []
+        sending.breaker.forget_all()
+        Delivery.objects.filter(transport="webhook").update(next_attempt_at=now)
+        Delivery.objects.filter(pk=calm.pk).update(next_attempt_at=now + timedelta(days=1))
+        deliver_due(clock=clock_at(now))
+        now += timedelta(hours=1)
+
+    deliver_due(clock=clock_at(now))
+    assert carrier.titles == ["Daily loss limit broken: Alpha 3"]
+    assert Delivery.objects.filter(transport="email").count() == 1
+
+
+def test_many_letters_share_queries_and_a_connection(
+    alice: User, carrier: Carrier, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    for _ in range(50):
+        make_delivery(alice)
+
+    # Per letter one write of its result; per batch of 25 a claim, its rows and the channels.
+    with django_assert_max_num_queries(50 + 2 * 6 + 4):
+        assert deliver_due(clock=clock_at(NOW), transport="email") == 50
+    assert carrier.sessions == 1
+
+
+def test_it_sends_again_what_ended(alice: User, carrier: Carrier) -> None:
+    ended = [
+        make_delivery(alice, state=state, next_attempt_at=None, attempts=6, error="Old.")
+        for state in ("sent", "failed", "cancelled")
+    ]
+    waiting = make_delivery(alice, next_attempt_at=NOW + timedelta(hours=1))
+
+    assert send_again(deliveries=Delivery.objects.all(), now=NOW) == 3
+    assert deliver_due(clock=clock_at(NOW)) == 3
+
+    assert [state_of(delivery) for delivery in ended] == [("sent", 1, "")] * 3
+    assert state_of(waiting) == ("pending", 0, "")
+    # Nobody takes it for the letter before.
+    ids: set[UUID] = {letter.id for letter in carrier.sent}
+    assert len(ids) == 3
+    assert ids.isdisjoint({delivery.notification_id for delivery in ended})
+
+
+def test_it_sends_nothing_again_by_a_channel_that_is_off(alice: User, carrier: Carrier) -> None:
+    channel = make_channel(alice)
+    delivery = make_delivery(alice, state="failed", next_attempt_at=None)
+    Channel.objects.filter(pk=channel.pk).update(switched_off_at=NOW)
+
+    assert send_again(deliveries=[delivery], now=NOW) == 0
+    assert state_of(delivery) == ("failed", 0, "")
+
+
+def test_it_warns_in_the_log_of_what_failed_for_good(
+    alice: User, carrier: Carrier, caplog: pytest.LogCaptureFixture
+) -> None:
+    make_delivery(alice)
+    carrier.error = TransportError("No such mailbox.", permanent=True)
+    with caplog.at_level(logging.WARNING):
+        deliver_due(clock=clock_at(NOW))
+    assert "No such mailbox." in caplog.text
