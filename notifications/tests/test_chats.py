@@ -1,4 +1,5 @@
 import base64
+import importlib
 import json
 import threading
 from collections.abc import Iterator, Mapping
@@ -427,11 +428,11 @@ def test_it_says_so_when_what_was_stored_is_no_longer_valid() -> None:
     assert "sesame" not in f"{caught.value!r} {caught.value.__context__!r}"
 
 
-def test_it_leaves_others_who_use_apprise_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_leaves_others_who_use_apprise_alone() -> None:
     with apprise_link.opened("telegram:NotifyTelegram"):
-        from apprise.plugins import telegram
+        inside: Any = importlib.import_module("apprise.plugins.telegram").requests
 
     with answered_by(answer(418)):
         # Outside of an exchange it is `requests`, with its own answers and errors.
-        assert telegram.requests.post("https://example.com", timeout=1).status_code == 418
-    assert telegram.requests.codes is requests.codes
+        assert inside.post("https://example.com", timeout=1).status_code == 418
+    assert inside.codes is requests.codes

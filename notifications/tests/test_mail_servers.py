@@ -3,10 +3,10 @@
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -36,9 +36,9 @@ def _own_settings(settings: Any) -> None:
 
 class TestEmailContract(TransportContract):
     name = "email"
-    credentials: dict[str, str] = {}
+    credentials: ClassVar[Mapping[str, str]] = {}
     secrets = (PASSWORD,)
-    garbage: dict[str, str] = {}
+    garbage: ClassVar[Mapping[str, str]] = {}
     behaviours = frozenset(Behaviour) - {Behaviour.IS_GONE}
     settings: Any
 
@@ -172,13 +172,14 @@ def test_it_signs_in(settings: Any) -> None:
     assert len(server.arrived) == 1
 
 
-@pytest.mark.parametrize("given", ["wrong", ""])
-def test_it_waits_for_a_password_that_is_put_right(settings: Any, given: str) -> None:
+@pytest.mark.parametrize(("given", "code"), [("wrong", "535"), ("", "530")])
+def test_it_waits_for_a_password_that_is_put_right(settings: Any, given: str, code: str) -> None:
     settings.EMAIL_HOST_USER, settings.EMAIL_HOST_PASSWORD = ("desk" if given else ""), given
 
     error = fail(settings, password=PASSWORD)
 
     assert error.permanent is False
+    assert code in str(error)
     assert "wrong" not in str(error)
 
 
