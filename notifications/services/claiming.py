@@ -29,7 +29,7 @@ from django.db.models.functions import Coalesce, RowNumber
 
 from notifications.delivering.letters import MOST_ITEMS
 from notifications.models import Channel, Delivery, Priority
-from notifications.services.letters import TEST_KEY
+from notifications.services.routing import TEST_KEY
 
 # Longer than any transport takes to give up.
 CLAIM_LASTS: Final = timedelta(minutes=5)

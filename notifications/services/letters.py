@@ -11,9 +11,8 @@ from django.views.decorators.debug import sensitive_variables
 
 from notifications.delivering.letters import MOST_ITEMS, Item, Letter, LetterKind, Recipient
 from notifications.models import Channel, Delivery, Notification, NotificationType, Priority
+from notifications.services.routing import TEST_KEY
 
-# What the key of a notification begins with that was asked for to try a channel.
-TEST_KEY = "test:"
 LONGEST_TITLE = 160
 _KINDS = {Delivery.Hold.QUIET: LetterKind.QUIET, Delivery.Hold.STORM: LetterKind.STORM}
 

@@ -4,7 +4,6 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
-from pytest_django.fixtures import DjangoAssertNumQueries
 
 from accounts.models import User
 from accounts.tests.factories import NOW, make_user
