@@ -12,7 +12,7 @@ from notifications.delivering.transport import CredentialField, Credentials
 
 # https://core.telegram.org/bots/api#sendmessage: 4096 after the markup is read
 MARKUP = Markup(
-    longest=4000,
+    longest=4096,
     escape=lambda text: html.escape(text, quote=False),
     bold=lambda text: f"<b>{text}</b>",
     link=lambda text, url: f'<a href="{html.escape(url)}">{text}</a>',
