@@ -64,6 +64,9 @@ class SettingsForm(RehearsedForm[DeliverySettings]):
             "storm_limit",
         ]
 
+    def validate_constraints(self) -> None:
+        """Leave them to the service, which names the field."""
+
     def perform(self) -> DeliverySettings:
         values = dict(self.cleaned_data)
         user = values.pop("user", None) or self.instance.user

@@ -175,6 +175,7 @@ class CredentialFieldSerializer(serializers.Serializer[Any]):
     is_asked = serializers.BooleanField(
         help_text="False: comes from a program, such as a browser, not from a person."
     )
+    is_made = serializers.BooleanField(help_text="Left empty, it is made up, and shown once.")
     placeholder = serializers.CharField()
 
 

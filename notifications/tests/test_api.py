@@ -27,7 +27,8 @@ def test_it_shows_a_notification_as_the_sockets_do(client: APIClient, alice: Use
     answer = client.get(f"{URL}/{notification.pk}")
 
     assert answer.status_code == 200
-    assert answer.json() == describe(notification)
+    assert answer.json().items() >= describe(notification).items()
+    assert (answer.json()["happened_count"], answer.json()["last_happened_at"]) == (1, None)
     assert answer.json()["created_at"] == "2026-11-20T12:00:00Z"
 
 
@@ -50,19 +51,33 @@ def test_it_lists_the_newest_first_in_pages(client: APIClient, alice: User) -> N
         ({"unread": "true"}, {"a", "b"}),
         ({"unread": "false"}, {"c"}),
         ({"unread": "true", "priority": "urgent"}, {"a"}),
+        ({"object_type": "account"}, {"c"}),
+        ({"object_type": "breach", "object_id": "7"}, {"b"}),
+        ({"since": "2026-11-20T12:00:01Z"}, {"b", "c"}),
+        ({"until": "2026-11-20T13:00:01+01:00"}, {"a", "b"}),
+        ({"since": "2026-11-20T12:00:01Z", "until": "2026-11-20T12:00:01Z"}, {"b"}),
+        ({"search": "restored"}, {"b"}),
     ],
 )
 def test_it_filters(client: APIClient, alice: User, query: dict[str, str], found: set[str]) -> None:
     make_notification(alice, title="a")
     make_notification(
-        alice, title="b", type=NotificationType.CONNECTION_LOST, priority=Priority.HIGH
+        alice,
+        title="b",
+        body="It was restored.",
+        type=NotificationType.CONNECTION_LOST,
+        priority=Priority.HIGH,
+        object_id="7",
+        now=NOW + timedelta(seconds=1),
     )
-    make_notification(alice, title="c", read_at=NOW)
+    make_notification(
+        alice, title="c", read_at=NOW, object_type="account", now=NOW + timedelta(seconds=2)
+    )
 
     assert {row["title"] for row in client.get(URL, query).json()["results"]} == found
 
 
-@pytest.mark.parametrize("field", ["type", "priority", "unread"])
+@pytest.mark.parametrize("field", ["type", "priority", "unread", "since", "until", "ordering"])
 def test_it_names_a_filter_that_makes_no_sense(client: APIClient, field: str) -> None:
     answer = client.get(URL, {field: "sometimes"})
 
@@ -123,6 +138,28 @@ def test_it_clears_all_of_the_user(client: APIClient, alice: User, bob: User) ->
     assert list(Notification.objects.all()) == [kept]
 
 
+def test_it_clears_what_was_read(client: APIClient, alice: User, bob: User) -> None:
+    unread = make_notification(alice)
+    make_notification(alice, read_at=NOW)
+    of_bob = make_notification(bob, read_at=NOW)
+
+    answer = client.delete(f"{URL}/clear-read")
+
+    assert (answer.status_code, answer.json()) == (200, {"deleted": 1})
+    assert set(Notification.objects.all()) == {unread, of_bob}
+
+
+def test_it_hides_what_was_counted_with_another(client: APIClient, alice: User) -> None:
+    shown = make_notification(alice)
+    hidden = make_notification(alice, is_hidden=True)
+
+    assert [row["id"] for row in client.get(URL).json()["results"]] == [str(shown.pk)]
+    assert client.get(f"{URL}/{hidden.pk}").status_code == 404
+    assert client.get(f"{URL}/stats").json()["total_unread"] == 1
+    assert client.delete(f"{URL}/clear-all").json() == {"deleted": 1}
+    assert not Notification.objects.exists()
+
+
 def test_it_counts(client: APIClient, alice: User, bob: User) -> None:
     make_notification(alice)
     make_notification(alice, type=NotificationType.CONNECTION_LOST, priority=Priority.HIGH)
@@ -166,6 +203,11 @@ def test_it_hides_a_strangers_notification(
         ("get", "/stats"),
         ("put", "/mark-all-read"),
         ("delete", "/clear-all"),
+        ("delete", "/clear-read"),
+        ("get", "/settings"),
+        ("get", "/preferences"),
+        ("get", "/channels"),
+        ("get", "/transports"),
     ],
 )
 def test_it_asks_strangers_to_sign_in(db: None, method: str, path: str) -> None:

@@ -33,3 +33,15 @@ def test_it_counts_the_last_day_as_recent(alice: User, late: int, recent: int) -
     make_notification(alice, now=NOW - RECENT + timedelta(microseconds=late))
 
     assert get_statistics(user=alice, now=NOW).recent_count == recent
+
+
+@pytest.mark.parametrize(("late", "updated"), [(-1, 1), (0, 1), (1, 0)])
+def test_it_leaves_unread_what_happened_again_after_the_click(
+    alice: User, late: int, updated: int
+) -> None:
+    make_notification(alice)
+    clicked_at = NOW + timedelta(minutes=2)
+    again_at = clicked_at + timedelta(microseconds=late)
+    Notification.objects.update(happened_count=2, last_happened_at=again_at)
+
+    assert mark_all_read(user=alice, now=clicked_at) == updated
