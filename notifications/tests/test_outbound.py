@@ -73,7 +73,7 @@ def tried(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             tried.append(address[0])
             raise ConnectionRefusedError
 
-    monkeypatch.setattr(outbound.socket, "socket", Socket)
+    monkeypatch.setattr(socket, "socket", Socket)
     return tried
 
 
@@ -86,7 +86,7 @@ def answers_of_names(monkeypatch: pytest.MonkeyPatch, *answers: list[Any]) -> li
         asked.append(host)
         return next(waiting)
 
-    monkeypatch.setattr(outbound.socket, "getaddrinfo", look_up)
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
     return asked
 
 
@@ -135,7 +135,7 @@ def test_it_says_nothing_to_a_private_peer(monkeypatch: pytest.MonkeyPatch) -> N
             def connect(self, address: Any) -> None:
                 super().connect(("127.0.0.1", port))
 
-        monkeypatch.setattr(outbound.socket, "socket", Socket)
+        monkeypatch.setattr(socket, "socket", Socket)
         answers_of_names(monkeypatch, found(PUBLIC))
         error = refusal()
     assert error.permanent
@@ -159,7 +159,7 @@ def test_a_name_that_is_not_known_may_be_known_later(monkeypatch: pytest.MonkeyP
     def unknown(*args: Any, **kwargs: Any) -> list[Any]:
         raise socket.gaierror
 
-    monkeypatch.setattr(outbound.socket, "getaddrinfo", unknown)
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
     assert not refusal().permanent
 
 

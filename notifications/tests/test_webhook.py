@@ -107,7 +107,8 @@ def test_it_signs_what_it_sends_as_the_standard_says() -> None:
 def test_it_signs_like_the_standards_own_example() -> None:
     """The test vector of the specification: key, id, time and body as published."""
     key = key_of("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
-    letter: Any = replace(make_letter(), id="msg_p5jXN8AQM9LWM0D4loKWxJek")
+    name: Any = "msg_p5jXN8AQM9LWM0D4loKWxJek"
+    letter = replace(make_letter(), id=name)
     headers = sign(b'{"test": 2432232314}', letter, key=key, at=1614265330)
     assert headers["webhook-signature"] == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
