@@ -1,6 +1,6 @@
 """Deals in the words of whoever reads about them on a phone."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
@@ -9,7 +9,7 @@ from accounts.core.kinds import DealEntry, DealReason, DealType
 from accounts.models import Deal
 from risk.core.figures import counted_text, plain_text
 
-_BY: Final = {
+_BY: Final[Mapping[int, str]] = {
     DealReason.SL: "by its stop loss",
     DealReason.TP: "by its take profit",
     DealReason.EXPERT: "by a program",
@@ -39,20 +39,20 @@ class Move:
 
     def sentence(self, currency: str) -> str:
         """Say what happened, without a full stop."""
-        lots, price = counted_text(self.volume, "lot"), f"{self.price:.10g}"
-        by = _BY.get(DealReason(self.reason), "") if self.reason in _REASONS else ""
-        if not self.closes:
-            what = "bought" if self.is_buy else "sold"
-            turned = ", which turned the position round" if self.entry == DealEntry.INOUT else ""
-            return " ".join(filter(None, (f"{lots} of {self.symbol} {what} at {price}", by))) + (
-                turned
-            )
-        what = "closed, the rest stays open" if self.is_left else "closed"
-        parts = (f"{lots} of {self.symbol} {what}", by, f"at {price}")
-        return f"{' '.join(filter(None, parts))}, {money(self.result, currency)}"
+        lots, at = counted_text(self.volume, "lot"), f"at {self.price:.10g}"
+        by = _BY.get(self.reason, "")
+        if self.closes:
+            said = _joined(f"{lots} of {self.symbol} closed", by, at)
+            rest = ", the rest stays open" if self.is_left else ""
+            return f"{said}{rest}, {money(self.result, currency)}"
+        said = _joined(f"{lots} of {self.symbol} {'bought' if self.is_buy else 'sold'}", at, by)
+        if self.entry == DealEntry.INOUT:
+            return f"{said}, which turned the position round, {money(self.result, currency)}"
+        return said
 
 
-_REASONS: Final = frozenset(int(reason) for reason in DealReason)
+def _joined(*words: str) -> str:
+    return " ".join(filter(None, words))
 
 
 def moves_of(deals: Iterable[Deal], held: Iterable[int]) -> list[Move]:
@@ -90,16 +90,16 @@ def title_of(moves: Sequence[Move], currency: str) -> str:
     """Say in a few words what happened on an account."""
     if len(moves) == 1:
         return moves[0].sentence(currency)
-    closed = [move for move in moves if move.closes]
-    opened = len(moves) - len(closed)
-    parts = []
-    if opened:
-        parts.append(f"{counted_text(opened, 'position')} opened")
-    if closed:
-        result = money(sum((move.result for move in closed), Decimal(0)), currency)
-        parts.append(f"{len(closed) if parts else counted_text(len(closed), 'position')} closed")
-        return f"{', '.join(parts)}, {result}"
-    return parts[0]
+    closing = [move for move in moves if move.closes]
+    counts = {
+        "opened": len(moves) - len(closing),
+        "reduced": sum(move.is_left for move in closing),
+        "closed": sum(not move.is_left for move in closing),
+    }
+    parts = [f"{counted_text(count, 'position')} {did}" for did, count in counts.items() if count]
+    if closing:
+        parts.append(money(sum((move.result for move in closing), Decimal(0)), currency))
+    return ", ".join(parts)
 
 
 def body_of(moves: Sequence[Move], currency: str) -> str:

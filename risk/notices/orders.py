@@ -39,7 +39,7 @@ _HOW: Final = {
     State.REJECTED: "rejected",
     State.EXPIRED: "came too late",
     State.NOT_EXECUTED: "was not carried out",
-    State.LOST: "nobody knows how it ended",
+    State.LOST: "ended nobody knows how",
 }
 
 
