@@ -19,26 +19,25 @@ class Folded:
     firsts: dict[object, Notification] = field(default_factory=dict)
 
 
-def fold(waiting: Sequence[Notification], rows_of: Mapping[int, DeliverySettings]) -> Folded:
+def fold(
+    waiting: Sequence[Notification],
+    told: Mapping[Key, Sequence[Notification]],
+    settings_of: Mapping[int, DeliverySettings],
+) -> Folded:
     """Tell what is new from what happened within minutes of its first time; nothing is written.
 
     A repetition counts on the first row, which becomes unread again. What is more important than
     that row is told by itself, and is the one that counts from then on. Takes the notifications in
-    the order in which they happened, without those that nobody is shown.
+    the order in which they happened, without those that nobody is shown, and what was told before.
     """
-    if not waiting:
-        return Folded()
-    windows = {
-        user_id: timedelta(minutes=settings.repeat_minutes) for user_id, settings in rows_of.items()
-    }
-    told = _find_told(waiting, longest=max(windows.values(), default=timedelta(0)))
     folded = Folded()
+    known = defaultdict(list, {key: list(rows) for key, rows in told.items()})
     for notification in waiting:
-        key = (notification.user_id, notification.repeat_key)
-        first = _first(notification, told[key], windows[notification.user_id])
+        rows = known[notification.user_id, notification.repeat_key]
+        first = _first(notification, rows, _window(settings_of[notification.user_id]))
         if first is None:
             folded.fresh.append(notification)
-            told[key].append(notification)
+            rows.append(notification)
         else:
             _count(first, notification)
             folded.repeated.append(notification)
@@ -46,19 +45,17 @@ def fold(waiting: Sequence[Notification], rows_of: Mapping[int, DeliverySettings
     return folded
 
 
-def write_counts(firsts: Collection[Notification]) -> None:
-    """Write what `fold` counted on these rows."""
-    Notification.objects.bulk_update(firsts, ["happened_count", "last_happened_at", "read_at"])
-
-
-def _find_told(
-    waiting: Sequence[Notification], *, longest: timedelta
+def find_told(
+    waiting: Sequence[Notification], settings_of: Mapping[int, DeliverySettings]
 ) -> dict[Key, list[Notification]]:
     """Find, and lock, what was told under the same keys not long before, oldest first.
 
     A row that somebody else is just writing is passed over: what repeats it is told, not counted.
     Nobody who writes notifications, be it the tick, is waited for.
     """
+    longest = max(map(_window, settings_of.values()), default=timedelta(0))
+    if not waiting or not longest:
+        return {}
     rows = (
         Notification.objects.shown()
         .filter(
@@ -71,9 +68,18 @@ def _find_told(
         .order_by("created_at", "pk")
     )
     told: dict[Key, list[Notification]] = defaultdict(list)
-    for row in rows if longest else ():
+    for row in rows:
         told[row.user_id, row.repeat_key].append(row)
     return told
+
+
+def write_counts(firsts: Collection[Notification]) -> None:
+    """Write what `fold` counted on these rows."""
+    Notification.objects.bulk_update(firsts, ["happened_count", "last_happened_at", "read_at"])
+
+
+def _window(settings: DeliverySettings) -> timedelta:
+    return timedelta(minutes=settings.repeat_minutes)
 
 
 def _first(

@@ -22,7 +22,7 @@ from notifications.models import (
 )
 from notifications.services.announcing import push
 from notifications.services.choosing import Verdict, judge, read_wishes
-from notifications.services.folding import fold, write_counts
+from notifications.services.folding import find_told, fold, write_counts
 from notifications.services.holding import Planned, hold_back
 
 # A transaction of this many takes some tens of milliseconds, for which SQLite keeps others waiting.
@@ -114,7 +114,8 @@ def _decide(
 ) -> None:
     wishes = read_wishes({row.user_id for row in waiting})
     verdicts = {row.pk: judge(row, wishes) for row in waiting}
-    folded = fold([row for row in waiting if not verdicts[row.pk].is_hidden], settings_of)
+    visible = [row for row in waiting if not verdicts[row.pk].is_hidden]
+    folded = fold(visible, find_told(visible, settings_of), settings_of)
     planned = [
         Planned(_plan(row, channel, now=now), channel, passes=verdicts[row.pk].passes)
         for row in folded.fresh
