@@ -100,7 +100,7 @@ def test_it_asks_slack_for_exactly_this() -> None:
 
 @pytest.mark.parametrize("api_key", ["", "SK00112233445566778899aabbccddeeff"])
 def test_it_asks_twilio_for_exactly_this(api_key: str) -> None:
-    request = send_one("sms", **({"api_key": api_key} if api_key else {}))
+    request = send_one("sms", api_key=api_key)
 
     assert request.method == "POST"
     url = f"https://api.twilio.com/2010-04-01/Accounts/{ACCOUNT_SID}/Messages.json"
