@@ -59,10 +59,11 @@ def hold_back(
     traffic = _read_traffic({each.channel.pk for each in loud}, now=now)
     for each in sorted(loud, key=lambda each: not each.passes):
         limit = settings_of[each.channel.user_id].storm_limit
-        _let_out(each, traffic.setdefault(each.channel.pk, Traffic()), limit, now=now)
+        let_out(each, traffic.setdefault(each.channel.pk, Traffic()), limit, now=now)
 
 
-def _let_out(planned: Planned, traffic: Traffic, limit: int, *, now: datetime) -> None:
+def let_out(planned: Planned, traffic: Traffic, limit: int, *, now: datetime) -> None:
+    """Let a delivery out by itself, or gather it when the channel has had its share."""
     delivery = planned.delivery
     traffic.count += 1
     if traffic.count <= limit:
