@@ -44,8 +44,12 @@ def details(letter: Letter, markup: Markup, *, longest: int) -> str:
     """Return what stands below the title: the words or the list, the time and the link."""
     foot = _foot(letter, markup)
     room = longest - size(foot) - 2
-    told = _one(letter, markup, room) if len(letter.items) == 1 else _list(letter, markup, room)
+    told = _list(letter, markup, room) if is_list(letter) else _one(letter, markup, room)
     return f"{told}\n\n{foot}" if told else foot
+
+
+def is_list(letter: Letter) -> bool:
+    return letter.total > 1 or len(letter.items) > 1
 
 
 def fit(text: str, longest: int, *, escape: Callable[[str], str] = str) -> str:

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.template.loader import render_to_string
 from django.utils import timezone
 
-from notifications.delivering.chat_text import zone_of
+from notifications.delivering.chat_text import is_list, zone_of
 from notifications.delivering.letters import Letter, LetterKind
 
 LONGEST_PREVIEW: Final = 120
@@ -20,7 +20,7 @@ _INLINER: Final = css_inline.CSSInliner(keep_style_tags=True, load_remote_styles
 def render(letter: Letter) -> tuple[str, str]:
     """Return the text and the HTML of a letter, with times in its recipient's zone."""
     context = _context(letter)
-    template = "single" if len(letter.items) == 1 else "digest"
+    template = "digest" if is_list(letter) else "single"
     # Templates show times in the zone that is active.
     with timezone.override(zone_of(letter.recipient.time_zone)):
         text = render_to_string(f"notifications/email/{template}.txt", context)

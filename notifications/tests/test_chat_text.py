@@ -74,6 +74,15 @@ def test_it_says_nothing_of_more_when_all_are_listed() -> None:
     assert "more" not in text
 
 
+def test_it_lists_one_of_many_and_counts_the_others() -> None:
+    letter = make_digest(300)
+
+    text = compose(replace(letter, items=letter.items[:1]), telegram.MARKUP)
+
+    assert "13:00" in text
+    assert "… and 299 more" in text
+
+
 def test_it_counts_repetitions_and_names_the_day_of_yesterdays() -> None:
     letter = make_digest(2)
     first, second = letter.items

@@ -144,6 +144,7 @@ def test_it_goes_on_after_a_letter_that_was_refused(settings: Any) -> None:
     [
         ({"rcpt": "550 5.1.1 No such mailbox"}, True, "said 550: 5.1.1 No such mailbox"),
         ({"rcpt": "450 4.2.0 Greylisted"}, False, "said 450"),
+        ({"rcpt": "554 5.7.1 Relay access denied"}, False, "said 554: 5.7.1 Relay access"),
         ({"data": "554 5.7.1 Looks like spam"}, True, "said 554"),
         ({"data": "452 4.3.1 Disk full"}, False, "said 452"),
         ({"data": "552 5.3.4 Too large"}, True, "said 552"),

@@ -112,8 +112,10 @@ def _is_permanent(error: Exception) -> bool:
     """Whether no later attempt can change the answer; what is our own set-up, somebody can."""
     match error:
         case smtplib.SMTPRecipientsRefused():
-            codes = [code for code, _ in error.recipients.values()]
-            return min(codes) >= 500 and not _SIGN_IN_CODES.intersection(codes)
+            return all(
+                code >= 500 and code not in _SIGN_IN_CODES and not _is_policy(text)
+                for code, text in error.recipients.values()
+            )
         case smtplib.SMTPSenderRefused():
             return error.smtp_code == TOO_LARGE
         case smtplib.SMTPResponseException():
@@ -121,6 +123,15 @@ def _is_permanent(error: Exception) -> bool:
         case smtplib.SMTPNotSupportedError() | ValueError():
             return True
     return False
+
+
+def _is_policy(text: bytes | str) -> bool:
+    """Whether a refusal is about us rather than the mailbox, such as "relay access denied".
+
+    RFC 3463, 3.8: security or policy status. Were it for good, one wrong line in the set-up would
+    switch everybody's e-mail off.
+    """
+    return _words(text).startswith("5.7.")
 
 
 def _build_message(letter: Letter) -> EmailMultiAlternatives:
