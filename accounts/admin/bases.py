@@ -44,7 +44,7 @@ class WithoutDeleting:
 class LedgerAdmin(WithoutAdding, WithoutChanging, WithoutDeleting, ModelAdmin[Row]):
     """Rows that are written by TradeGuard alone: seen, searched, never touched."""
 
-    actions = None
+    actions: Sequence[Any] | None = None
     show_full_result_count = False
 
 

@@ -7,10 +7,7 @@ from django.utils import timezone
 
 from accounts.admin.bases import RehearsedForm, ServiceAdmin
 from notifications.models import DeliverySettings, Preference
-from notifications.services.delivery_settings import (
-    reset_settings,
-    update_settings,
-)
+from notifications.services.delivery_settings import quiet_errors, reset_settings, update_settings
 from notifications.services.preferences import delete_preference, set_preference
 from notifications.transports import transport_choices
 
@@ -64,8 +61,12 @@ class SettingsForm(RehearsedForm[DeliverySettings]):
             "storm_limit",
         ]
 
-    def validate_constraints(self) -> None:
-        """Leave them to the service, which names the field."""
+    def clean(self) -> None:
+        """Name the end that is missing before the table's constraint names nothing."""
+        super().clean()
+        ends = (self.cleaned_data.get("quiet_from"), self.cleaned_data.get("quiet_until"))
+        for name, error in quiet_errors(*ends).items():
+            self.add_error(name, error)
 
     def perform(self) -> DeliverySettings:
         values = dict(self.cleaned_data)

@@ -1,3 +1,5 @@
+from typing import Any
+
 from django.db.models import QuerySet
 from django.utils import timezone
 from django_filters import rest_framework as filters
@@ -80,8 +82,8 @@ class NotificationViewSet(
     )
     def deliveries(self, _request: Request, **_ids: object) -> Response:
         """Tell by which channels a notification went out, and how that went."""
-        rows = selectors.deliveries_of(self.get_object())
-        page = self.paginate_queryset(self.filter_queryset(rows))  # type: ignore[arg-type, type-var]  # the action's rows are others
+        rows: QuerySet[Any] = selectors.deliveries_of(self.get_object())
+        page: Any = self.paginate_queryset(self.filter_queryset(rows))
         return self.get_paginated_response(DeliverySerializer(page, many=True).data)
 
     @extend_schema(request=None, responses=UpdatedSerializer)

@@ -168,8 +168,8 @@ class AddedChannelSerializer(ChannelSerializer):
 
 class CredentialFieldSerializer(serializers.Serializer[Any]):
     name = serializers.CharField()
-    label = serializers.CharField()
-    help_text = serializers.CharField()
+    title = serializers.CharField(source="label")
+    help = serializers.CharField(source="help_text")
     is_secret = serializers.BooleanField(help_text="Never shown again.")
     is_required = serializers.BooleanField()
     is_asked = serializers.BooleanField(
@@ -181,7 +181,7 @@ class CredentialFieldSerializer(serializers.Serializer[Any]):
 
 class TransportSerializer(serializers.Serializer[Any]):
     name = serializers.CharField()
-    label = serializers.CharField()
+    title = serializers.CharField(source="label")
     about = serializers.CharField()
     after_a_crash = serializers.CharField(
         help_text="What becomes of a message whose sender died before it noted that it was sent."
@@ -189,7 +189,7 @@ class TransportSerializer(serializers.Serializer[Any]):
     default_minimum = serializers.CharField(
         help_text="The priority from which notifications go this way unless you say otherwise."
     )
-    fields_needed = CredentialFieldSerializer(many=True, source="fields")
+    credentials = CredentialFieldSerializer(many=True, source="fields")
 
 
 class TransportsSerializer(serializers.Serializer[Any]):

@@ -1,7 +1,8 @@
-from notifications.models.channel import Channel, PushKey, transport_choices
+from notifications.models.channel import Channel, PushKey
 from notifications.models.delivery import Delivery
 from notifications.models.notification import Notification, NotificationType, Priority
 from notifications.models.preference import DeliverySettings, Preference
+from notifications.transports import transport_choices
 
 __all__ = [
     "Channel",

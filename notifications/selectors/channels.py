@@ -2,10 +2,11 @@
 
 from django.db.models import QuerySet
 
+from accounts.models import User
 from notifications.models import Channel, Delivery, Notification
 
 
-def channels_of(user: object) -> QuerySet[Channel]:
+def channels_of(user: User) -> QuerySet[Channel]:
     """Return a user's channels, oldest first, without what lies sealed in them."""
     return Channel.objects.owned_by(user).defer("credentials")
 

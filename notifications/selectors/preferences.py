@@ -6,6 +6,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
+from accounts.models import User
 from notifications.defaults import ALWAYS_PASSING, Choice, default_choice
 from notifications.models import Channel, DeliverySettings, NotificationType, Preference
 from notifications.transports import transports
@@ -46,7 +47,7 @@ class Matrix:
     rows: Sequence[Row]
 
 
-def preference_matrix(user: object) -> Matrix:
+def preference_matrix(user: User) -> Matrix:
     """Return how a user hears of every type, and by which transports they can be reached."""
     own = {row.type: row for row in preferences_of(user)}
     return Matrix(
@@ -54,11 +55,11 @@ def preference_matrix(user: object) -> Matrix:
     )
 
 
-def preferences_of(user: object) -> QuerySet[Preference]:
+def preferences_of(user: User) -> QuerySet[Preference]:
     return Preference.objects.filter(user=user)
 
 
-def settings_of(user: object) -> DeliverySettings:
+def settings_of(user: User) -> DeliverySettings:
     """Return a user's settings; without a row, one with the defaults that is not saved."""
     return DeliverySettings.objects.filter(user=user).first() or DeliverySettings(user=user)
 
@@ -77,7 +78,7 @@ def _choice(own: Preference) -> Choice:
     return Choice(own.mode, own.minimum_priority, frozenset(own.transports))
 
 
-def _columns(user: object) -> list[Column]:
+def _columns(user: User) -> list[Column]:
     counts = _counts(user)
     return [
         Column(each.name, each.label, each.icon, *counts.get(each.name, (0, 0)))
@@ -85,7 +86,7 @@ def _columns(user: object) -> list[Column]:
     ]
 
 
-def _counts(user: object) -> Mapping[str, tuple[int, int]]:
+def _counts(user: User) -> Mapping[str, tuple[int, int]]:
     """Count channels and working channels, by transport."""
     counts: dict[str, tuple[int, int]] = {}
     rows = Channel.objects.owned_by(user).values_list("transport", "switched_off_at")

@@ -56,11 +56,18 @@ def hold_routing(user_id: int) -> DeliverySettings:
     return DeliverySettings.objects.select_for_update(no_key=True).get(user=user_id)
 
 
+def quiet_errors(begins: time | None, ends: time | None) -> dict[str, str]:
+    """Say at its field which end of the quiet hours is missing."""
+    if (begins is None) == (ends is None):
+        return {}
+    missing = "quiet_from" if begins is None else "quiet_until"
+    return {missing: "Give both ends of the quiet hours, or none."}
+
+
 def _check(settings: DeliverySettings) -> None:
     settings.full_clean(exclude=["user"], validate_constraints=False)
-    if (settings.quiet_from is None) != (settings.quiet_until is None):
-        missing = "quiet_from" if settings.quiet_from is None else "quiet_until"
-        raise ValidationError({missing: "Give both ends of the quiet hours, or none."})
+    if errors := quiet_errors(settings.quiet_from, settings.quiet_until):
+        raise ValidationError(errors)
 
 
 def _release_held(settings: DeliverySettings, *, zone: str, now: datetime) -> None:

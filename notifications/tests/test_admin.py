@@ -115,12 +115,11 @@ def test_staff_switch_channels_off_and_on(staff: Client, alice: User) -> None:
     channel = make_channel(alice, "telegram", credentials=TELEGRAM)
 
     assert "1 channel is switched off." in act(staff, "channel", "switch_off", channel)
-    channel.refresh_from_db()
-    assert channel.switched_off_at is not None
+    assert not Channel.objects.working().filter(pk=channel.pk).exists()
 
     assert "1 channel is switched on." in act(staff, "channel", "switch_on", channel)
+    assert Channel.objects.working().filter(pk=channel.pk).exists()
     channel.refresh_from_db()
-    assert channel.switched_off_at is None
     assert json.loads(channel.credentials or "") == TELEGRAM
 
 

@@ -151,7 +151,7 @@ def test_it_tells_what_each_transport_needs(client: Client) -> None:
 
     assert [each["name"] for each in shown] == list(transports())
     [telegram] = [each for each in shown if each["name"] == "telegram"]
-    required = {field["name"] for field in telegram["fields_needed"] if field["is_required"]}
+    required = {field["name"] for field in telegram["credentials"] if field["is_required"]}
     assert required == set(TELEGRAM)
     assert all(each["after_a_crash"] for each in shown)
 

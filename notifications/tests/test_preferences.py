@@ -95,7 +95,7 @@ def test_what_always_passes_cannot_be_silenced(
 
 def test_a_matrix_is_saved_whole_or_not_at_all(alice: User) -> None:
     prefer(alice)
-    wrong = {FILLED: OFF, NotificationType.SECURITY: OFF}
+    wrong: dict[str, Choice] = {FILLED: OFF, NotificationType.SECURITY: OFF}
 
     with pytest.raises(ValidationError) as raised:
         set_matrix(user=alice, choices=wrong)
