@@ -10,7 +10,7 @@ class InboxForm(forms.Form):
     """What somebody looks for in the notification centre; every field may be empty."""
 
     unread = forms.ChoiceField(
-        required=False, label="Read or not", choices=[("", "Read or not"), ("1", "Unread only")]
+        required=False, label="Read or not", choices=[("", "Read and unread"), ("1", "Unread only")]
     )
     type = forms.ChoiceField(
         required=False, label="About", choices=[("", "Everything"), *NotificationType.choices]

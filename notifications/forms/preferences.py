@@ -21,7 +21,7 @@ MODES = [
     (Preference.Mode.OFF, "Off"),
 ]
 MINIMUMS = [
-    (Priority.LOW, "Any"),
+    (Priority.LOW, "Any priority"),
     (Priority.MEDIUM, "Medium and up"),
     (Priority.HIGH, "High and up"),
     (Priority.URGENT, "Urgent only"),

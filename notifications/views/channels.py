@@ -36,6 +36,9 @@ from notifications.services.channels import (
 from notifications.services.switching import switch_on
 from notifications.transports import transports
 
+TEST_WATCHED_SECONDS = 60
+LONGEST_NUMBER = 18  # digits
+
 
 @login_required
 @require_safe
@@ -138,7 +141,8 @@ def channel_test(request: HttpRequest, channel_id: UUID) -> HttpResponse:
     """Send a test (POST), or show how the one that `?delivery=` names went (GET)."""
     channel = own_channel(request, channel_id)
     if request.method == "GET":
-        return _outcome(request, channel, _asked_delivery(request, channel))
+        asked = _asked_delivery(request, channel)
+        return redirect("channel-list") if asked is None else _outcome(request, channel, asked)
     try:
         delivery = test_channel(channel=channel, now=timezone.now())
     except Refusal as refusal:
@@ -186,12 +190,16 @@ def _done(request: HttpRequest) -> HttpResponse:
 
 
 def _outcome(request: HttpRequest, channel: Channel, delivery: Delivery) -> HttpResponse:
+    """Show how a test stands; the part asks again while it is under way, for a minute."""
     now = timezone.now()
+    waited = (now - (delivery.created_at or now)).total_seconds()
+    is_pending = delivery.state == Delivery.State.PENDING
     context = {
         "channel": channel,
         "delivery": delivery,
         "line": delivery_line(delivery, now=now),
-        "is_open": delivery.state == Delivery.State.PENDING,
+        "is_open": is_pending and waited < TEST_WATCHED_SECONDS,
+        "is_late": is_pending and waited >= TEST_WATCHED_SECONDS,
     }
     return render(request, "notifications/channel_test.html", context)
 
@@ -204,11 +212,11 @@ def _refused(request: HttpRequest, channel: Channel, sentence: str) -> HttpRespo
     return redirect("channel-list")
 
 
-def _asked_delivery(request: HttpRequest, channel: Channel) -> Delivery:
+def _asked_delivery(request: HttpRequest, channel: Channel) -> Delivery | None:
     number = request.GET.get("delivery", "")
-    if not number.isdecimal() or len(number) > 18:
-        raise Http404
-    return get_object_or_404(channel.deliveries, pk=int(number))
+    if not (number.isascii() and number.isdecimal() and len(number) <= LONGEST_NUMBER):
+        return None
+    return channel.deliveries.filter(pk=int(number)).first()
 
 
 def _is_email(channel: Channel) -> bool:

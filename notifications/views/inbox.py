@@ -17,7 +17,8 @@ from accounts.views.modals import is_htmx, render_framed
 from notifications.forms.inbox import InboxForm
 from notifications.models import Channel, Notification
 from notifications.screen.deliveries import delivery_lines
-from notifications.selectors import count_unread, latest_notifications, list_notifications
+from notifications.selectors import count_unread, list_notifications
+from notifications.selectors.bell import bell_news
 from notifications.services.inbox import (
     clear_read,
     delete_notification,
@@ -27,7 +28,6 @@ from notifications.services.inbox import (
 )
 
 PAGE_SIZE = 30
-LATEST_COUNT = 8
 # Where a row stands: the ids of its element begin with it.
 BELL, CENTRE = "bell", "note"
 
@@ -136,7 +136,7 @@ def _render_latest(request: HttpRequest) -> HttpResponse:
     user = signed_in(request)
     unread_count = count_unread(user=user)
     context = {
-        "notifications": latest_notifications(user=user, limit=LATEST_COUNT),
+        "news": bell_news(user),
         "unread_count": unread_count,
     }
     return _with_count(render(request, "notifications/latest.html", context), unread_count)

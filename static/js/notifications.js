@@ -31,17 +31,24 @@
   let known = null;
   let timer = null;
 
-  function refreshBell() {
+  // What somebody is about to click does not move away: then a button offers the news.
+  function refreshBell(isAsked) {
     timer = null;
     const menu = bell.querySelector("[data-menu]");
+    const sheet = document.getElementById("bell-sheet");
     if (!menu.open) return;
+    if (!isAsked && (sheet.matches(":hover") || sheet.contains(document.activeElement))) {
+      const button = sheet.querySelector("[data-bell-news]");
+      if (button) button.hidden = false;
+      return;
+    }
     htmx.ajax("GET", menu.querySelector("summary").getAttribute("hx-get"), { target: "#bell-sheet", swap: "innerHTML" });
   }
 
   function takeNews() {
     const button = document.querySelector("[data-inbox-news]");
     if (button) button.hidden = false;
-    if (timer === null) timer = setTimeout(refreshBell, REFRESH_MS);
+    if (timer === null) timer = setTimeout(() => refreshBell(false), REFRESH_MS);
   }
 
   // The first count of a connection is no news, unless more came while it was away.
@@ -59,7 +66,24 @@
   }
 
   document.addEventListener("click", (event) => {
+    if (event.target.closest("[data-bell-news]")) refreshBell(true);
     if (event.target.closest("[data-inbox-news]")) htmx.trigger(document.body, "inbox-changed");
+  });
+
+  // --- the row after one that is deleted takes the focus ---
+
+  let next = null;
+
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const { target } = event.detail;
+    if (!target.matches(".note") || !target.contains(document.activeElement)) return;
+    next = target.nextElementSibling || target.previousElementSibling;
+  });
+  document.addEventListener("htmx:afterSettle", () => {
+    if (!next || document.activeElement !== document.body) return;
+    const row = next.matches(".note-day") ? next.nextElementSibling : next;
+    (row && row.querySelector("a, button") || document.getElementById("main")).focus();
+    next = null;
   });
 
   // --- what is chosen and not saved is not lost by a click on a link ---

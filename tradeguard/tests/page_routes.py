@@ -66,6 +66,7 @@ class Page:
             "rule_id": desk.ids["risk-rules"],
             "notification_id": desk.ids["notifications"],
             "key_id": desk.ids["api-keys"],
+            "channel_id": desk.ids["notifications/channels"],
             "ticket": desk.ticket,
             "breach_id": desk.ids["risk-rules/breaches"],
             "preset_key": desk.ids["risk-rules/presets"],
