@@ -10,6 +10,7 @@ _TASKS: Final = {
     "tradeguard.watch_hosts": 10.0,
     "accounts.close_verifications": 15.0,
     "accounts.expire_keys": 60.0,
+    "tradeguard.send_summaries": 60.0,
     "accounts.roll_up_equity": 300.0,
     "tradeguard.watch_machine": 300.0,
     "accounts.forget_sessions": 3600.0,

@@ -6,6 +6,7 @@ from django.utils import timezone
 
 from tradeguard.host_watch import watch_hosts
 from tradeguard.machine_watch import watch_machine
+from tradeguard.summaries import send_summaries
 from tradeguard.tick.worker import request_tick, stop_workers
 
 
@@ -25,6 +26,12 @@ def watch_silent_hosts() -> None:
 def watch_own_machine() -> None:
     """Tell staff when this machine is about to run out of something."""
     watch_machine(now=timezone.now())
+
+
+@shared_task(name="tradeguard.send_summaries", ignore_result=True)
+def send_due_summaries() -> None:
+    """Tell users their day, each at their own time."""
+    send_summaries(clock=timezone.now)
 
 
 @worker_shutting_down.connect

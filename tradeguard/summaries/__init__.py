@@ -1,0 +1,3 @@
+from tradeguard.summaries.sending import send_summaries
+
+__all__ = ["send_summaries"]
