@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from notifications.defaults import Choice, Mode, always_passes, default_choice
 from notifications.models import Channel, Notification, NotificationType, Preference, Priority
@@ -33,12 +34,7 @@ class Wishes:
 
     def choice(self, notification: Notification) -> Choice:
         own = self.choices.get((notification.user_id, notification.type))
-        if own is not None:
-            return own
-        if notification.type not in NotificationType:
-            # Told by another version. One row that nobody can decide on would stop all behind it.
-            return UNKNOWN
-        return default_choice(notification.type)
+        return own or _default(notification.type)
 
 
 def read_wishes(user_ids: Collection[int]) -> Wishes:
@@ -83,6 +79,12 @@ def judge(notification: Notification, wishes: Wishes) -> Verdict:
         passes=passes,
         channels=tuple(row for row in chosen if row.transport != notification.told_by),
     )
+
+
+@cache
+def _default(kind: str) -> Choice:
+    # Of a type that another version told, one row that nobody can decide on stops all behind it.
+    return default_choice(kind) if kind in NotificationType else UNKNOWN
 
 
 def _is_minor(notification: Notification, choice: Choice) -> bool:

@@ -5,11 +5,12 @@ default worker, rows that nobody has decided on become deliveries: a batch in on
 worker that dies leaves a batch that is decided, or one that the sweep decides.
 """
 
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from uuid import uuid4
+from uuid import UUID, uuid4
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from accounts.task_messages import TaskMessage, enqueue
 from notifications.models import (
@@ -26,7 +27,10 @@ from notifications.services.folding import find_told, fold, write_counts
 from notifications.services.holding import Planned, hold_back
 
 # A transaction of this many takes some tens of milliseconds, for which SQLite keeps others waiting.
-BATCH_SIZE = 200
+BATCH_SIZE = 100
+# SQLite has whoever waits for a writer look again from time to time: of writers one right after the
+# other, the tick would see no end.
+PAUSE_SECONDS = 0.05
 DELIVERIES_PER_TASK = 50
 # How the `dedupe_key` of a test begins, by which whoever writes the letter knows it.
 TEST_KEY = "test:"
@@ -42,6 +46,8 @@ def route_due(*, clock: Callable[[], datetime]) -> int:
         if not decided:
             # Another worker has them, or their user is just deleting them.
             break
+        if decided == BATCH_SIZE and connection.vendor == "sqlite":
+            time.sleep(PAUSE_SECONDS)
     return routed
 
 
@@ -144,7 +150,7 @@ def _write(
 def _show(
     fresh: Sequence[Notification],
     firsts: Sequence[Notification],
-    verdicts: Mapping[object, Verdict],
+    verdicts: Mapping[UUID, Verdict],
 ) -> None:
     """Show on open pages what is new, and quietly what happened again."""
     news = {row.pk for row in fresh}

@@ -23,7 +23,7 @@ from notifications.services.routing import (
 from notifications.tests.factories import make_channel, make_notification
 
 Capture = Callable[..., Any]
-ORDINARY = {"type": "margin_warning", "priority": "high"}
+ORDINARY: dict[str, Any] = {"type": "margin_warning", "priority": "high"}
 
 
 def route(seconds: float = 0) -> int:

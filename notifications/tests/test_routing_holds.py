@@ -17,7 +17,7 @@ from notifications.tests.factories import make_channel, make_delivery, make_noti
 
 INSTANT = timedelta(microseconds=1)
 SECOND = timedelta(seconds=1)
-ORDINARY = {"type": "margin_warning", "priority": "high"}
+ORDINARY: dict[str, Any] = {"type": "margin_warning", "priority": "high"}
 LIMIT = 3
 
 
@@ -80,7 +80,7 @@ def test_it_goes_by_the_clock_of_each_user(alice: User, bob: User) -> None:
     ],
 )
 def test_it_lets_what_always_passes_through_quiet_hours(
-    alice: User, fields: dict[str, str]
+    alice: User, fields: dict[str, Any]
 ) -> None:
     be_quiet(alice)
     if "type" in fields:
@@ -168,7 +168,7 @@ def test_it_lets_out_first_what_always_passes(alice: User, calm: None) -> None:
 
     route_due(clock=lambda: NOW)
 
-    assert holds(urgent.deliveries.all()) == [("", NOW)]
+    assert holds(list(urgent.deliveries.all())) == [("", NOW)]
     assert Delivery.objects.filter(hold="").count() == LIMIT
 
 

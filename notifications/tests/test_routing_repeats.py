@@ -120,7 +120,7 @@ def test_it_never_counts_what_matters_more_with_what_matters_less(
 
 
 def test_it_tells_what_matters_more_and_counts_with_that_from_then_on(alice: User) -> None:
-    kind = {"type": "margin_warning"}
+    kind: dict[str, Any] = {"type": "margin_warning"}
     medium = tell(alice, priority="medium", **kind)
     urgent = tell(alice, NOW + INSTANT, priority="urgent", **kind)
     again = tell(alice, NOW + 2 * INSTANT, priority="medium", **kind)
