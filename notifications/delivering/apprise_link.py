@@ -100,6 +100,7 @@ class Line:
     def say(self, make: MakePlugin, message: ChatMessage) -> Answer:
         """Send one message by a plugin of its own, which `make` builds, and return the answer.
 
+        A plugin sleeps between two messages and would hold a worker; one that is new does not.
         Raises NoAnswer or NotAccepted.
         """
         plugin = None
@@ -134,16 +135,12 @@ def _plugin_class(service: str) -> Callable[..., Plugin]:
     module = importlib.import_module(f"apprise.plugins.{module_name}")
     module.requests = _Requests()  # type: ignore[attr-defined]
     plugin = getattr(module, class_name)
-    quiet = type(class_name, (plugin,), {"logger": _SILENT, "throttle": _go_on})
+    quiet = type(class_name, (plugin,), {"logger": _SILENT})
 
     def make(**fields: object) -> Plugin:
         return quiet(asset=_ASSET, **fields)
 
     return make
-
-
-def _go_on(self: Plugin, *_: object, **__: object) -> None:
-    """Wait for nothing: a plugin would sleep here and hold a worker."""
 
 
 def _answer(response: requests.Response, *, was_taken: bool) -> Answer:
