@@ -11,7 +11,7 @@ from django.db import DataError, OperationalError
 from accounts.models import User
 from accounts.tests.factories import NOW
 from notifications.models import Notification
-from notifications.services import Message
+from notifications.services import Message, notify
 from notifications.tests.factories import make_message
 from risk.notices import writer as writers
 from risk.notices.writer import RETRY_SECONDS, NoticeWriter
@@ -52,12 +52,12 @@ def test_it_asks_the_database_which_of_them_are_news(alice: User) -> None:
 def test_it_waits_for_the_database_and_keeps_the_order(alice: User) -> None:
     writer = NoticeWriter("local", is_inline=True)
     writer.add([message(alice, "a")])
-    with patch.object(writers, "notify", side_effect=OperationalError("away")) as notify:
+    with patch.object(writers, "notify", side_effect=OperationalError("away")) as refusing:
         writer.flush(NOW, 0.0)
         writer.add([message(alice, "b")])
         writer.flush(NOW, 1.0)
         writer.flush(NOW, 1.0 + RETRY_SECONDS - 0.01)
-        assert notify.call_count == 1
+        assert refusing.call_count == 1
     writer.flush(NOW, 1.0 + RETRY_SECONDS)
     assert told() == ["a", "b"]
 
@@ -65,7 +65,12 @@ def test_it_waits_for_the_database_and_keeps_the_order(alice: User) -> None:
 def test_words_are_found_once_though_the_database_is_away(alice: User) -> None:
     writer = NoticeWriter("local", is_inline=True)
     calls = []
-    writer.later(lambda: calls.append(1) or [message(alice, "a")])
+
+    def build() -> Sequence[Message]:
+        calls.append(1)
+        return [message(alice, "a")]
+
+    writer.later(build)
     with patch.object(writers, "notify", side_effect=OperationalError("away")):
         for second in range(10):
             writer.flush(NOW, float(second))
@@ -112,9 +117,9 @@ def test_it_keeps_only_so_many(
 def test_many_go_in_several_inserts(alice: User) -> None:
     writer = NoticeWriter("local", is_inline=True)
     writer.add([message(alice, f"{number:04}") for number in range(450)])
-    with patch.object(writers, "notify", wraps=writers.notify) as notify:
+    with patch.object(writers, "notify", wraps=notify) as spied:
         writer.flush(NOW, 0.0)
-    assert [len(call.args[0]) for call in notify.call_args_list] == [200, 200, 50]
+    assert [len(call.args[0]) for call in spied.call_args_list] == [200, 200, 50]
     assert Notification.objects.count() == 450
 
 
@@ -122,7 +127,12 @@ def test_many_go_in_several_inserts(alice: User) -> None:
 def test_it_writes_in_a_thread_of_its_own(alice: User) -> None:
     writer = NoticeWriter("local")
     threads = []
-    writer.later(lambda: threads.append(get_ident()) or [message(alice, "a")])
+
+    def build() -> Sequence[Message]:
+        threads.append(get_ident())
+        return [message(alice, "a")]
+
+    writer.later(build)
     writer.flush(NOW, 0.0)
     writer.close(NOW)
     assert told() == ["a"]

@@ -21,7 +21,7 @@ from tradeguard.tests.stage import Stage, daily_loss, staged
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-LEVELS = {"caution": Decimal("0.5"), "critical": Decimal("0.2")}
+LEVELS: dict[str, Any] = {"caution": Decimal("0.5"), "critical": Decimal("0.2")}
 
 
 @pytest.fixture
