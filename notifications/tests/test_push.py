@@ -7,7 +7,7 @@ from django.test import Client
 
 from accounts.models import User
 from accounts.tests.factories import NOW
-from notifications.models import Channel, Delivery
+from notifications.models import Channel, Delivery, PushKey
 from notifications.services.push_keys import public_push_key
 from notifications.services.push_subscriptions import (
     browser_channel,
@@ -122,10 +122,20 @@ def test_nobody_unsubscribes_somebody_elses_browser(alice: User, charlie: User) 
 
 
 def test_it_says_what_a_subscription_is_bound_to(page: Client) -> None:
+    state = post(page, "/state", {})
+    assert state.json() == {
+        "public_key": public_push_key(),
+        "channel": None,
+        "name": "",
+        "is_working": False,
+    }
+
+
+def test_asking_for_the_token_makes_no_key(page: Client) -> None:
     answer = page.get("/notifications/push")
-    assert answer.json()["public_key"] == public_push_key()
-    assert answer.json()["csrf_token"]
+    assert list(answer.json()) == ["csrf_token"]
     assert answer.headers["Cache-Control"] == "no-store, private"
+    assert not PushKey.objects.exists()
 
 
 def test_it_subscribes_the_browser_that_asks(alice: User, page: Client) -> None:
@@ -136,7 +146,7 @@ def test_it_subscribes_the_browser_that_asks(alice: User, page: Client) -> None:
     assert answer.json() == {"channel": str(channel.pk), "name": "Chrome on Windows"}
     assert (channel.user, stored(channel)) == (alice, browser.subscription)
     state = post(page, "/state", {"endpoint": browser.endpoint}).json()
-    assert state == {**answer.json(), "is_working": True}
+    assert state == {**answer.json(), "is_working": True, "public_key": public_push_key()}
     assert post(page, "/off", {"endpoint": browser.endpoint}).status_code == 204
     assert not Channel.objects.filter(transport="web_push").exists()
     assert post(page, "/state", {"endpoint": browser.endpoint}).json()["channel"] is None
@@ -175,8 +185,11 @@ def test_it_says_when_there_are_too_many(alice: User, page: Client) -> None:
 
 @pytest.mark.parametrize("path", ["", "/state", "/off"])
 def test_it_answers_nobody_who_is_not_signed_in(client: Client, db: None, path: str) -> None:
-    assert post(client, path, Browser().subscription).status_code == 401
-    assert client.get("/notifications/push").status_code == 401
+    for answer in (
+        post(client, path, Browser().subscription),
+        client.get(f"/notifications/push{path}"),
+    ):
+        assert answer.headers["Location"].startswith("/login?next=")
     assert not Channel.objects.filter(transport="web_push").exists()
 
 
@@ -204,7 +217,6 @@ def test_no_address_comes_out_again(alice: User, page: Client) -> None:
 def test_the_service_worker_serves_the_whole_site(client: Client, db: None) -> None:
     answer = client.get("/service-worker.js")
     assert answer.headers["Content-Type"] == "text/javascript; charset=utf-8"
-    assert answer.headers["Cache-Control"] == "no-cache"
     assert b"showNotification" in answer.content
     assert client.post("/service-worker.js").status_code == 405
 

@@ -2,11 +2,11 @@
 
 import json
 import re
-from collections.abc import Callable
-from functools import cache, wraps
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+from django.contrib.auth.decorators import login_required
 from django.contrib.staticfiles import finders
 from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
@@ -45,38 +45,20 @@ _SYSTEMS: Final = (
     ("Linux", "Linux"),
 )
 
-View = Callable[[HttpRequest], HttpResponse]
-
-
-def _for_scripts(view: View) -> View:
-    """Answer a script that nobody is signed in with 401: a form to sign in helps it nothing."""
-
-    @wraps(view)
-    def checked(request: HttpRequest) -> HttpResponse:
-        if not request.user.is_authenticated:
-            return JsonResponse({"error": "Sign in first."}, status=401)
-        return view(request)
-
-    return checked
-
 
 @require_safe
 def service_worker(request: HttpRequest) -> HttpResponse:  # noqa: ARG001
     """Serve the script that shows notifications; from the root, since it serves the whole site."""
-    return HttpResponse(
-        _service_worker(),
-        content_type="text/javascript; charset=utf-8",
-        headers={"Cache-Control": "no-cache"},
-    )
+    return HttpResponse(_service_worker(), content_type="text/javascript; charset=utf-8")
 
 
+@login_required
 @require_http_methods(["GET", "POST"])
-@_for_scripts
 @sensitive_variables()
 def push_subscription(request: HttpRequest) -> HttpResponse:
-    """Say what a subscription is bound to (GET); make or renew this browser's channel (POST)."""
+    """Give the script the token for what it posts (GET); make or renew its channel (POST)."""
     if request.method == "GET":
-        return JsonResponse({"public_key": public_push_key(), "csrf_token": get_token(request)})
+        return JsonResponse({"csrf_token": get_token(request)})
     try:
         asked = _asked(request)
         channel = subscribe_browser(
@@ -93,29 +75,28 @@ def push_subscription(request: HttpRequest) -> HttpResponse:
     return JsonResponse({"channel": str(channel.pk), "name": channel.name})
 
 
+@login_required
 @require_POST
-@_for_scripts
 @sensitive_variables()
 def push_state(request: HttpRequest) -> HttpResponse:
-    """Say by which of the user's channels this browser is reached, if by any."""
+    """Say what a subscription is bound to, and by which channel this browser is reached, if any."""
     try:
         endpoint = _text(_asked(request), "endpoint")
     except ValidationError as error:
         return JsonResponse({"error": " ".join(error.messages)}, status=400)
     channel = browser_channel(user=signed_in(request), endpoint=endpoint)
-    if channel is None:
-        return JsonResponse({"channel": None, "name": "", "is_working": False})
     return JsonResponse(
         {
-            "channel": str(channel.pk),
-            "name": channel.name,
-            "is_working": channel.switched_off_at is None,
+            "public_key": public_push_key(),
+            "channel": None if channel is None else str(channel.pk),
+            "name": "" if channel is None else channel.name,
+            "is_working": channel is not None and channel.switched_off_at is None,
         }
     )
 
 
+@login_required
 @require_POST
-@_for_scripts
 @sensitive_variables()
 def push_off(request: HttpRequest) -> HttpResponse:
     """Delete this browser's channel."""

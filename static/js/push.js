@@ -4,7 +4,7 @@
 //   <button type="button" hidden data-push-enable data-push-url="/notifications/push">   switches on
 //   <button type="button" hidden data-push-disable>                                      switches off
 //   <p data-push-state role="status"></p>                                                says how it is
-// `data-push-url` answers GET with the public key and takes POST; below it are /state and /off. The
+// `data-push-url` answers GET with a token and takes POST; below it are /state and /off. The
 // two buttons are shown as they make sense. After a change, `push-changed` is sent to the body, and
 // unless somebody prevents it, the page is loaded anew.
 (() => {
@@ -30,23 +30,23 @@
     return text.replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
   }
 
-  async function settings() {
-    const answer = await fetch(url, { credentials: "same-origin" });
-    if (!answer.ok) throw new Error("Load this page anew and sign in.");
-    return answer.json();
+  async function ask(path, options) {
+    // Whoever is signed out is led to the sign-in, which is no answer to a script.
+    const answer = await fetch(url + path, { credentials: "same-origin", redirect: "manual", ...options });
+    if (answer.type === "opaqueredirect") throw new Error("Sign in again: load this page anew.");
+    const isJson = (answer.headers.get("Content-Type") || "").includes("application/json");
+    const told = isJson ? await answer.json() : {};
+    if (!answer.ok) throw new Error(told.error || "That did not work; load this page anew.");
+    return told;
   }
 
-  async function post(path, data, token) {
-    const answer = await fetch(url + path, {
+  async function post(path, data) {
+    const { csrf_token: token } = await ask("", {});
+    return ask(path, {
       method: "POST",
-      credentials: "same-origin",
       headers: { "Content-Type": "application/json", "X-CSRFToken": token },
       body: JSON.stringify(data),
     });
-    const type = answer.headers.get("Content-Type") || "";
-    const told = type.includes("application/json") ? await answer.json() : {};
-    if (!answer.ok) throw new Error(told.error || "That did not work; load this page anew.");
-    return told;
   }
 
   async function subscription() {
@@ -65,8 +65,7 @@
       show(false);
       return;
     }
-    const { csrf_token: token } = await settings();
-    const told = await post("/state", { endpoint: current.endpoint }, token);
+    const told = await post("/state", { endpoint: current.endpoint });
     show(told.channel !== null && told.is_working);
     if (told.channel && told.is_working) say(`This browser gets notifications, as “${told.name}”.`);
     else if (told.channel) say(`“${told.name}”, this browser, is switched off.`);
@@ -78,7 +77,7 @@
     if (permission !== "granted") {
       throw new Error("This browser forbids notifications from here; its settings of this site allow them again.");
     }
-    const { public_key: key, csrf_token: token } = await settings();
+    const { public_key: key } = await post("/state", {});
     const registration = await navigator.serviceWorker.register("/service-worker.js", { scope: "/" });
     await navigator.serviceWorker.ready;
     // Somebody else may have subscribed in this browser: what is theirs must not be shown to whoever
@@ -92,7 +91,7 @@
         p256dh: base64url(now.getKey("p256dh")),
         auth: base64url(now.getKey("auth")),
         previous: before ? before.endpoint : "",
-      }, token);
+      });
     } catch (error) {
       await now.unsubscribe();
       throw error;
@@ -100,10 +99,9 @@
   }
 
   async function switchOff() {
-    const { csrf_token: token } = await settings();
     const current = await subscription();
     if (!current) return;
-    await post("/off", { endpoint: current.endpoint }, token);
+    await post("/off", { endpoint: current.endpoint });
     await current.unsubscribe();
   }
 

@@ -27,7 +27,7 @@ self.addEventListener("push", (event) => {
     renotify: false,
     requireInteraction: told.priority === "urgent",
     timestamp: Number(told.at) || Date.now(),
-    icon: "/static/icons/shield.svg",
+    icon: "/static/icons/shield-192.png",
     data: { url: told.url },
   }));
 });
@@ -54,27 +54,33 @@ function base64url(buffer) {
   return text.replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
 }
 
+async function ask(path, options) {
+  const answer = await fetch(SUBSCRIPTION_URL + path, { credentials: "same-origin", redirect: "manual", ...options });
+  if (!answer.ok) throw new Error("Nobody is signed in here.");
+  return answer.json();
+}
+
 // The push service gave this browser another address: the channel moves along, while its user is
-// signed in here; otherwise the channel is switched off when the old address has ended.
+// signed in here; otherwise it is switched off when the old address has ended.
 async function renew(event) {
-  const old = event.oldSubscription;
-  const answer = await fetch(SUBSCRIPTION_URL, { credentials: "same-origin" });
-  if (!answer.ok) return;
-  const { public_key: key, csrf_token: token } = await answer.json();
+  const { csrf_token: token } = await ask("", {});
+  const post = (path, data) => ask(path, {
+    method: "POST",
+    headers: { "Content-Type": "application/json", "X-CSRFToken": token },
+    body: JSON.stringify(data),
+  });
+  const previous = event.oldSubscription ? event.oldSubscription.endpoint : "";
+  const { public_key: key, channel } = await post("/state", { endpoint: previous });
+  if (channel === null) return; // of somebody else, or switched off here meanwhile
   const now = event.newSubscription || await self.registration.pushManager.subscribe({
     userVisibleOnly: true,
     applicationServerKey: key,
   });
-  await fetch(SUBSCRIPTION_URL, {
-    method: "POST",
-    credentials: "same-origin",
-    headers: { "Content-Type": "application/json", "X-CSRFToken": token },
-    body: JSON.stringify({
-      endpoint: now.endpoint,
-      p256dh: base64url(now.getKey("p256dh")),
-      auth: base64url(now.getKey("auth")),
-      previous: old ? old.endpoint : "",
-    }),
+  await post("", {
+    endpoint: now.endpoint,
+    p256dh: base64url(now.getKey("p256dh")),
+    auth: base64url(now.getKey("auth")),
+    previous,
   });
 }
 

@@ -20,7 +20,7 @@ PUBLIC: set[str | None] = {
     "docs", "redoc", "account_login", "account_logout", "account_signup", "mfa_authenticate",
     "account_inactive", "account_email_verification_sent", "account_confirm_email",
     "account_reset_password", "account_reset_password_done",
-    "account_reset_password_from_key", "account_reset_password_from_key_done",
+    "account_reset_password_from_key", "account_reset_password_from_key_done", "service-worker",
 }  # fmt: skip
 # There is nothing to switch off, or to show, before a second factor is set up.
 NEEDS_SECOND_FACTOR = {"mfa_deactivate_totp", "mfa_view_recovery_codes"}
