@@ -58,6 +58,11 @@ class Delivery(models.Model):
                 condition=Q(state="pending"),
                 name="notifications_delivery_due",
             ),
+            models.Index(
+                fields=["updated_at"],
+                condition=Q(state="failed"),
+                name="notifications_delivery_failed",
+            ),
             models.Index(fields=["channel", "created_at"], name="notifications_delivery_newest"),
         ]
         constraints = [

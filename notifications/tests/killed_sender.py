@@ -5,6 +5,7 @@ exit code: `fill COUNT HOLD` puts so many deliveries into an empty database, `se
 what is due in so many seconds.
 """
 
+import importlib
 import os
 import sys
 from datetime import timedelta
@@ -64,6 +65,8 @@ def do(command: list[str]) -> None:
 def main() -> None:
     django.setup()
     call_command("migrate", verbosity=0)
+    # Once for all of the processes below.
+    importlib.import_module("notifications.services.deliveries").transports()
     connections.close_all()
     print("ready", flush=True)  # noqa: T201
     for line in sys.stdin:

@@ -1,4 +1,4 @@
-"""Collect what all processes of this machine count, and each host's last tick."""
+"""Collect what all processes of this machine count, each host's last tick, and what is sent."""
 
 import os
 from collections.abc import Iterator
@@ -6,12 +6,14 @@ from contextlib import closing
 from datetime import datetime
 
 from django.conf import settings
+from django.db import DatabaseError
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from redis import RedisError
 
+from notifications.selectors.sending import count_unrouted, sending_figures
 from tradeguard.health.probes import open_redis, read_tick, tick_age_seconds
 
 TICK_GAUGES = {
@@ -19,6 +21,21 @@ TICK_GAUGES = {
     "accounts": ("tradeguard_last_tick_accounts", "Accounts that the last tick evaluated."),
     "dropped": ("tradeguard_ticks_dropped", "Ticks dropped because one was still running."),
     "late": ("tradeguard_ticks_late", "Ticks dropped because they came too late."),
+}
+
+
+SENDING_GAUGES = {
+    "pending": ("tradeguard_deliveries_pending", "Deliveries that wait to be sent."),
+    "held": ("tradeguard_deliveries_held", "Of these, gathered for one letter."),
+    "longest_due_seconds": (
+        "tradeguard_deliveries_longest_due_seconds",
+        "How long the delivery that is due longest has been waiting.",
+    ),
+    "failed_within_an_hour": (
+        "tradeguard_deliveries_failed",
+        "Deliveries that failed for good within the last hour.",
+    ),
+    "channels_off": ("tradeguard_channels_off", "Channels that are switched off."),
 }
 
 
@@ -53,6 +70,32 @@ class TickCollector(Collector):
         yield from gauges.values()
 
 
+class SendingCollector(Collector):
+    """What waits to be told and sent, as the database has it."""
+
+    def __init__(self, *, now: datetime) -> None:
+        self.now = now
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        gauges = {
+            field: GaugeMetricFamily(name, text, labels=["transport"])
+            for field, (name, text) in SENDING_GAUGES.items()
+        }
+        try:
+            unrouted = count_unrouted()
+            for figures in sending_figures(now=self.now):
+                for field, gauge in gauges.items():
+                    gauge.add_metric([figures.transport], float(getattr(figures, field)))
+        except DatabaseError:
+            return
+        yield GaugeMetricFamily(
+            "tradeguard_notifications_unrouted",
+            "Notifications of which nobody has decided yet how they go out.",
+            value=unrouted,
+        )
+        yield from gauges.values()
+
+
 def collect_metrics(*, now: datetime) -> tuple[bytes, str]:
     """Return the metrics as text and its content type."""
     registry = CollectorRegistry()
@@ -61,4 +104,5 @@ def collect_metrics(*, now: datetime) -> tuple[bytes, str]:
     else:
         registry.register(REGISTRY)
     registry.register(TickCollector(now=now))
+    registry.register(SendingCollector(now=now))
     return generate_latest(registry), CONTENT_TYPE_LATEST

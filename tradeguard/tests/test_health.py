@@ -4,14 +4,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from django.db import OperationalError
 from django.test import Client, override_settings
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
 
-from accounts.models import TerminalHost
+from accounts.models import TerminalHost, User
 from accounts.terminals.simulated.server import TradeServer
 from accounts.terminals.simulated.service.process import BrokerService
+from notifications.models import Delivery
+from notifications.tests.factories import make_channel, make_delivery, make_notification
 from tradeguard.health.probes import OLDEST_TICK_SECONDS, probe_tick
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -84,6 +87,7 @@ def test_it_looks_at_the_broker_when_a_host_uses_it(
         assert client.get("/health/ready").json()["failed"] == ["broker"]
 
 
+@pytest.mark.django_db
 def test_metrics_tell_of_the_ticks(client: Client, redis: Redis) -> None:
     tick(redis, at=timezone.now())
     answer = client.get("/metrics")
@@ -98,6 +102,45 @@ def test_metrics_tell_of_the_ticks(client: Client, redis: Redis) -> None:
     assert samples["tradeguard_last_tick_age_seconds", "local"] < OLDEST_TICK_SECONDS
 
 
+@pytest.mark.django_db
+def test_metrics_without_the_database_still_tell_the_rest(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(**_given: object) -> None:
+        raise OperationalError("The database is away.")
+
+    monkeypatch.setattr("tradeguard.health.metrics.sending_figures", refuse)
+    answer = client.get("/metrics")
+    assert answer.status_code == 200
+    assert b"python_info" in answer.content
+    assert b"tradeguard_deliveries" not in answer.content
+
+
+def test_metrics_tell_of_the_sending(client: Client, alice: User) -> None:
+    now = timezone.now()
+    make_delivery(alice, now=now - timedelta(minutes=5))
+    make_delivery(alice, hold="quiet", next_attempt_at=now + timedelta(hours=1))
+    make_delivery(alice, state="failed", next_attempt_at=None)
+    make_delivery(alice, state="failed", next_attempt_at=None)
+    Delivery.objects.filter(state="failed").update(updated_at=now - timedelta(hours=2))
+    make_delivery(alice, state="failed", next_attempt_at=None)
+    make_channel(alice, "webhook", switched_off_at=now)
+    make_notification(alice)
+    samples = {
+        (sample.name.removeprefix("tradeguard_"), sample.labels.get("transport")): sample.value
+        for family in text_string_to_metric_families(client.get("/metrics").content.decode())
+        for sample in family.samples
+    }
+    assert samples["deliveries_pending", "email"] == 2
+    assert samples["deliveries_held", "email"] == 1
+    assert 300 <= samples["deliveries_longest_due_seconds", "email"] < 600
+    assert samples["deliveries_failed", "email"] == 1
+    assert samples["channels_off", "webhook"] == 1
+    assert samples["channels_off", "email"] == samples["deliveries_pending", "webhook"] == 0
+    assert samples["notifications_unrouted", None] == 1
+
+
+@pytest.mark.django_db
 def test_metrics_gather_what_other_processes_counted(
     client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -107,6 +150,7 @@ def test_metrics_gather_what_other_processes_counted(
     assert b"orders_seen_total 3.0" in client.get("/metrics").content
 
 
+@pytest.mark.django_db
 def test_metrics_without_redis_still_tell_the_rest(client: Client) -> None:
     with override_settings(REDIS_URL=NOWHERE):
         answer = client.get("/metrics")
@@ -114,6 +158,7 @@ def test_metrics_without_redis_still_tell_the_rest(client: Client) -> None:
     assert b"python_info" in answer.content
 
 
+@pytest.mark.django_db
 @pytest.mark.parametrize(
     ("address", "headers", "status"),
     [
