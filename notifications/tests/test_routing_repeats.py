@@ -1,15 +1,17 @@
 """What repeats itself within minutes is counted; see services/folding.py."""
 
+import threading
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
 import pytest
+from django.db import connection, transaction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accounts.models import User
-from accounts.tests.factories import NOW
+from accounts.tests.factories import NOW, make_user
 from notifications.models import Delivery, DeliverySettings, Notification, Preference, Priority
 from notifications.services.folding import fold
 from notifications.services.routing import route_due
@@ -147,6 +149,33 @@ def test_it_counts_nothing_of_a_type_that_is_off(alice: User) -> None:
     rows = [tell(alice, NOW + n * INSTANT, type="margin_warning", priority="low") for n in (0, 1)]
 
     assert [reload(row).happened_count for row in rows] == [1, 1]
+
+
+@pytest.mark.skipif(
+    connection.vendor == "sqlite", reason="SQLite lets one transaction write at a time"
+)
+@pytest.mark.django_db(transaction=True)
+def test_it_waits_for_nobody_who_is_writing_the_first() -> None:
+    alice = make_user("alice")
+    first = tell(alice)
+    make_notification(alice, now=NOW + INSTANT, repeat_key="same")
+    routed: list[int] = []
+
+    def work() -> None:
+        try:
+            routed.append(route_due(clock=lambda: NOW + INSTANT))
+        finally:
+            connection.close()
+
+    with transaction.atomic():
+        Notification.objects.select_for_update().get(pk=first.pk)
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join(timeout=30)
+        assert routed == [1]
+
+    assert Notification.objects.shown().count() == 2
+    assert reload(first).happened_count == 1
 
 
 @settings(deadline=None, max_examples=60)
