@@ -24,8 +24,10 @@ class ChannelForm(forms.Form, ServiceForm):
     name = forms.CharField(required=False, max_length=64, label="Name")
 
     @sensitive_variables()
-    def __init__(self, transport: Transport, *data: Any, channel: Channel | None = None) -> None:
-        super().__init__(*data, initial={"name": channel.name} if channel else {})
+    def __init__(
+        self, transport: Transport, data: Any = None, *, channel: Channel | None = None
+    ) -> None:
+        super().__init__(data, initial={"name": channel.name} if channel else {})
         self.transport = transport
         self.is_new = channel is None
         self.asked = [field for field in transport.fields if field.is_asked]

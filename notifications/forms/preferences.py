@@ -46,8 +46,8 @@ class MatrixForm(forms.Form, ServiceForm):
     They stay as they are: whoever adds a channel later finds them chosen as they were.
     """
 
-    def __init__(self, matrix: Matrix, *data: Any) -> None:
-        super().__init__(*data)
+    def __init__(self, matrix: Matrix, data: Any = None) -> None:
+        super().__init__(data)
         self.matrix = matrix
         self.columns: list[Column] = [each for each in matrix.columns if each.channels]
         for row in matrix.rows:
@@ -146,6 +146,6 @@ class DeliverySettingsForm(QuietForm, ServiceForm):
         help_text="What comes on top, to one channel, is gathered and sent as one.",
     )
 
-    def __init__(self, settings: DeliverySettings, *data: Any) -> None:
+    def __init__(self, settings: DeliverySettings, data: Any = None) -> None:
         names = self.base_fields
-        super().__init__(*data, initial={name: getattr(settings, name) for name in names})
+        super().__init__(data, initial={name: getattr(settings, name) for name in names})

@@ -22,22 +22,31 @@ class Condition(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ChannelCard:
+    """A channel with what is said of it; one that is not `is_stored` can only be looked at."""
+
     channel: Channel
     transport: Transport
     condition: Condition
     address: str
     is_email: bool
+    is_stored: bool
 
 
 def channel_cards(user: User) -> list[ChannelCard]:
-    """Return a card for each channel whose transport is installed, e-mail first."""
+    """Return a card for each channel whose transport is installed, e-mail first.
+
+    Everybody is reached by e-mail, also before the first one gives that channel its row.
+    """
     known = transports()
     found = [
         _card(channel, known[channel.transport], user)
         for channel in channels_of(user)
         if channel.transport in known
     ]
-    return sorted(found, key=lambda card: (card.transport.order, card.channel.created_at))
+    if all(not card.is_email for card in found):
+        mail = known[EMAIL]
+        found.append(_card(Channel(user=user, transport=EMAIL, name=mail.label), mail, user))
+    return sorted(found, key=lambda card: card.transport.order)
 
 
 def addable_transports() -> list[Transport]:
@@ -64,4 +73,5 @@ def _card(channel: Channel, transport: Transport, user: User) -> ChannelCard:
         condition=condition,
         address=user.email if is_email else channel.hint,
         is_email=is_email,
+        is_stored=not channel._state.adding,
     )

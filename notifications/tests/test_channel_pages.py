@@ -28,7 +28,8 @@ def test_it_shows_channels_and_no_secret(alice: User, charlie: User, page: Clien
     html = page.get("/notifications/channels").content.decode()
     assert "My phone" in html
     assert "Their phone" not in html
-    assert alice.email in html  # everybody has e-mail, made when it is missing
+    assert alice.email in html  # everybody is reached by e-mail
+    assert not Channel.objects.filter(user=alice, transport="email").exists()
     assert TOKEN not in html
     assert html.count("If TradeGuard stops in the middle of sending") == 2
 

@@ -120,11 +120,9 @@ def test_it_clears_what_was_read_after_asking(alice: User, charlie: User, page: 
 )
 def test_it_filters(alice: User, page: Client, query: str, found: set[str]) -> None:
     make_notification(alice, title="Title of breach")
-    low = {"priority": Priority.LOW}
-    make_notification(alice, title="Title of order", type=NotificationType.ORDER_FILLED, **low)
-    make_notification(
-        alice, title="Title of read", type=NotificationType.SECURITY, read_at=NOW, **low
-    )
+    order, security, low = NotificationType.ORDER_FILLED, NotificationType.SECURITY, Priority.LOW
+    make_notification(alice, title="Title of order", type=order, priority=low)
+    make_notification(alice, title="Title of read", type=security, priority=low, read_at=NOW)
     html = html_of(page, f"/notifications?{query}")
     shown = {name for name in ("breach", "order", "read") if f"Title of {name}" in html}
     assert shown == found

@@ -28,7 +28,6 @@ from notifications.services.channels import (
     MOST_CHANNELS,
     add_channel,
     delete_channel,
-    ensure_email_channels,
     generated_credentials,
     test_channel,
     update_channel,
@@ -44,7 +43,6 @@ LONGEST_NUMBER = 18  # digits
 @require_safe
 def channel_list(request: HttpRequest) -> HttpResponse:
     user = signed_in(request)
-    ensure_email_channels([user.pk])
     cards = channel_cards(user)
     context = {
         "cards": cards,
