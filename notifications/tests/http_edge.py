@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from email.message import Message
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -34,11 +36,28 @@ def answer(status: int, body: str | bytes = b"", headers: dict[str, str] | None 
         response.status_code = status
         response._content = body.encode() if isinstance(body, str) else body
         response.headers.update(headers or {})
+        response.raw = _Raw(headers or {})
         response.request = request
         response.url = request.url or ""
         return response
 
     return reply
+
+
+class _Raw:
+    """As much of what lies below a response as a session reads cookies from."""
+
+    def __init__(self, headers: dict[str, str]) -> None:
+        message = Message()
+        for name, value in headers.items():
+            message[name] = value
+        self._original_response = SimpleNamespace(msg=message)
+
+    def release_conn(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
 
 
 def fail(kind: type[requests.RequestException]) -> Reply:

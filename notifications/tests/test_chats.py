@@ -193,8 +193,7 @@ def test_it_keeps_the_connection_and_nobody_s_cookies() -> None:
 
     def reply(request: requests.PreparedRequest) -> requests.Response:
         assert "Cookie" not in request.headers
-        sessions[0].cookies.set("who", "alice", domain="api.telegram.org", path="/")
-        return answer(200, '{"ok": true}')(request)
+        return answer(200, '{"ok": true}', {"Set-Cookie": "who=alice; Path=/"})(request)
 
     with pytest.MonkeyPatch.context() as patch:
         begin = requests.Session.__init__
