@@ -10,7 +10,7 @@ its own stands below `refusals_kept`, which waits for the outermost rollback:
 """
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ STRANGER = "stranger"
 # A stranger who asks again and again must not fill the owner's trail.
 STRANGER_SECONDS = 60.0
 
-_ANNOUNCED = {
+_ANNOUNCED: Mapping[str, SecurityKind] = {
     Action.CREATED: SecurityKind.KEY_ADDED,
     Action.VIEWED: SecurityKind.KEY_VIEWED,
     Action.UPDATED: SecurityKind.KEY_CHANGED,
@@ -43,7 +43,7 @@ _ANNOUNCED = {
     Action.EXPIRED: SecurityKind.KEY_EXPIRED,
     Action.REVOKED: SecurityKind.KEY_REVOKED,
 }
-_ONLY_OF_OTHERS = frozenset({Action.VIEWED, Action.UPDATED})
+_ONLY_OF_OTHERS: frozenset[str] = frozenset({Action.VIEWED, Action.UPDATED})
 
 logger = logging.getLogger(__name__)
 _waiting: ContextVar[list[ApiKeyAuditLog] | None] = ContextVar("waiting", default=None)

@@ -23,7 +23,7 @@ Mark = tuple[str, str]
 def note_sign_in(*, user: User, origin: Origin, is_program: bool, now: datetime) -> None:
     """Remember from where a user signs in; announce a browser, program or network that is new."""
     what = program_name(origin.user_agent) if is_program else described(origin.user_agent)
-    marks = {
+    marks: set[Mark] = {
         (Kind.PROGRAM if is_program else Kind.BROWSER, what),
         (Kind.NETWORK, network_of(origin.ip_address)),
     }

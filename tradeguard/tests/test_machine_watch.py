@@ -10,7 +10,6 @@ import pytest
 from accounts.models import User
 from accounts.tests.factories import NOW, make_user
 from notifications.models import Notification, Priority
-from tradeguard import machine_watch
 from tradeguard.machine_watch import GIGABYTE, disk_priority, is_memory_low, watch_machine
 
 Usage = namedtuple("Usage", "total used free")
@@ -48,9 +47,7 @@ def test_it_tells_staff_once_a_day(
 ) -> None:
     staff = make_user("sam", is_staff=True)
     make_user("old", is_staff=True, is_active=False)
-    monkeypatch.setattr(
-        machine_watch.shutil, "disk_usage", lambda _home: Usage(LARGE, 0, 2 * GIGABYTE)
-    )
+    monkeypatch.setattr("shutil.disk_usage", lambda _home: Usage(LARGE, 0, 2 * GIGABYTE))
 
     [told] = watch_machine(now=NOW, home=tmp_path)
     assert (told.user, told.type, told.priority) == (staff, "system_alert", "high")
@@ -63,7 +60,7 @@ def test_it_tells_when_it_gets_worse(monkeypatch: pytest.MonkeyPatch, alice: Use
     User.objects.update(is_staff=True)
     for free, count in ((2 * GIGABYTE, 1), (GIGABYTE // 2, 2)):
         usage: Any = Usage(LARGE, 0, free)
-        monkeypatch.setattr(machine_watch.shutil, "disk_usage", lambda _home, told=usage: told)
+        monkeypatch.setattr("shutil.disk_usage", lambda _home, told=usage: told)
         watch_machine(now=NOW)
         assert Notification.objects.count() == count
 
@@ -72,8 +69,6 @@ def test_it_says_nothing_of_a_machine_that_is_well(
     monkeypatch: pytest.MonkeyPatch, alice: User
 ) -> None:
     User.objects.update(is_staff=True)
-    monkeypatch.setattr(
-        machine_watch.shutil, "disk_usage", lambda _home: Usage(LARGE, 0, LARGE // 2)
-    )
+    monkeypatch.setattr("shutil.disk_usage", lambda _home: Usage(LARGE, 0, LARGE // 2))
 
     assert watch_machine(now=NOW) == []

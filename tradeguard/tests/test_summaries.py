@@ -20,6 +20,7 @@ from risk.tests.factories import make_breach, make_order, make_rule, make_run
 from risk.tests.live_state import leave_readings
 from tradeguard.summaries import sending
 from tradeguard.summaries.due import LATEST, Due, summary_due
+from tradeguard.summaries.facts import load_user_days
 from tradeguard.summaries.results import day_results
 from tradeguard.summaries.sending import send_summaries
 from tradeguard.summaries.words import LONGEST_BODY
@@ -208,7 +209,7 @@ class TestSending:
     def test_another_worker_that_was_faster_has_told_it(
         self, account: ConnectedAccount, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        loaded = sending.load_user_days
+        loaded = load_user_days
 
         def overtaken(*args: Any, **kwargs: Any) -> Any:
             monkeypatch.setattr(sending, "load_user_days", loaded)
@@ -277,7 +278,7 @@ class TestSending:
     ) -> None:
         make_account(bob, "Beta")
         ConnectedAccount.objects.update(created_at=NOW - DAY)
-        loaded = sending.load_user_days
+        loaded = load_user_days
 
         def failing(readers: Any, **kwargs: Any) -> Any:
             if readers[0].user_id == account.user_id:
