@@ -29,6 +29,8 @@ _MOST_MSC = 253_370_764_800_000  # the year 9999
 _FEW_DEALS = 20
 _LONGEST_SYMBOL = 64
 _INSERT_ROWS = 1000
+# What is told as well takes longer, and a tick may want to write meanwhile.
+_TOLD_ROWS = 200
 _QUERY_IDS = 1000
 
 Flags = npt.NDArray[np.bool_]
@@ -102,7 +104,8 @@ def write_deals(new: NewDeals, tell: Tell | None = None) -> int:
     zones = _zones({login[0] for login in new.logins.values()})
     newest = _newest(_told_at_length(new))
     written = 0
-    for batch in _batches(_deals(new, zones, newest)):
+    most = _INSERT_ROWS if tell is None else _TOLD_ROWS
+    for batch in _batches(_deals(new, zones, newest), most):
         if tell is None:
             Deal.objects.bulk_create(batch, ignore_conflicts=True)
         else:
@@ -213,11 +216,11 @@ def _newest(account_ids: set[UUID]) -> dict[Login, int]:
     return {(account, server, login): ticket for account, server, login, ticket in newest}
 
 
-def _batches(deals: Iterator[Deal]) -> Iterator[list[Deal]]:
+def _batches(deals: Iterator[Deal], most: int) -> Iterator[list[Deal]]:
     batch: list[Deal] = []
     for deal in deals:
         batch.append(deal)
-        if len(batch) == _INSERT_ROWS:
+        if len(batch) == most:
             yield batch
             batch = []
     if batch:

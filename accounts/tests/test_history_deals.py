@@ -1,11 +1,14 @@
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
 import pytest
+from django.db import OperationalError
 
-from accounts.history.deals import new_deals, stored_deals, write_deals
+from accounts.history.deals import NewDeals, new_deals, stored_deals, write_deals
 from accounts.models import ConnectedAccount, Deal, User
 from accounts.services.accounts import delete_account
 from accounts.tests.factories import NOW, make_account
@@ -122,3 +125,35 @@ def test_it_keeps_many_in_order(account: ConnectedAccount) -> None:
     make_deal(account, ticket=10)
     store(account, deals=[{"ticket": ticket} for ticket in range(1, 2500)])
     assert tickets() == list(range(10, 2500))
+
+
+def test_it_tells_what_is_stored_for_the_first_time(account: ConnectedAccount) -> None:
+    told: list[int] = []
+
+    def tell(new: NewDeals, deals: Sequence[Deal]) -> None:
+        assert new.read_at == NOW
+        assert Deal.objects.filter(ticket__in=[deal.ticket for deal in deals]).count() == len(deals)
+        told.extend(deal.ticket for deal in deals)
+
+    for tickets_read in ((1, 2), (2, 3), (3,)):
+        rows = deal_rows(*({"ticket": ticket} for ticket in tickets_read))
+        new = new_deals(poll_of([account], NOW, deals=rows))
+        assert new is not None
+        write_deals(new, tell)
+    assert told == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("error", "is_stored"), [(ValueError("no words"), True), (OperationalError("away"), False)]
+)
+def test_telling_costs_no_deal_but_waits_for_the_database_with_it(
+    account: ConnectedAccount, error: Exception, is_stored: bool
+) -> None:
+    def tell(new: NewDeals, deals: Sequence[Deal]) -> None:
+        raise error
+
+    new = new_deals(poll_of([account], NOW, deals=deal_rows({"ticket": 1})))
+    assert new is not None
+    with suppress(OperationalError):
+        write_deals(new, tell)
+    assert Deal.objects.exists() is is_stored

@@ -1,6 +1,6 @@
 """Rules that come close to their limits: told when they get closer, and not at every wobble."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -45,13 +45,13 @@ class Rises:
     pairs: Integers
     is_first: Flags  # per element of `pairs`
 
-    def messages(self) -> list[Message]:
-        """Put into words what was not there before this process looked, or what is new to it."""
-        return [self._message(int(pair)) for pair in self.pairs[~self.is_first]]
+    def messages(self) -> Iterator[Message]:
+        """Put into words what this process saw coming closer."""
+        return (self._message(int(pair)) for pair in self.pairs[~self.is_first])
 
-    def first_messages(self) -> list[Message]:
+    def first_messages(self) -> Iterator[Message]:
         """Put into words what may have been told by the process before this one."""
-        return [self._message(int(pair)) for pair in self.pairs[self.is_first]]
+        return (self._message(int(pair)) for pair in self.pairs[self.is_first])
 
     def _message(self, pair: int) -> Message:
         assessment, batch = self.assessment, self.poll.batch

@@ -36,8 +36,8 @@ class RiskNotices:
         if switched:
             known = [each for each in switched if not each.is_first]
             first = [each for each in switched if each.is_first]
-            self._writer.later(lambda: [each.message() for each in known])
-            self._writer.later(lambda: [each.message() for each in first], other_than_told)
+            self._writer.later(lambda: (each.message() for each in known))
+            self._writer.later(lambda: (each.message() for each in first), other_than_told)
 
     def flush(self, now: datetime, monotonic: float) -> None:
         """Have written what was found."""

@@ -3,10 +3,11 @@
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Final
 
 from django.db import InterfaceError, OperationalError, close_old_connections, connections
@@ -18,18 +19,27 @@ logger = logging.getLogger(__name__)
 
 RETRY_SECONDS: Final = 2.0
 MOST_WAITING: Final = 10_000
-_PER_INSERT: Final = 200
+# After so many the next tick comes first: this thread and the tick's share a processor.
+PER_TICK: Final = 200
 
 # What is to be said of something that was seen: no database, it also runs while that is away.
-Build = Callable[[], Sequence[Message]]
+Build = Callable[[], Iterable[Message]]
 # Which of them are news by what the database has of them.
 Choose = Callable[[Sequence[Message], datetime], Sequence[Message]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Sight:
+    """Something that was seen; its words are found a few at a time."""
+
     build: Build
     choose: Choose | None
+    words: Iterator[Message] | None = None
+
+    def next_words(self, most: int) -> list[Message]:
+        if self.words is None:
+            self.words = iter(self.build())
+        return list(islice(self.words, most))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +51,8 @@ class _Said:
 class NoticeWriter:
     """Takes what is to be told from any thread, and writes it in a thread of its own.
 
-    A database that is away is waited for. With `is_inline` everything is written in `flush`.
+    So many for each tick. A database that is away is waited for. With `is_inline` it is all done in
+    the caller's thread.
     """
 
     def __init__(self, host: str, *, is_inline: bool = False) -> None:
@@ -71,11 +82,11 @@ class NoticeWriter:
             self._sights.append(_Sight(build, choose))
 
     def ask(self, question: Callable[[datetime], Sequence[Message]]) -> None:
-        """Have told what the database answers to a question."""
-        self.later(list, lambda _, now: question(now))
+        """Have told what the database answers to a question; called by the tick, first of all."""
+        self._said.append(_Said((), lambda _, now: question(now)))
 
     def flush(self, now: datetime, monotonic: float) -> None:
-        """Have what waits written, unless that is under way; called by the tick."""
+        """Have some of what waits written, unless that is under way; called by the tick."""
         if not self._sights and not self._said:
             return
         if self._job is not None and not self._job.done():
@@ -83,25 +94,33 @@ class NoticeWriter:
         if self._is_held_up:
             self._is_held_up = False
             self._due_at = monotonic + RETRY_SECONDS
-        if monotonic >= self._due_at:
-            self._job = self._executor.submit(self._work, now)
+        work = self._work if monotonic >= self._due_at else self._find_words
+        self._job = self._executor.submit(work, now)
 
     def close(self, now: datetime) -> None:
         """Write what there is a last time, and let go."""
-        self._executor.submit(self._work, now)
+        self._executor.submit(self._work_last, now)
         if not self._is_inline:
             self._executor.submit(connections.close_all)
             self._executor.shutdown(wait=True)
+
+    def _work_last(self, now: datetime) -> None:
+        self._is_held_up = False
+        while (self._sights or self._said) and not self._is_held_up:
+            self._work(now)
 
     def _work(self, now: datetime) -> None:
         if not self._is_inline:
             close_old_connections()
         try:
-            # First of all words: what was seen is large, and must not wait for the database.
-            self._put_into_words()
-            while self._said:
-                self._write(self._said[0], now)
-                self._count -= len(self._said.popleft().messages)
+            self._find_words(now)
+            left = PER_TICK
+            while self._said and left > 0:
+                said = self._said[0]
+                self._write(said, now)
+                self._said.popleft()
+                self._count -= len(said.messages)
+                left -= max(len(said.messages), 1)
         except (OperationalError, InterfaceError) as error:
             self._is_held_up = True
             logger.warning("Notifications of %s wait for the database: %s", self._host, error)
@@ -109,20 +128,29 @@ class NoticeWriter:
             if not self._is_inline:
                 close_old_connections()
 
-    def _put_into_words(self) -> None:
-        while self._sights:
-            with self._lock:
-                sight = self._sights.popleft()
-            try:
-                messages = sight.build()
-            except Exception:
-                logger.exception("Something that %s saw could not be told.", self._host)
-                continue
+    def _find_words(self, now: datetime) -> None:
+        """Put into words what was seen, which is large: it must not wait for the database."""
+        del now
+        left = PER_TICK
+        while self._sights and left > 0:
+            sight = self._sights[0]
+            messages = self._words_of(sight, left)
+            if len(messages) < left:
+                with self._lock:
+                    self._sights.popleft()
+            left -= len(messages)
             if self._count + len(messages) > MOST_WAITING:
                 logger.warning("%d notifications of %s were given up.", len(messages), self._host)
-                continue
-            self._said.append(_Said(messages, sight.choose))
-            self._count += len(messages)
+            elif messages:
+                self._said.append(_Said(messages, sight.choose))
+                self._count += len(messages)
+
+    def _words_of(self, sight: _Sight, most: int) -> list[Message]:
+        try:
+            return sight.next_words(most)
+        except Exception:
+            logger.exception("Something that %s saw could not be told.", self._host)
+            return []
 
     def _write(self, said: _Said, now: datetime) -> None:
         """Tell some messages; those that the database refuses are left out."""
@@ -130,8 +158,7 @@ class NoticeWriter:
             messages = said.messages
             if said.choose is not None:
                 messages = said.choose(messages, now)
-            for start in range(0, len(messages), _PER_INSERT):
-                notify(messages[start : start + _PER_INSERT], now=now)
+            notify(messages, now=now)
         except (OperationalError, InterfaceError):
             raise
         except Exception:

@@ -1,6 +1,6 @@
 """The thread that writes what the tick hands over."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from threading import get_ident
 from unittest.mock import patch
@@ -11,10 +11,10 @@ from django.db import DataError, OperationalError
 from accounts.models import User
 from accounts.tests.factories import NOW
 from notifications.models import Notification
-from notifications.services import Message, notify
+from notifications.services import Message
 from notifications.tests.factories import make_message
 from risk.notices import writer as writers
-from risk.notices.writer import RETRY_SECONDS, NoticeWriter
+from risk.notices.writer import PER_TICK, RETRY_SECONDS, NoticeWriter
 
 pytestmark = pytest.mark.django_db
 
@@ -114,13 +114,43 @@ def test_it_keeps_only_so_many(
     assert "given up" in caplog.text
 
 
-def test_many_go_in_several_inserts(alice: User) -> None:
+def test_each_tick_writes_so_many(alice: User) -> None:
     writer = NoticeWriter("local", is_inline=True)
-    writer.add([message(alice, f"{number:04}") for number in range(450)])
-    with patch.object(writers, "notify", wraps=notify) as spied:
+    writer.later(lambda: (message(alice, f"{number:04}") for number in range(2 * PER_TICK + 50)))
+    writer.add([message(alice, "last")])
+    counts = []
+    for tick in range(4):
+        writer.flush(NOW, tick * 0.2)
+        counts.append(Notification.objects.count())
+    assert counts == [PER_TICK, 2 * PER_TICK, 2 * PER_TICK + 51, 2 * PER_TICK + 51]
+
+
+def test_words_are_found_so_many_a_tick_while_the_database_is_away(alice: User) -> None:
+    writer = NoticeWriter("local", is_inline=True)
+    found = []
+
+    def build() -> Iterator[Message]:
+        for number in range(PER_TICK + 1):
+            found.append(number)
+            yield message(alice, f"{number:04}")
+
+    writer.later(build)
+    with patch.object(writers, "notify", side_effect=OperationalError("away")):
         writer.flush(NOW, 0.0)
-    assert [len(call.args[0]) for call in spied.call_args_list] == [200, 200, 50]
-    assert Notification.objects.count() == 450
+        assert len(found) == PER_TICK
+        writer.flush(NOW, 0.2)
+        assert len(found) == PER_TICK + 1
+    writer.close(NOW)
+    assert Notification.objects.count() == PER_TICK + 1
+
+
+def test_it_tells_what_the_database_answers(alice: User) -> None:
+    writer = NoticeWriter("local", is_inline=True)
+    writer.ask(lambda now: [message(alice, f"{now:%H}")])
+    with patch.object(writers, "notify", side_effect=OperationalError("away")):
+        writer.flush(NOW, 0.0)
+    writer.close(NOW)
+    assert told() == [f"{NOW:%H}"]
 
 
 @pytest.mark.django_db(transaction=True)
