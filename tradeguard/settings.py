@@ -238,6 +238,7 @@ STORAGES = {
 }
 # Until `collectstatic` has run (tests, checks), WhiteNoise finds the files where they are.
 WHITENOISE_USE_FINDERS = EMBEDDED
+WHITENOISE_MIMETYPES = {".webmanifest": "application/manifest+json"}
 
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_NAME = "tradeguard_session"
