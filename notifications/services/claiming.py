@@ -214,6 +214,7 @@ def _single_letters(rows: QuerySet[Delivery]) -> list[tuple[_Place, Candidate]]:
             Candidate(channel_id=channel, was_left=attempts > 0 and not error, delivery_id=pk),
         )
         for pk, channel, goes_first, place, due_at, attempts, error in planned[:PLAN_SIZE]
+        if channel is not None and due_at is not None
     ]
 
 

@@ -10,6 +10,7 @@ goes out at most once.
 import uuid
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from django.db import transaction
@@ -124,8 +125,8 @@ def send_again(*, deliveries: Iterable[Delivery], now: datetime) -> int:
         delivery.sent_at = None
     changed = ["state", "hold", "letter_id", "attempts", "next_attempt_at", "error", "sent_at"]
     Delivery.objects.bulk_update(ended, [*changed, "updated_at"], batch_size=500)
-    for name in {delivery.transport for delivery in ended}:
-        transaction.on_commit(lambda name=name: wake_sender(name), robust=True)
+    for name in sorted({delivery.transport for delivery in ended}):
+        transaction.on_commit(partial(wake_sender, name), robust=True)
     return len(ended)
 
 

@@ -136,10 +136,13 @@ class Sender:
             return
         try:
             credentials = open_credentials(claim.first.channel)
+            server = (self._transport.name, self._transport.server(credentials))
         except VaultError:
             self._postpone(claim, "What the channel needs cannot be opened at the moment.")
             return
-        server = (self._transport.name, self._transport.server(credentials))
+        except Exception as error:
+            self._note_defect(claim, error)
+            return
         if not self._may_pass(claim, server):
             return
         try:
@@ -147,12 +150,8 @@ class Sender:
         except TransportError as error:
             self._note_refusal(claim, error, server)
         except Exception as error:
-            # A defect of one transport must not stop the letters behind it. What the error says may
-            # hold a secret; where it happened does not.
-            where = "".join(traceback.format_tb(error.__traceback__))
-            logger.error("%s of a transport:\n%s", type(error).__name__, where)
             breaker.forget_trial(server)
-            self._fail(claim, f"TradeGuard could not send it ({type(error).__name__}).")
+            self._note_defect(claim, error)
         else:
             write_sent(claim, now=self._clock())
             breaker.note_answer(server)
@@ -185,6 +184,13 @@ class Sender:
             self._fail(claim, str(error), is_channels_fault=has_own_server)
         else:
             self._postpone(claim, str(error), retry_after_seconds=error.retry_after_seconds)
+
+    def _note_defect(self, claim: Claim, error: Exception) -> None:
+        """Give up a letter on which our own code broke; the letters behind it go on."""
+        # What the error says may hold a secret; where it happened does not.
+        where = "".join(traceback.format_tb(error.__traceback__))
+        logger.error("%s of a transport:\n%s", type(error).__name__, where)
+        self._fail(claim, f"TradeGuard could not send it ({type(error).__name__}).")
 
     def _postpone(
         self, claim: Claim, error: str, *, retry_after_seconds: float | None = None

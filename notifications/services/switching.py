@@ -4,6 +4,7 @@ Whoever changes a channel and its deliveries locks the channel first.
 """
 
 from datetime import datetime
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -116,7 +117,7 @@ def fall_back(deliveries: QuerySet[Delivery], *, now: datetime) -> int:
     return len(planned)
 
 
-def lock_channel(channel_id: object) -> Channel | None:
+def lock_channel(channel_id: UUID) -> Channel | None:
     """Lock a channel's row until the transaction ends, before any of its deliveries."""
     return (
         Channel.objects.select_for_update(no_key=True)

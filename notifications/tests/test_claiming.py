@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -12,7 +13,7 @@ from accounts.models import User
 from accounts.tests.factories import NOW, make_user
 from notifications.delivering.letters import MOST_ITEMS, Letter, LetterKind
 from notifications.delivering.transport import Credentials, TransportError
-from notifications.models import Channel, Delivery
+from notifications.models import Delivery
 from notifications.services.claiming import (
     CLAIM_LASTS,
     Candidate,
@@ -26,7 +27,7 @@ from notifications.tests.carrier import Carrier
 from notifications.tests.factories import make_channel, make_delivery
 
 LATER = timedelta(hours=1)
-CALM = {"type": "order_rejected", "priority": "medium"}
+CALM: dict[str, Any] = {"type": "order_rejected", "priority": "medium"}
 
 
 def clock_at(now: datetime) -> Callable[[], datetime]:
@@ -69,7 +70,7 @@ def test_a_hundred_letters_to_one_do_not_hold_up_another(alice: User, bob: User)
 
 def test_it_plans_nothing_that_cannot_go(alice: User, bob: User, charlie: User) -> None:
     make_delivery(alice, next_attempt_at=NOW + timedelta(microseconds=1))
-    Channel.objects.filter(pk=make_delivery(bob).channel_id).update(switched_off_at=NOW)
+    make_delivery(bob, channel=make_channel(bob, switched_off_at=NOW))
     make_delivery(charlie)
     User.objects.filter(pk=charlie.pk).update(is_active=False)
     make_delivery(make_user("dora"), state=Delivery.State.SENT)
@@ -190,8 +191,9 @@ def test_what_was_gathered_and_killed_goes_out_later_as_the_same_letter(
 
 
 def test_it_cancels_what_has_no_way_to_go(alice: User, bob: User, carrier: Carrier) -> None:
-    gone = make_delivery(alice, channel=make_channel(alice, "webhook"), **CALM)
-    Channel.objects.filter(pk=gone.channel_id).delete()
+    channel = make_channel(alice, "webhook")
+    gone = make_delivery(alice, channel=channel, **CALM)
+    channel.delete()
     inactive = make_delivery(bob, **CALM)
     User.objects.filter(pk=bob.pk).update(is_active=False)
     sound = make_delivery(alice, **CALM)

@@ -224,6 +224,18 @@ def test_it_goes_on_after_a_defect_and_tells_no_secret(
     assert Channel.objects.get(user=alice).failures_in_a_row == 0
 
 
+def test_credentials_that_a_transport_does_not_understand_stop_nobody(
+    alice: User, hook: Carrier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = make_channel(alice, "webhook", credentials={"old": "form"})
+    sound = make_channel(alice, "webhook", credentials={"host": "h.example"})
+    monkeypatch.setattr(hook, "server", lambda credentials: credentials["host"])
+    deliveries = [make_delivery(alice, channel=channel) for channel in (broken, sound)]
+
+    assert deliver_due(clock=clock_at(NOW), transport="webhook") == 1
+    assert [reload(delivery).state for delivery in deliveries] == ["failed", "sent"]
+
+
 def test_a_channel_that_fails_rests_and_holds_up_nobody(
     alice: User, bob: User, carrier: Carrier
 ) -> None:

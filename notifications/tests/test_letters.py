@@ -1,4 +1,5 @@
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 from django.test import override_settings
@@ -13,7 +14,7 @@ from notifications.services.letters import LONGEST_TITLE, build_letter
 from notifications.tests.factories import make_delivery
 
 
-def make_rows(user: User, *titles: str, hold: str = "storm", **fields: object) -> list[Delivery]:
+def make_rows(user: User, *titles: str, hold: str = "storm", **fields: Any) -> list[Delivery]:
     letter_id = uuid4()
     return [
         make_delivery(user, title=title, hold=hold, letter_id=letter_id, **fields)

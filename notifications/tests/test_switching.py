@@ -18,7 +18,7 @@ from notifications.services.switching import fall_back, switch_off, switch_on
 from notifications.tests.carrier import Carrier
 from notifications.tests.factories import make_channel, make_delivery
 
-CALM = {"type": "order_rejected", "priority": "medium"}
+CALM: dict[str, Any] = {"type": "order_rejected", "priority": "medium"}
 NO_SUCH_CHAT = TransportError("There is no such chat.", permanent=True)
 
 
