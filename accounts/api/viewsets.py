@@ -30,4 +30,5 @@ class OwnedViewSet(viewsets.GenericViewSet[Row], Generic[Row]):
         return self.own_rows()
 
     def get_object(self) -> Row:
-        return own_row(self.get_queryset(), self.kwargs["pk"])
+        # OPTIONS asks for the row of every PUT, also of those that change many.
+        return own_row(self.get_queryset(), self.kwargs.get("pk"))

@@ -68,11 +68,12 @@ def test_a_strangers_row_answers_as_one_that_does_not_exist(desk: Desk, stranger
 def test_its_owner_finds_everything(desk: Desk) -> None:
     client, wrong = client_of(desk.account.user), []
     for route in api_routes():
-        if "GET" in route.methods and route.name not in PUBLIC:
-            for method, wanted in (("GET", 200), ("HEAD", 200), ("OPTIONS", 200)):
-                answer = client.generic(method, route.address(desk))
-                if answer.status_code != wanted:
-                    wrong.append((method, route.template, answer.status_code))
+        if route.name in PUBLIC:
+            continue
+        for method in ("GET", "HEAD", "OPTIONS") if "GET" in route.methods else ("OPTIONS",):
+            answer = client.generic(method, route.address(desk))
+            if answer.status_code != 200:
+                wrong.append((method, route.template, answer.status_code))
     assert not wrong
 
 
