@@ -7,19 +7,12 @@ import pytest
 from django.db import connection
 
 from accounts.models import User
-from accounts.task_messages import TaskMessage
 from accounts.tests.factories import NOW, make_user
 from notifications import tasks
 from notifications.defaults import ALWAYS_PASSING
 from notifications.models import Delivery, DeliverySettings, Notification, Preference
 from notifications.services import routing as routing_module
-from notifications.services.routing import (
-    BATCH_SIZE,
-    DELIVERIES_PER_TASK,
-    plan_test,
-    route_due,
-    wake_senders,
-)
+from notifications.services.routing import BATCH_SIZE, plan_test, route_due
 from notifications.tests.factories import make_channel, make_notification
 
 Capture = Callable[..., Any]
@@ -336,20 +329,6 @@ def test_it_sends_each_test_apart(alice: User) -> None:
 
     assert first.notification != second.notification
     assert Notification.objects.unread().count() == 0
-
-
-def test_it_asks_for_deliveries_in_small_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[TaskMessage] = []
-    monkeypatch.setattr(routing_module, "enqueue", asked.append)
-    ids = list(range(2 * DELIVERIES_PER_TASK + 1))
-
-    wake_senders(ids)
-    wake_senders([])
-
-    assert [message.arguments for message in asked] == [[ids[:50]], [ids[50:100]], [ids[100:]]]
-    assert {(message.task, message.queue) for message in asked} == {
-        ("notifications.deliver", "deliveries")
-    }
 
 
 def test_it_routes_through_its_task(alice: User) -> None:
