@@ -1,11 +1,13 @@
 """In which order letters go out, and which deliveries make one letter."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from django.db import connection
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -168,6 +170,30 @@ def test_two_senders_never_have_the_same_letter(alice: User) -> None:
     assert claim_gathered(gathered, now=NOW) is None
     lapsed = NOW + CLAIM_LASTS
     assert len(claim_singles(singles, now=lapsed)) == 3
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite lets one write at a time anyway")
+def test_senders_side_by_side_send_everything_once(carrier: Carrier) -> None:
+    users = [make_user(f"user{number}") for number in range(5)]
+    singles = [make_delivery(user, **CALM) for user in users for _ in range(20)]
+    for user in users:
+        for _ in range(10):
+            make_delivery(user, **CALM, hold="storm")
+
+    def work(_number: int) -> int:
+        try:
+            return deliver_due(clock=clock_at(NOW), transport="email")
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(6) as pool:
+        sent = sum(pool.map(work, range(6)))
+    sent += deliver_due(clock=clock_at(NOW))
+
+    assert sent == len(carrier.sent) == len(singles) + len(users)
+    assert len({letter.id for letter in carrier.sent}) == sent
+    assert not Delivery.objects.exclude(state="sent").exists()
 
 
 def test_what_was_gathered_and_killed_goes_out_later_as_the_same_letter(

@@ -14,11 +14,8 @@ from accounts.task_messages import TaskMessage
 from notifications import tasks
 from notifications.models import Delivery
 from notifications.services import sending, switching
-from notifications.services.deliveries import SENDERS_PER_TRANSPORT
 from notifications.tests.carrier import Carrier
 from notifications.tests.factories import make_channel, make_delivery
-from notifications.transports import transports
-from tradeguard.serving import programs
 
 
 @pytest.fixture
@@ -101,9 +98,3 @@ def test_the_schedule_names_tasks_that_exist(settings: Any) -> None:
     assert queues[tasks.forget_old.name] == "default"
     ours = {name for name in queues if name.startswith("notifications.")}
     assert ours <= set(current_app.tasks)
-
-
-def test_no_transport_can_take_every_thread_of_the_worker() -> None:
-    command = programs.deliveries("local").command
-    [option] = [part for part in command if part.startswith("--concurrency=")]
-    assert int(option.partition("=")[2]) >= SENDERS_PER_TRANSPORT * len(transports())
