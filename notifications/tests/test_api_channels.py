@@ -1,8 +1,12 @@
 import json
+import sys
 from typing import Any
 
 import pytest
+from django.core.signals import got_request_exception
 from django.utils import timezone
+from django.views.debug import ExceptionReporter
+from django.views.decorators.debug import sensitive_variables
 
 from accounts.models import User
 from accounts.tests.api_clients import Client, client_of
@@ -188,3 +192,48 @@ def test_it_asks_as_much_for_twenty_rows_as_for_two(
             client.ask("GET", CHANNELS)
         with django_assert_num_queries(3):
             client.ask("GET", f"notifications/{notification.pk}/deliveries")
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "notifications.models.Channel.save",
+        "notifications.services.channels.free_name",
+        "notifications.transports.telegram.TRANSPORT.hint",
+        "accounts.vault.keyring.seal",
+    ],
+)
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+def test_it_keeps_secrets_out_of_error_reports(
+    alice: User, monkeypatch: pytest.MonkeyPatch, place: str, method: str
+) -> None:
+    client = client_of(alice)
+    pk = add(client, name="").json()["id"]
+
+    @sensitive_variables()  # for what it is given is in its own frame
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("planted")
+
+    reports: list[str] = []
+
+    def report(sender: object, request: Any = None, **_: object) -> None:
+        reporter = ExceptionReporter(request, *sys.exc_info())
+        reports.append(reporter.get_traceback_text() + reporter.get_traceback_html())
+
+    monkeypatch.setattr(place, fail)
+    got_request_exception.connect(report)
+    address = CHANNELS if method == "POST" else f"{CHANNELS}/{pk}"
+    body = {"transport": "telegram", "credentials": {**TELEGRAM, "chat_id": "-100777"}}
+
+    try:
+        answer = client.ask(method, address, body)
+    finally:
+        got_request_exception.disconnect(report)
+
+    if method == "PATCH" and place.endswith("free_name"):
+        assert answer.status_code == 200
+        return
+    assert answer.status_code == 500
+    [report] = reports
+    assert "planted" in report
+    assert TOKEN not in report
