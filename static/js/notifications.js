@@ -72,18 +72,15 @@
 
   // --- the row after one that is deleted takes the focus ---
 
-  let next = null;
-
   document.addEventListener("htmx:beforeSwap", (event) => {
     const { target } = event.detail;
     if (!target.matches(".note") || !target.contains(document.activeElement)) return;
-    next = target.nextElementSibling || target.previousElementSibling;
-  });
-  document.addEventListener("htmx:afterSettle", () => {
-    if (!next || document.activeElement !== document.body) return;
-    const row = next.matches(".note-day") ? next.nextElementSibling : next;
-    (row && row.querySelector("a, button") || document.getElementById("main")).focus();
-    next = null;
+    const next = target.nextElementSibling || target.previousElementSibling;
+    setTimeout(() => {
+      if (target.isConnected || document.activeElement !== document.body) return;
+      const row = next && next.matches(".note-day") ? next.nextElementSibling : next;
+      ((row && row.querySelector("a, button")) || document.getElementById("main")).focus();
+    }, 0);
   });
 
   // --- what is chosen and not saved is not lost by a click on a link ---
