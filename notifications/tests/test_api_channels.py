@@ -234,6 +234,6 @@ def test_it_keeps_secrets_out_of_error_reports(
         assert answer.status_code == 200
         return
     assert answer.status_code == 500
-    [report] = reports
-    assert "planted" in report
-    assert TOKEN not in report
+    [told] = reports
+    assert "planted" in told
+    assert TOKEN not in told
