@@ -37,8 +37,11 @@ _USUAL: Final[Mapping[NotificationType, Priority]] = {
     NotificationType.SYSTEM_ALERT: Priority.HIGH,
     NotificationType.DAILY_SUMMARY: Priority.MEDIUM,
 }
-# Told on the pages only: whoever trades knows them already.
-_SILENT: Final = frozenset({NotificationType.ORDER_FILLED, NotificationType.POSITION_UPDATE})
+# Whoever trades knows them already.
+_SILENT: Final = frozenset({NotificationType.ORDER_FILLED})
+# Of these, what is less important stays in the centre: a position that the trader opened, as
+# opposed to one that its stop has closed.
+_MINIMUM: Final = {NotificationType.POSITION_UPDATE: Priority.MEDIUM}
 # A connection that is back is told wherever its loss was, and a summary is made to be read.
 _MAILED_ANYWAY: Final = frozenset(
     {NotificationType.CONNECTION_RESTORED, NotificationType.DAILY_SUMMARY}
@@ -67,7 +70,7 @@ def default_choice(kind: str) -> Choice:
         names.add("email")
     return Choice(
         mode=Mode.SILENT if known in _SILENT else Mode.ON,
-        minimum_priority=Priority.LOW,
+        minimum_priority=_MINIMUM.get(known, Priority.LOW),
         transports=frozenset(names),
     )
 

@@ -26,9 +26,10 @@ def fold(
 ) -> Folded:
     """Tell what is new from what happened within minutes of its first time; nothing is written.
 
-    A repetition counts on the first row, which becomes unread again. What is more important than
-    that row is told by itself, and is the one that counts from then on. Takes the notifications in
-    the order in which they happened, without those that nobody is shown, and what was told before.
+    A repetition counts on the first row, which becomes unread again unless the repetition counts
+    as read. What is more important than that row is told by itself, and is the one that counts from
+    then on. Takes the notifications in the order in which they happened, without those that nobody
+    is shown, and what was told before.
     """
     folded = Folded()
     known = defaultdict(list, {key: list(rows) for key, rows in told.items()})
@@ -98,7 +99,8 @@ def _first(
 def _count(first: Notification, repetition: Notification) -> None:
     first.happened_count += 1
     first.last_happened_at = _latest(first.last_happened_at, repetition.created_at)
-    first.read_at = None
+    if repetition.read_at is None:
+        first.read_at = None
 
 
 def _latest(known: datetime | None, at: datetime) -> datetime:

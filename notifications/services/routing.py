@@ -123,6 +123,9 @@ def _decide(
     wishes = read_wishes({row.user_id for row in waiting})
     verdicts = {row.pk: judge(row, wishes) for row in waiting}
     visible = [row for row in waiting if not verdicts[row.pk].is_hidden]
+    silent = [row for row in visible if verdicts[row.pk].is_silent and row.read_at is None]
+    for row in silent:
+        row.read_at = now  # it calls nobody, and so it counts as read
     folded = fold(visible, find_told(visible, settings_of), settings_of)
     planned = [
         Planned(_plan(row, channel, now=now), channel, passes=verdicts[row.pk].passes)
@@ -130,7 +133,7 @@ def _decide(
         for channel in verdicts[row.pk].channels
     ]
     hold_back(planned, settings_of, now=now)
-    _write(waiting, fresh=folded.fresh, now=now)
+    _write(waiting, fresh=folded.fresh, silent=silent, now=now)
     write_counts(list(folded.firsts.values()))
     written = Delivery.objects.bulk_create([each.delivery for each in planned])
     transaction.on_commit(
@@ -141,12 +144,17 @@ def _decide(
 
 
 def _write(
-    waiting: Sequence[Notification], *, fresh: Sequence[Notification], now: datetime
+    waiting: Sequence[Notification],
+    *,
+    fresh: Sequence[Notification],
+    silent: Sequence[Notification],
+    now: datetime,
 ) -> None:
     shown = {row.pk for row in fresh}
     hidden = [row.pk for row in waiting if row.pk not in shown]
     Notification.objects.filter(pk__in=shown).update(routed_at=now)
     Notification.objects.filter(pk__in=hidden).update(routed_at=now, is_hidden=True)
+    Notification.objects.filter(pk__in=[row.pk for row in silent], read_at=None).update(read_at=now)
 
 
 def _show(

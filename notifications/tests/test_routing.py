@@ -11,6 +11,7 @@ from accounts.tests.factories import NOW, make_user
 from notifications import tasks
 from notifications.defaults import ALWAYS_PASSING
 from notifications.models import Delivery, DeliverySettings, Notification, Preference
+from notifications.selectors import count_unread, list_notifications
 from notifications.services import routing as routing_module
 from notifications.services.routing import BATCH_SIZE, plan_test, route_due
 from notifications.tests.factories import make_channel, make_notification
@@ -136,7 +137,7 @@ def test_it_keeps_a_silent_type_in_the_centre(
         route()
 
     assert sent_by(notification) == set()
-    assert Notification.objects.unread().count() == 1
+    assert Notification.objects.shown().count() == 1
     assert (sent["pushed"], sent["silent"]) == ([notification.pk], [notification.pk])
 
 
@@ -406,3 +407,15 @@ def test_it_counts_right_when_two_workers_decide_at_the_same_moment() -> None:
         assert (own.filter(hold="").count(), own.filter(hold="storm").count()) == (10, 51)
         counts = Notification.objects.owned_by(user).shown().order_by("happened_count")
         assert [row.happened_count for row in counts] == [1] * 60 + [60]
+
+
+def test_it_counts_what_is_silent_as_read(alice: User) -> None:
+    prefer(alice, ["email"], mode="silent")
+    for number in range(2):
+        make_notification(alice, **ORDINARY, repeat_key="margin", dedupe_key=f"margin:{number}")
+
+    route()
+
+    assert count_unread(user=alice) == 0
+    [shown] = list_notifications(user=alice)
+    assert (shown.happened_count, shown.read_at) == (2, NOW)
