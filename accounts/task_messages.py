@@ -23,12 +23,16 @@ MOST_WAITING = 1000
 
 @dataclass(frozen=True, slots=True)
 class TaskMessage:
-    """A task by its name, for the workers of a queue; worth nothing after `expires` seconds."""
+    """A task by its name, for the workers of a queue; worth nothing after `expires` seconds.
+
+    With a `countdown` it is done so many seconds later.
+    """
 
     task: str
     arguments: Sequence[Any]
     queue: str
     expires: float | None = None
+    countdown: float | None = None
 
 
 class Outbox:
@@ -64,6 +68,7 @@ class Outbox:
                     args=list(message.arguments),
                     queue=message.queue,
                     expires=message.expires,
+                    countdown=message.countdown,
                     retry=False,
                 )
             except Exception as error:  # transports let errors of any type through

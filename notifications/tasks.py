@@ -15,12 +15,6 @@ def route() -> None:
     services.route_due(clock=timezone.now)
 
 
-@shared_task(name="notifications.deliver")
-def deliver(delivery_ids: list[int]) -> None:
-    """Wake the senders of these deliveries; each transport is a task of its own."""
-    services.wake_senders_of(delivery_ids, now=timezone.now())
-
-
 @shared_task(name="notifications.deliver_by")
 def deliver_by(transport: str) -> None:
     services.send_while_due(transport, clock=timezone.now)

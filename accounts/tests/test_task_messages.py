@@ -1,6 +1,8 @@
 import json
 import threading
 from base64 import b64decode
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -26,6 +28,14 @@ def test_it_sends_to_the_workers_of_the_queue(redis: Redis) -> None:
     outbox = Outbox()
     assert outbox.put(message(7))
     assert next_task(redis) == ("notifications.deliver", [[7]])
+
+
+def test_it_has_a_task_done_later(redis: Redis) -> None:
+    before = datetime.now(UTC)
+    Outbox().put(replace(message(7), countdown=30.0))
+    _, raw = redis.brpop(["celery:default"], timeout=10)  # type: ignore[misc]  # one did arrive
+    eta = datetime.fromisoformat(json.loads(raw)["headers"]["eta"])
+    assert 30 <= (eta - before).total_seconds() < 60
 
 
 def test_it_holds_nobody_up_while_the_broker_does_not_answer(

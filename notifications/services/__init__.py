@@ -1,12 +1,10 @@
 from notifications.services.connections import notify_connection_changes
 from notifications.services.deliveries import (
     deliver_due,
-    deliver_these,
     send_again,
     send_while_due,
     stop_sending,
     sweep,
-    wake_senders_of,
 )
 from notifications.services.inbox import (
     clear_all,
@@ -26,7 +24,6 @@ __all__ = [
     "clear_read",
     "delete_notification",
     "deliver_due",
-    "deliver_these",
     "forget_old",
     "mark_all_read",
     "mark_read",
@@ -39,5 +36,4 @@ __all__ = [
     "sweep",
     "switch_off",
     "switch_on",
-    "wake_senders_of",
 ]

@@ -95,20 +95,19 @@ def due(*, now: datetime) -> QuerySet[Delivery]:
     )
 
 
-def due_transports(*, now: datetime, only: Sequence[int] | None = None) -> list[str]:
+def due_transports(*, now: datetime) -> list[str]:
     """Return the names of the transports by which something is due, the longest due first."""
-    rows = _among(due(now=now), only)
-    named = rows.order_by().values_list("transport").annotate(Min("next_attempt_at"))
+    named = due(now=now).order_by().values_list("transport").annotate(Min("next_attempt_at"))
     return [name for name, _ in sorted(named, key=lambda row: (row[1], row[0]))]
 
 
-def plan(transport: str, *, now: datetime, only: Sequence[int] | None = None) -> list[Candidate]:
+def plan(transport: str, *, now: datetime) -> list[Candidate]:
     """Return the letters that are due by a transport: what is urgent first, then by turns.
 
     The channels take turns, so that whoever is told one thing does not wait for whoever is told a
     hundred.
     """
-    rows = _among(due(now=now).filter(transport=transport), only)
+    rows = due(now=now).filter(transport=transport)
     found = [*_single_letters(rows), *_gathered_letters(rows)]
     found.sort(key=lambda pair: pair[0])
     return [candidate for _, candidate in found[:PLAN_SIZE]]
@@ -190,10 +189,6 @@ def _claimed(now: datetime, until: datetime) -> dict[str, Any]:
         "error": "",
         "updated_at": now,
     }
-
-
-def _among(rows: QuerySet[Delivery], only: Sequence[int] | None) -> QuerySet[Delivery]:
-    return rows if only is None else rows.filter(pk__in=only)
 
 
 def _single_letters(rows: QuerySet[Delivery]) -> list[tuple[_Place, Candidate]]:

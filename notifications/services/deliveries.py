@@ -8,9 +8,8 @@ goes out at most once.
 """
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
-from functools import partial
 from typing import Final
 
 from django.db import transaction
@@ -20,7 +19,8 @@ from notifications.delivering.slots import Slots
 from notifications.models import Delivery
 from notifications.services.claiming import due_transports
 from notifications.services.sending import Clock, Sender, stopping
-from notifications.services.switching import cancel, wake_sender
+from notifications.services.switching import cancel
+from notifications.services.waking import wake_after_commit, wake_sender
 from notifications.transports import transports
 
 # Two, so that a letter which takes its time holds up only half of what goes the same way.
@@ -40,16 +40,6 @@ def deliver_due(*, clock: Clock, transport: str | None = None) -> int:
     return sum(Sender(known[name], clock=clock).run() for name in names if name in known)
 
 
-def deliver_these(*, delivery_ids: Sequence[int], clock: Clock) -> int:
-    """Send those of the given deliveries that are due and return how many letters went out."""
-    known = transports()
-    return sum(
-        Sender(known[name], clock=clock, only=delivery_ids).run()
-        for name in due_transports(now=clock(), only=delivery_ids)
-        if name in known
-    )
-
-
 def send_while_due(transport: str, *, clock: Clock) -> int:
     """Send what is due by a transport until nothing is, and return how many letters went out.
 
@@ -66,12 +56,6 @@ def send_while_due(transport: str, *, clock: Clock) -> int:
     except BaseException:
         _slots.abandon(transport)
         raise
-
-
-def wake_senders_of(delivery_ids: Sequence[int], *, now: datetime) -> None:
-    """Have the transports woken by which some of these deliveries are due."""
-    for name in due_transports(now=now, only=delivery_ids):
-        wake_sender(name)
 
 
 def sweep(*, now: datetime) -> None:
@@ -126,7 +110,7 @@ def send_again(*, deliveries: Iterable[Delivery], now: datetime) -> int:
     changed = ["state", "hold", "letter_id", "attempts", "next_attempt_at", "error", "sent_at"]
     Delivery.objects.bulk_update(ended, [*changed, "updated_at"], batch_size=500)
     for name in sorted({delivery.transport for delivery in ended}):
-        transaction.on_commit(partial(wake_sender, name), robust=True)
+        wake_after_commit(name)
     return len(ended)
 
 

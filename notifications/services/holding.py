@@ -62,6 +62,22 @@ def hold_back(
         let_out(each, traffic.setdefault(each.channel.pk, Traffic()), limit, now=now)
 
 
+def wakes_of(planned: Iterable[Planned], *, now: datetime) -> set[tuple[str, timedelta]]:
+    """Return which transports have something to send that they are not woken for yet, and when.
+
+    For what joins a letter that was gathered before, somebody was woken then; the end of quiet
+    hours is left to the sweep.
+    """
+    new = {timedelta(0), STORM_LASTS, STORM_LASTS_URGENTLY}
+    rows = [each.delivery for each in planned if each.delivery.hold != Hold.QUIET]
+    pauses = {
+        (row.transport, row.next_attempt_at - now)
+        for row in rows
+        if row.next_attempt_at is not None
+    }
+    return {(transport, pause) for transport, pause in pauses if pause in new}
+
+
 def let_out(planned: Planned, traffic: Traffic, limit: int, *, now: datetime) -> None:
     """Let a delivery out by itself, or gather it when the channel has had its share."""
     delivery = planned.delivery

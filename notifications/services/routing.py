@@ -12,7 +12,6 @@ from uuid import UUID, uuid4
 
 from django.db import connection, transaction
 
-from accounts.task_messages import TaskMessage, enqueue
 from notifications.models import (
     Channel,
     Delivery,
@@ -24,14 +23,14 @@ from notifications.models import (
 from notifications.services.announcing import push
 from notifications.services.choosing import Verdict, judge, read_wishes
 from notifications.services.folding import find_told, fold, write_counts
-from notifications.services.holding import Planned, hold_back
+from notifications.services.holding import Planned, hold_back, wakes_of
+from notifications.services.waking import wake_after_commit
 
 # A transaction of this many takes some tens of milliseconds, for which SQLite keeps others waiting.
 BATCH_SIZE = 100
 # SQLite has whoever waits for a writer look again from time to time: of writers one right after the
 # other, the tick would see no end.
 PAUSE_SECONDS = 0.05
-DELIVERIES_PER_TASK = 50
 # How the `dedupe_key` of a test begins, by which whoever writes the letter knows it.
 TEST_KEY = "test:"
 
@@ -75,15 +74,8 @@ def plan_test(*, channel: Channel, now: datetime) -> Delivery:
         delivery = _plan(test, channel, now=now)
         delivery.next_attempt_at = now
         delivery.save(force_insert=True)
-        transaction.on_commit(lambda: wake_senders([delivery.pk]), robust=True)
+        wake_after_commit(channel.transport)
     return delivery
-
-
-def wake_senders(delivery_ids: Sequence[int]) -> None:
-    """Have these deliveries sent soon; what is not heard of waits for the sweep."""
-    for start in range(0, len(delivery_ids), DELIVERIES_PER_TASK):
-        part = list(delivery_ids[start : start + DELIVERIES_PER_TASK])
-        enqueue(TaskMessage("notifications.deliver", [part], "deliveries"))
 
 
 def _pass_over_inactive(*, now: datetime) -> None:
@@ -135,12 +127,12 @@ def _decide(
     hold_back(planned, settings_of, now=now)
     _write(waiting, fresh=folded.fresh, silent=silent, now=now)
     write_counts(list(folded.firsts.values()))
-    written = Delivery.objects.bulk_create([each.delivery for each in planned])
+    Delivery.objects.bulk_create([each.delivery for each in planned])
     transaction.on_commit(
         lambda: _show(folded.fresh, list(folded.firsts.values()), verdicts), robust=True
     )
-    due = [row.pk for row in written if row.hold == Delivery.Hold.NONE]
-    transaction.on_commit(lambda: wake_senders(due), robust=True)
+    for transport, pause in sorted(wakes_of(planned, now=now)):
+        wake_after_commit(transport, after_seconds=pause.total_seconds())
 
 
 def _write(

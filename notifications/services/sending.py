@@ -51,18 +51,15 @@ stopping = threading.Event()
 
 
 class Sender:
-    """Sends what is due by a transport; `only` names the deliveries that it is about, or all.
+    """Sends what is due by a transport.
 
     A channel whose letter did not arrive rests, and so do all channels of a server that does not
     answer. A process that is told to end finishes the letter at hand and gives the others back.
     """
 
-    def __init__(
-        self, transport: Transport, *, clock: Clock, only: Sequence[int] | None = None
-    ) -> None:
+    def __init__(self, transport: Transport, *, clock: Clock) -> None:
         self._transport = transport
         self._clock = clock
-        self._only = only
         self._shared_server = (transport.name, "")
         self._sent = 0
         self._working: set[UUID] = set()
@@ -76,7 +73,7 @@ class Sender:
             if passage is Passage.CLOSED:
                 break
             try:
-                letters = plan(self._transport.name, now=self._clock(), only=self._only)
+                letters = plan(self._transport.name, now=self._clock())
                 went_on = self._work_off(letters[:1] if passage is Passage.TRIAL else letters)
             finally:
                 breaker.forget_trial(self._shared_server)

@@ -9,11 +9,11 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from accounts.task_messages import TaskMessage, enqueue
 from notifications.defaults import ALWAYS_PASSING
 from notifications.models import Channel, Delivery, NotificationType, Priority
 from notifications.services.email_channels import EMAIL, ensure_email_channels
 from notifications.services.messages import Message, notify
+from notifications.services.waking import wake_after_commit
 
 CHANNELS_PAGE = "/notifications/channels"
 LONGEST_REASON = 255
@@ -113,7 +113,7 @@ def fall_back(deliveries: QuerySet[Delivery], *, now: datetime) -> int:
     ]
     Delivery.objects.bulk_create(planned, ignore_conflicts=True, batch_size=500)
     if planned:
-        transaction.on_commit(lambda: wake_sender(EMAIL), robust=True)
+        wake_after_commit(EMAIL)
     return len(planned)
 
 
@@ -125,11 +125,6 @@ def lock_channel(channel_id: UUID) -> Channel | None:
         .defer("credentials")
         .first()
     )
-
-
-def wake_sender(transport: str) -> None:
-    """Have what is due by a transport sent soon; a wake that is lost is the sweep's."""
-    enqueue(TaskMessage("notifications.deliver_by", [transport], "deliveries"))
 
 
 def fitting(text: str) -> str:

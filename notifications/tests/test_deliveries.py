@@ -13,7 +13,7 @@ from notifications.delivering.transport import Credentials, TransportError
 from notifications.models import Channel, Delivery
 from notifications.services import sending
 from notifications.services.claiming import CLAIM_LASTS
-from notifications.services.deliveries import deliver_due, deliver_these, send_again
+from notifications.services.deliveries import deliver_due, send_again
 from notifications.services.outcomes import (
     ATTEMPTS_BEFORE_FALLING_BACK,
     JITTER,
@@ -66,14 +66,6 @@ def test_it_waits_until_the_next_attempt_is_due(
 
     assert deliver_due(clock=clock_at(NOW - early)) == sent
     assert len(carrier.tried) == sent
-
-
-def test_it_sends_the_given_deliveries_and_no_others(alice: User, carrier: Carrier) -> None:
-    wanted, other = make_delivery(alice), make_delivery(alice)
-
-    assert deliver_these(delivery_ids=[wanted.pk, 999_999], clock=clock_at(NOW)) == 1
-    assert [letter.id for letter in carrier.sent] == [wanted.notification_id]
-    assert state_of(other) == ("pending", 0, "")
 
 
 def test_it_sends_by_one_transport_when_asked(alice: User, carrier: Carrier, hook: Carrier) -> None:
@@ -376,7 +368,7 @@ def test_it_begins_no_letter_that_another_sender_could_claim_meanwhile(
         return next(moments, NOW + CLAIM_LASTS - timedelta(seconds=59))
 
     carrier.on_send = late
-    deliver_these(delivery_ids=[row.pk for row in deliveries], clock=clock)
+    deliver_due(clock=clock, transport="email")
 
     # The others were given back and claimed anew: each was tried once.
     assert [reload(delivery).attempts for delivery in deliveries] == [1, 1, 1]

@@ -1,6 +1,6 @@
 import threading
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import time, timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from notifications.defaults import ALWAYS_PASSING
 from notifications.models import Delivery, DeliverySettings, Notification, Preference
 from notifications.selectors import count_unread, list_notifications
 from notifications.services import routing as routing_module
+from notifications.services import waking
 from notifications.services.routing import BATCH_SIZE, plan_test, route_due
 from notifications.tests.factories import make_channel, make_notification
 
@@ -52,7 +53,11 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Any]]:
         out["silent"] += [row.pk for row in notifications if row.pk in silent]
 
     monkeypatch.setattr(routing_module, "push", push)
-    monkeypatch.setattr(routing_module, "wake_senders", out["woken"].extend)
+    monkeypatch.setattr(
+        waking,
+        "wake_sender",
+        lambda transport, after_seconds=0: out["woken"].append((transport, after_seconds)),
+    )
     return out
 
 
@@ -235,7 +240,7 @@ def test_it_shows_and_sends_after_the_commit(
     sent: dict[str, list[Any]],
     django_capture_on_commit_callbacks: Capture,
 ) -> None:
-    prefer(alice, ["telegram"])
+    prefer(alice, ["telegram", "slack"])
     notification = make_notification(alice, **ORDINARY)
 
     with django_capture_on_commit_callbacks(execute=True):
@@ -243,20 +248,40 @@ def test_it_shows_and_sends_after_the_commit(
         assert sent == {"pushed": [], "silent": [], "woken": []}
 
     assert (sent["pushed"], sent["silent"]) == ([notification.pk], [])
-    assert sent["woken"] == list(Delivery.objects.order_by("pk").values_list("pk", flat=True))
+    assert sent["woken"] == [("slack", 0), ("telegram", 0)]
 
 
-def test_it_wakes_nobody_for_what_is_held(
+def test_it_wakes_nobody_for_what_quiet_hours_hold(
     alice: User, sent: dict[str, list[Any]], django_capture_on_commit_callbacks: Capture
 ) -> None:
-    DeliverySettings.objects.create(user=alice, storm_limit=1)
-    for _ in range(3):
-        make_notification(alice)
+    DeliverySettings.objects.create(user=alice, quiet_from=time(0), quiet_until=time(23, 59))
+    make_notification(alice, **ORDINARY)
 
     with django_capture_on_commit_callbacks(execute=True):
         route()
 
-    assert sent["woken"] == [Delivery.objects.get(hold="").pk]
+    assert (Delivery.objects.get().hold, sent["woken"]) == ("quiet", [])
+
+
+def test_it_has_what_is_gathered_sent_the_moment_that_it_is_due(
+    alice: User, bob: User, sent: dict[str, list[Any]], django_capture_on_commit_callbacks: Capture
+) -> None:
+    for user in (alice, bob):
+        DeliverySettings.objects.create(user=user, storm_limit=1)
+
+    def woken_by(seconds: float, users: list[User], **fields: Any) -> list[Any]:
+        sent["woken"].clear()
+        for user in users * 3:
+            make_notification(user, now=NOW + timedelta(seconds=seconds), **fields)
+        with django_capture_on_commit_callbacks(execute=True):
+            route(seconds)
+        return sent["woken"]
+
+    assert woken_by(0, [alice, bob], **ORDINARY) == [("email", 0), ("email", 60)]
+    # They join what the sender is woken for already; what always passes makes it go sooner.
+    assert woken_by(10, [alice], **ORDINARY) == []
+    assert woken_by(20, [alice], priority="urgent") == [("email", 10)]
+    assert woken_by(25, [alice], priority="urgent") == []
 
 
 def test_it_decides_on_more_than_a_batch(alice: User, bob: User) -> None:
@@ -312,7 +337,7 @@ def test_it_tests_one_channel_whatever_the_preferences_and_the_hour(
 
     delivery.refresh_from_db()
     assert (delivery.channel, delivery.hold, delivery.next_attempt_at) == (channel, "", NOW)
-    assert sent["woken"] == [delivery.pk]
+    assert sent["woken"] == [(channel.transport, 0)]
     test = delivery.notification
     assert (test.title, test.type, test.priority) == (
         "A test from TradeGuard",
@@ -368,7 +393,7 @@ def test_it_keeps_what_it_decided_when_nobody_can_be_told(
 
     make_notification(make_user("alice"))
     monkeypatch.setattr(routing_module, "push", unreachable)
-    monkeypatch.setattr(routing_module, "wake_senders", unreachable)
+    monkeypatch.setattr(waking, "wake_sender", unreachable)
 
     assert route() == 1
     assert Delivery.objects.get().state == "pending"

@@ -11,7 +11,7 @@ from accounts.task_messages import TaskMessage
 from accounts.tests.factories import NOW, make_user
 from notifications.delivering.transport import TransportError
 from notifications.models import Channel, Delivery, Notification
-from notifications.services import switching
+from notifications.services import waking
 from notifications.services.deliveries import deliver_due
 from notifications.services.outcomes import FAILURES_IN_A_ROW, MAX_ATTEMPTS
 from notifications.services.switching import fall_back, switch_off, switch_on
@@ -222,7 +222,7 @@ def test_switching_on_forgets_what_was(alice: User) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_falling_back_wakes_the_sender_of_email(monkeypatch: pytest.MonkeyPatch) -> None:
     woken: list[TaskMessage] = []
-    monkeypatch.setattr(switching, "enqueue", woken.append)
+    monkeypatch.setattr(waking, "enqueue", woken.append)
     alice = make_user("alice")
     channel = make_hook(alice)
     make_delivery(alice, channel=channel)

@@ -1,16 +1,17 @@
 import pytest
 
 from accounts.task_messages import TaskMessage
-from notifications.services import routing
-from notifications.services.routing import DELIVERIES_PER_TASK, wake_senders
+from notifications.services import waking
+from notifications.services.waking import wake_sender
 
 
-def test_it_asks_for_deliveries_in_small_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("after_seconds", "countdown"), [(0.0, None), (10.0, 10.0)])
+def test_it_asks_for_a_sender_when_something_is_due(
+    monkeypatch: pytest.MonkeyPatch, after_seconds: float, countdown: float | None
+) -> None:
     sent: list[TaskMessage] = []
-    monkeypatch.setattr(routing, "enqueue", sent.append)
-    ids = list(range(2 * DELIVERIES_PER_TASK + 1))
-    wake_senders(ids)
-    assert [message.arguments for message in sent] == [[ids[:50]], [ids[50:100]], [ids[100:]]]
-    assert {(message.task, message.queue) for message in sent} == {
-        ("notifications.deliver", "deliveries")
-    }
+    monkeypatch.setattr(waking, "enqueue", sent.append)
+    wake_sender("email", after_seconds=after_seconds)
+    [message] = sent
+    assert (message.task, message.arguments) == ("notifications.deliver_by", ["email"])
+    assert (message.queue, message.countdown) == ("deliveries", countdown)
