@@ -406,7 +406,8 @@ LOGGING = {
         "celery.beat": {"level": "WARNING"},
         "daphne": {"level": "WARNING"},
         "django.channels.server": {"level": "WARNING"},
-        # It notes every address that it writes to, and those of webhooks and browsers are secret.
-        "urllib3": {"level": "WARNING"},
+        # It notes every address that it writes to, and those of webhooks and browsers are secret;
+        # in warnings, too, as of an answer whose headers cannot be read.
+        "urllib3": {"level": "ERROR"},
     },
 }

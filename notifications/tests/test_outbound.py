@@ -21,6 +21,7 @@ from notifications.delivering.addresses import is_public
 from notifications.delivering.outbound import LONGEST_ANSWER, guarded_session, post
 from notifications.delivering.transport import TransportError
 from notifications.tests.http_receiver import (
+    Handler,
     Receiver,
     answering,
     falling_silent,
@@ -284,3 +285,17 @@ def test_a_connection_outside_of_a_request_is_refused() -> None:
         with pytest.raises(LookupError):
             pool.request("GET", receiver.url)
     assert receiver.requests == []
+
+
+def test_an_answer_that_makes_no_sense_tells_the_log_no_address(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def reply(handler: Handler) -> None:
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nno header\r\nContent-Length: 0\r\n\r\n")
+        handler.close_connection = True
+
+    with guarded_session(private_addresses=True) as session, receiving(reply) as receiver:
+        post(session, f"{receiver.url}/secret", b"{}", headers={}, whom="The receiver")
+
+    assert [request.path for request in receiver.requests] == ["/secret"]
+    assert "secret" not in caplog.text
