@@ -1,6 +1,6 @@
 """What people are told when a breach begins, and what is done about it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 from uuid import UUID
 
@@ -29,23 +29,34 @@ def breach_messages(breaches: Sequence[RuleBreach]) -> list[Message]:
     if not breaches:
         return []
     actions, armed = _actions(breaches), _armed(breaches)
-    return [_message(breach, actions, armed) for breach in breaches]
+    rule_ids = {breach.rule_id for breach in breaches}
+    cutoffs = set(
+        RiskRule.objects.filter(pk__in=rule_ids, is_cutoff=True).values_list("pk", flat=True)
+    )
+    return [_message(breach, actions, armed, cutoffs) for breach in breaches]
 
 
 def _message(
-    breach: RuleBreach, actions: Mapping[Key, Action], armed: Mapping[Key, RuleArming]
+    breach: RuleBreach,
+    actions: Mapping[Key, Action],
+    armed: Mapping[Key, RuleArming],
+    cutoffs: Collection[UUID],
 ) -> Message:
     key = (breach.rule_id, breach.account_id)
     is_violated = breach.violated_at is not None
-    state = "is violated" if is_violated else "is close to its limit"
+    state = "is violated" if is_violated else "acts before its limit"
     # An early breach is told again when the limit itself is reached.
     suffix = ":violated" if is_violated and breach.is_early else ""
     done = _consequence(breach, actions.get(key), armed.get(key))
+    title = f"{breach.account_name}: “{breach.rule_name}” {state}"
+    is_liquidation = breach.rule_id in cutoffs and done == _ACTING[Action.CLOSE_ALL]
+    if is_liquidation:
+        title = f"{breach.account_name} is being liquidated: the margin ran out"
     return Message(
         user_id=breach.user_id,
-        type=NotificationType.RISK_BREACH,
+        type=NotificationType.LIQUIDATION if is_liquidation else NotificationType.RISK_BREACH,
         priority=Priority.URGENT,
-        title=f"{breach.account_name}: “{breach.rule_name}” {state}"[:160],
+        title=title[:160],
         body=f"{breach.message} {done}".strip(),
         link=reverse("account-detail", args=[breach.account_id]),
         object_type="account",

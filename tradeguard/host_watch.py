@@ -23,6 +23,7 @@ from notifications.delivering.chat_text import zone_of
 from notifications.models import Notification, NotificationType, Priority
 from notifications.services import Message, notify
 from tradeguard.health.probes import OLDEST_TICK_SECONDS
+from tradeguard.told_lately import note_told, told_lately
 
 logger = logging.getLogger(__name__)
 
@@ -66,14 +67,17 @@ def watch_hosts(*, now: datetime) -> list[Notification]:
     except RedisError as error:
         logger.warning("Nothing is known of the hosts' ticks: %s", error)
         return []
-    told: list[Message] = []
+    messages: list[Message] = []
     for host, tick_at in ticks.items():
         heard = looks_since if tick_at is None else max(tick_at, looks_since)
         if now - heard > LONGEST_SILENCE:
-            told += _say_silent(Silence(host, tick_at), watchers[host], now)
+            messages += _say_silent(redis, Silence(host, tick_at), watchers[host], now)
         elif tick_at is not None and (now - tick_at).total_seconds() <= OLDEST_TICK_SECONDS:
-            told += _say_back(host, watchers[host], now)
-    return notify(told, now=now) if told else []
+            messages += _say_back(redis, host, watchers[host], now)
+    told = notify(messages, now=now) if messages else []
+    for key in sorted({message.dedupe_key for message in messages}):
+        note_told(redis, key, [each.user_id for each in messages if each.dedupe_key == key])
+    return told
 
 
 def _note_look(redis: "Redis", now: datetime) -> datetime:
@@ -113,8 +117,10 @@ def _watchers() -> dict[str, list[Watcher]]:
     return {host: list(watchers.values()) for host, watchers in found.items()}
 
 
-def _say_silent(silence: Silence, watchers: Sequence[Watcher], now: datetime) -> list[Message]:
-    told = _told(silence.host, silence.key)
+def _say_silent(
+    redis: "Redis", silence: Silence, watchers: Sequence[Watcher], now: datetime
+) -> list[Message]:
+    told = _told(redis, silence.host, silence.key)
     return [
         _message(
             watcher,
@@ -142,19 +148,22 @@ def _silent_body(silence: Silence, watcher: Watcher, now: datetime) -> str:
     )
 
 
-def _say_back(host: str, watchers: Iterable[Watcher], now: datetime) -> list[Message]:
+def _say_back(
+    redis: "Redis", host: str, watchers: Iterable[Watcher], now: datetime
+) -> list[Message]:
     """Tell that a host is back to those who were told that it had gone."""
     newest = _about(host).order_by("-created_at").values_list("dedupe_key", "created_at").first()
     if newest is None or not newest[0].startswith("host_silent:"):
         return []
     silent_key, silent_at = newest
-    told = _told(host, silent_key)
+    back_key = silent_key.replace("host_silent:", "host_back:", 1)
+    told = _told(redis, host, silent_key) - _told(redis, host, back_key)
     lasted = duration((now - silent_at + LONGEST_SILENCE).total_seconds())
     return [
         _message(
             watcher,
             host,
-            key=silent_key.replace("host_silent:", "host_back:", 1),
+            key=back_key,
             title=f"{host} is watched again",
             body=(
                 f"{host} is back after about {lasted}: the rules of {_names(watcher.accounts)} are"
@@ -166,8 +175,9 @@ def _say_back(host: str, watchers: Iterable[Watcher], now: datetime) -> list[Mes
     ]
 
 
-def _told(host: str, key: str) -> set[int]:
-    return set(_about(host).filter(dedupe_key=key).values_list("user_id", flat=True))
+def _told(redis: "Redis", host: str, key: str) -> set[int]:
+    rows = _about(host).filter(dedupe_key=key).values_list("user_id", flat=True)
+    return set(rows) | told_lately(redis, key)
 
 
 def _about(host: str) -> QuerySet[Notification]:

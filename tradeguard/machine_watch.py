@@ -14,6 +14,7 @@ from accounts.models import User
 from accounts.redis import redis_client
 from notifications.models import Notification, NotificationType, Priority
 from notifications.services import Message, notify
+from tradeguard.told_lately import note_told, told_lately
 
 logger = logging.getLogger(__name__)
 
@@ -31,10 +32,16 @@ def watch_machine(*, now: datetime, home: Path | None = None) -> list[Notificati
     problems = [*_disk(home or settings.HOME), *_redis_memory()]
     if not problems:
         return []
-    staff = User.objects.filter(is_active=True, is_staff=True).values_list("pk", flat=True)
-    return notify(
-        [_message(user_id, problem, now) for user_id in staff for problem in problems], now=now
-    )
+    staff = list(User.objects.filter(is_active=True, is_staff=True).values_list("pk", flat=True))
+    redis = redis_client()
+    told: list[Notification] = []
+    for problem in problems:
+        key = f"machine:{problem[0]}:{now:%Y-%m-%d}"
+        known = told_lately(redis, key)
+        messages = [_message(user_id, problem, key) for user_id in staff if user_id not in known]
+        told += notify(messages, now=now)
+        note_told(redis, key, [message.user_id for message in messages])
+    return told
 
 
 def _disk(home: Path) -> Iterator[Problem]:
@@ -86,7 +93,7 @@ def is_memory_low(*, used_bytes: int, most_bytes: int) -> bool:
     return most_bytes > 0 and used_bytes >= LOW_MEMORY_FRACTION * most_bytes
 
 
-def _message(user_id: int, problem: Problem, now: datetime) -> Message:
+def _message(user_id: int, problem: Problem, dedupe_key: str) -> Message:
     key, priority, title, body = problem
     return Message(
         user_id=user_id,
@@ -97,5 +104,5 @@ def _message(user_id: int, problem: Problem, now: datetime) -> Message:
         link="",
         object_type="machine",
         object_id=key,
-        dedupe_key=f"machine:{key}:{now:%Y-%m-%d}",
+        dedupe_key=dedupe_key,
     )

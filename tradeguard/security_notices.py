@@ -199,6 +199,9 @@ def _circumstances(event: SecurityEvent, user: User) -> str:
         return f"That was at {when}."
     if event.kind in _GUESSING:
         return f"The last one came{where} at {when}."
+    if event.kind == Kind.TOKEN_REUSED:
+        # Whoever shows a token is not signed in by it, so nobody knows who it was.
+        return f"The second time it came{where}{agent} on {when}."
     if origin.user_id is None:
         return f"Staff did it, on {when}."
     if origin.user_id != user.pk:

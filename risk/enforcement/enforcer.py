@@ -98,7 +98,7 @@ class Enforcer:
                 self._take_due(due, view)
             for account_id in list(self._locks.by_account):
                 self._take_locked(account_id, view)
-        if not self._runs and not self.notices.is_empty:
+        if self.notices.is_due(view.poll.now, is_busy=bool(self._runs)):
             self.notices.write(view.poll.now)
 
     def running(self) -> Sequence[Enforcement]:

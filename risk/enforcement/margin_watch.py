@@ -98,11 +98,14 @@ def _earlier(account: AccountFacts, level: float, limit: float) -> Message:
         type=NotificationType.MARGIN_WARNING,
         priority=Priority.MEDIUM,
         title=f"{account.name}: the broker liquidates before the margin cut-off",
-        body=stop_out_sentence(level, limit),
+        body=f"{account.name}: {stop_out_sentence(level, limit)} Other accounts with the same terms"
+        " are counted here, not told one by one.",
         link=reverse("account-detail", args=[account.id]),
         object_type="account",
-        object_id=f"{account.id}:stop-out",
+        object_id=str(account.id),
         dedupe_key=f"stop_out_above:{account.id}:{level:g}:{limit:g}",
+        # One decision about one level: a desk of fifty accounts is no fifty letters.
+        repeat_key=f"stop_out_above:{level:g}:{limit:g}",
     )
 
 

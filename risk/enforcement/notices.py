@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db import DatabaseError, InterfaceError
+from django.db import InterfaceError, OperationalError
+from django.db.models import Q
 from django.urls import reverse
 
 from notifications.models import Notification, NotificationType, Priority
@@ -22,7 +23,15 @@ MOST_WAITING = 1000
 RECENTLY = timedelta(hours=24)
 # Of a locked account on which somebody goes on opening positions.
 AGAIN_AFTER = timedelta(minutes=1)
+# A breach that has just been told says what is done about it.
+SAID_BY_BREACH = timedelta(minutes=1)
+# While something is being closed its lanes write; what waits longer than this is written anyway.
+LONGEST_WAIT = timedelta(seconds=2)
+# A worker that has just started tells what its predecessor may have died over.
+ENDED_LATELY = timedelta(hours=1)
 _AGAIN = "closed_again"
+_FLAT = "the account is flat."
+_ON_ITS_WAY = (Enforcement.Cause.RULE, Enforcement.Cause.CUTOFF)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +41,7 @@ class _Waiting:
     message: Message
     unless_told: timedelta | None = None
     kind: str = ""  # how the keys of what is the same begin
+    breach_id: UUID | None = None  # that says the same
 
     @property
     def same(self) -> tuple[int, str, str, str]:
@@ -40,11 +50,14 @@ class _Waiting:
     def was_told(self, now: datetime) -> bool:
         if self.unless_told is None:
             return False
+        is_same = Q(type=self.message.type, dedupe_key__startswith=self.kind)
+        if self.breach_id is not None:
+            is_same = Q(dedupe_key__startswith=f"risk_breach:{self.breach_id}")
         return Notification.objects.filter(
+            is_same,
             user_id=self.message.user_id,
-            type=self.message.type,
+            object_type=self.message.object_type,
             object_id=self.message.object_id,
-            dedupe_key__startswith=self.kind,
             created_at__gt=now - self.unless_told,
         ).exists()
 
@@ -55,25 +68,37 @@ class Notices:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._waiting: list[_Waiting] = []
+        self._since: datetime | None = None  # when somebody first saw something waiting
 
     def add(self, message: Message, *, unless_recent: bool = False) -> None:
         """Have a message told soon; `unless_recent` leaves out one of a kind told lately."""
-        self._add(_Waiting(message, RECENTLY if unless_recent else None))
+        kind = message.dedupe_key.partition(":")[0]
+        self._add(_Waiting(message, RECENTLY if unless_recent else None, f"{kind}:"))
 
     def add_started(self, run: Enforcement) -> None:
-        """Have told that a run began; of a locked account at most once a minute."""
-        is_again = run.cause == Enforcement.Cause.LOCK
-        self._add(_Waiting(started(run), AGAIN_AFTER if is_again else None, _kind(run)))
+        """Have told that a run began, unless the breach that began it has just said so.
+
+        Of a locked account at most once a minute.
+        """
+        message = started(run)
+        if run.cause in _ON_ITS_WAY and run.breach_id is not None:
+            self._add(_Waiting(message, SAID_BY_BREACH, _kind(run), run.breach_id))
+        else:
+            is_again = run.cause == Enforcement.Cause.LOCK
+            self._add(_Waiting(message, AGAIN_AFTER if is_again else None, _kind(run)))
 
     def add_finished(self, run: Enforcement) -> None:
         """Have told how a run ended; not that a locked account is flat again, as it was before."""
-        has_given_up = run.stage == Enforcement.Stage.GIVEN_UP
-        if has_given_up or run.cause != Enforcement.Cause.LOCK:
+        if is_end_news(run):
             self.add(finished(run))
 
-    @property
-    def is_empty(self) -> bool:
-        return not self._waiting
+    def is_due(self, now: datetime, *, is_busy: bool) -> bool:
+        """Tell whether what waits should be written now; while lanes are busy they mostly do."""
+        if not self._waiting:
+            self._since = None
+            return False
+        self._since = min(self._since or now, now)
+        return not is_busy or now - self._since >= LONGEST_WAIT
 
     def write(self, now: datetime) -> None:
         """Tell what waits; while the database is away it goes on waiting."""
@@ -81,18 +106,34 @@ class Notices:
             waiting, self._waiting = self._waiting, []
         if not waiting:
             return
+        self._since = None
         try:
             notify(_news(waiting, now), now=now)
-        except (DatabaseError, InterfaceError) as error:
+        except (OperationalError, InterfaceError) as error:
             forget_connection()
             logger.warning("Notifications wait for the database: %s", error)
             with self._lock:
                 self._waiting = waiting + self._waiting
+        except Exception:
+            # What the database refuses must keep back neither the others nor the closing.
+            forget_connection()
+            logger.exception("Of %d notifications something is refused.", len(waiting))
+            self._write_singly(waiting, now)
+
+    def _write_singly(self, waiting: Iterable[_Waiting], now: datetime) -> None:
+        for one in waiting:
+            try:
+                notify(_news([one], now), now=now)
+            except Exception:
+                forget_connection()
+                logger.exception("A notification is lost: %s", one.message.title)
 
     def _add(self, waiting: _Waiting) -> None:
         with self._lock:
-            if len(self._waiting) < MOST_WAITING:
-                self._waiting.append(waiting)
+            if len(self._waiting) >= MOST_WAITING:
+                logger.error("A notification was given up: %s", waiting.message.title)
+                return
+            self._waiting.append(waiting)
 
 
 def _news(waiting: Iterable[_Waiting], now: datetime) -> list[Message]:
@@ -132,16 +173,39 @@ def started(run: Enforcement) -> Message:
 
 
 def finished(run: Enforcement) -> Message:
+    """Say how a run ended, as urgently as it began: who was woken may sleep on, or must get up."""
     has_given_up = run.stage == Enforcement.Stage.GIVEN_UP
-    title = f"{run.account_name}: not closed" if has_given_up else f"{run.account_name}: done"
+    is_asked_for = run.cause == Enforcement.Cause.PANIC
+    is_flat = run.message.endswith(_FLAT)
+    done = "everything is closed" if is_flat else "what had to be closed is closed"
     return _message(
         run,
         "given_up" if has_given_up else "finished",
         kind=NotificationType.ENFORCEMENT,
-        priority=Priority.URGENT if has_given_up else Priority.HIGH,
-        title=title,
+        priority=Priority.HIGH if is_asked_for and not has_given_up else Priority.URGENT,
+        title=f"{run.account_name}: {'not closed' if has_given_up else done}",
         body=run.message,
     )
+
+
+def is_end_news(run: Enforcement) -> bool:
+    """Tell whether the end of a run is told: not that a locked account is flat again."""
+    return run.stage == Enforcement.Stage.GIVEN_UP or run.cause != Enforcement.Cause.LOCK
+
+
+def recent_run_messages(host: str, now: datetime) -> list[Message]:
+    """Build the messages about runs of a host that ended lately; each has the key it always had.
+
+    For those whose worker died between writing the end and telling it. Raises a database error
+    when they cannot be read.
+    """
+    ended = Enforcement.objects.filter(host=host, finished_at__gt=now - ENDED_LATELY).filter(
+        Q(stage=Enforcement.Stage.GIVEN_UP)
+        | Q(positions_closed__gt=0)
+        | Q(orders_cancelled__gt=0)
+        | Q(cause=Enforcement.Cause.PANIC)
+    )
+    return [finished(run) for run in ended.order_by("finished_at", "id") if is_end_news(run)]
 
 
 def held_up(run: Enforcement) -> Message:
@@ -209,5 +273,5 @@ def ended_sentence(closed: int, cancelled: int, rest: int) -> str:
         parts.append(f"{cancelled} pending order{'s' if cancelled != 1 else ''} deleted")
     done = " and ".join(parts) or "There was nothing to close"
     if not rest:
-        return f"{done}; the account is flat."
+        return f"{done}; {_FLAT}"
     return f"{done}; {rest} position{'s stay' if rest != 1 else ' stays'} open, as intended."

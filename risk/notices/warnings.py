@@ -67,7 +67,7 @@ class Rises:
             batch.currencies[int(reading["currency"])], int(reading["currency_digits"])
         )
         is_critical = level == _CRITICAL
-        what = "is about to be violated" if is_critical else "comes closer to its limit"
+        what = "is almost at its limit" if is_critical else "comes closer to its limit"
         return Message(
             user_id=account.user_id,
             type=NotificationType.RISK_WARNING,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from accounts.sessions.poll import Poll
+from risk.enforcement.notices import recent_run_messages
 from risk.models import Order
 from risk.notices.orders import order_messages, recent_order_messages
 from risk.notices.switches import TradingSwitches, other_than_told
@@ -44,6 +45,7 @@ class RiskNotices:
         if not self._has_begun:
             self._has_begun = True
             self._writer.ask(lambda now: recent_order_messages(self._host, now))
+            self._writer.ask(lambda now: recent_run_messages(self._host, now))
         self._writer.flush(now, monotonic)
 
     def orders_ended(self, orders: Sequence[Order]) -> None:

@@ -62,7 +62,7 @@ def test_it_deletes_closes_confirms_and_locks(stage: Stage, mode: str) -> None:
         run.pk,
     )
     titles = list(Notification.objects.filter(type="enforcement").values_list("title", flat=True))
-    assert len(titles) == 2
+    assert titles == ["Bold: everything is closed"]
     assert Order.objects.filter(enforcement_id=run.pk).count() == run.positions_closed + 1
 
 

@@ -88,6 +88,7 @@ def test_it_warns_once_and_liquidates_when_the_margin_runs_out(stage: Stage) -> 
     run = Enforcement.objects.get()
     assert (run.cause, run.stage) == ("cutoff", "done")
     assert Notification.objects.filter(type="liquidation", priority="urgent").count() == 1
+    assert not Notification.objects.filter(type="risk_breach").exists()  # the same, told once
     assert AccountLock.objects.standing().get().cause == "cutoff"
     assert warnings() == 2
 

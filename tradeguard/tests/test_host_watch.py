@@ -72,6 +72,27 @@ def test_it_tells_it_once_as_long_as_it_lasts(account: ConnectedAccount, redis: 
     assert Notification.objects.count() == 1
 
 
+def test_it_tells_it_once_also_to_whoever_deletes_it(account: ConnectedAccount, redis: Any) -> None:
+    tick(redis, NOW)
+    look(NOW + 60 * SECOND)
+    Notification.objects.all().delete()
+
+    assert look(NOW + 120 * SECOND, NOW + 70 * SECOND) == []
+
+
+def test_it_tells_the_return_once_also_to_whoever_deletes_it(
+    account: ConnectedAccount, redis: Any
+) -> None:
+    tick(redis, NOW)
+    look(NOW + 60 * SECOND)
+    tick(redis, NOW + 69 * SECOND)
+    watch_hosts(now=NOW + 70 * SECOND)
+    Notification.objects.filter(title=BACK).delete()
+    tick(redis, NOW + 79 * SECOND)
+
+    assert watch_hosts(now=NOW + 80 * SECOND) == []
+
+
 def test_it_tells_the_return_to_whom_it_told_the_silence(
     account: ConnectedAccount, bob: User, redis: Any
 ) -> None:

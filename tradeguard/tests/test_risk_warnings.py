@@ -59,7 +59,7 @@ def told(kind: str = "risk_warning") -> list[tuple[str, str]]:
 
 
 CLOSER = ("medium", "Bold: “Daily loss” comes closer to its limit")
-CRITICAL = ("high", "Bold: “Daily loss” is about to be violated")
+CRITICAL = ("high", "Bold: “Daily loss” is almost at its limit")
 
 
 @pytest.mark.parametrize(
@@ -142,8 +142,8 @@ def test_an_edited_rule_and_a_new_desk_warn_of_nothing_twice(
     rule.save(update_fields=["limit", "updated_at"])
     stage.run(10)
     assert [title for _, title in told()] == [
-        "Bold: “Daily loss” is about to be violated",
-        "Bold: “Less a day” is about to be violated",
+        "Bold: “Daily loss” is almost at its limit",
+        "Bold: “Less a day” is almost at its limit",
     ]
 
 

@@ -220,6 +220,8 @@ class TestTheWayIn:
             program.post("/api/v1/auth/token/refresh", {"refresh": refresh}, "application/json")
 
         assert told(alice) == ["A program was signed out: its token was used twice"]
+        assert "Staff" not in last(alice).body
+        assert "The second time it came from 127.0.0.1" in last(alice).body
 
 
 class TestKeys:

@@ -190,7 +190,9 @@ def test_what_enforcement_closes_is_told_by_the_enforcement_alone(
     assert Deal.objects.filter(account=account, entry=1).count() == 10
     assert told() == []
     assert told("order_filled") == []
-    assert sorted(told("enforcement")) == ["Bold: TradeGuard steps in", "Bold: done"]
+    # That it acts is said by the breach, in the same words and a moment before.
+    assert told("risk_breach") == ["Bold: “Max daily loss” is violated"]
+    assert told("enforcement") == ["Bold: everything is closed"]
 
 
 def test_a_stop_out_is_told_as_the_liquidation_that_it_is(stage: Stage, alice: User) -> None:
@@ -343,5 +345,5 @@ def test_closing_everything_on_many_accounts_begins_once_for_its_reader(
     begun = Notification.objects.filter(title="Close all has begun")
     assert begun.count() == 3
     assert begun.values("repeat_key").distinct().count() == 1
-    done = Notification.objects.filter(title__endswith=": done")
+    done = Notification.objects.filter(title__endswith=": everything is closed")
     assert done.values("repeat_key").distinct().count() == 3

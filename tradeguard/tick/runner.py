@@ -116,12 +116,11 @@ class HostTick:
         with watch.stage("latch"):
             self._ledger.note(assessment, poll)
             self._objectives.note(assessment, poll)
-            self._notices.note(assessment, poll)
             self._write_latches(now)
             if self.desk is not None:
                 self.desk.take(poll, assessment)
             self._write_database(now)
-            self._notices.flush(now, monotonic)
+            self._tell(assessment, poll)
         with watch.stage("store"):
             frame, announced = self._find_news(poll, assessment)
             stored = self._write_redis(poll, frame, announced)
@@ -138,6 +137,14 @@ class HostTick:
             gc.collect()
             gc.freeze()
         return assessment
+
+    def _tell(self, assessment: Assessment, poll: Poll) -> None:
+        """Have told what this tick shows; what goes wrong there must not keep it from acting."""
+        try:
+            self._notices.note(assessment, poll)
+            self._notices.flush(poll.now, poll.monotonic)
+        except Exception as error:
+            self._complaints.say("notices", f"What the tick saw could not be told: {error!r}")
 
     def _find_news(self, poll: Poll, assessment: Assessment) -> tuple[Frame, list[Key]]:
         """Lay the tick out in rows, and choose what of it is to be told."""
