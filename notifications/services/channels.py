@@ -171,7 +171,7 @@ def _locked_user(user_id: int) -> User:
 
 
 def _locked(channel: Channel) -> Channel:
-    return Channel.objects.select_for_update(of=("self",)).get(pk=channel.pk)
+    return Channel.objects.select_for_update(no_key=True).get(pk=channel.pk)
 
 
 def _check_name(channel: Channel) -> None:

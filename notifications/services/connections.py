@@ -28,6 +28,7 @@ from accounts.models.connection import ConnectionState
 from accounts.sessions.states import ConnectionChange, Reason
 from notifications.models import Notification, NotificationType, Priority
 from notifications.services.announcing import push
+from notifications.services.discarding import discard
 from notifications.services.messages import Message, notify
 
 FLAPPING = timedelta(minutes=5)
@@ -216,7 +217,7 @@ def _tell_again(
     about_them = Notification.objects.filter(
         object_type=ACCOUNT, object_id__in=[str(key) for key in flapping], created_at__gt=since
     )
-    about_them.filter(type=NotificationType.CONNECTION_RESTORED).delete()
+    discard(about_them.filter(type=NotificationType.CONNECTION_RESTORED))
     losses = list(about_them.filter(type=NotificationType.CONNECTION_LOST))
     counts = _count_losses(list(flapping), since=since)
     for loss in losses:

@@ -8,7 +8,7 @@ from django.db import transaction
 
 from accounts.models import User
 from notifications import quiet_hours
-from notifications.models import Delivery, DeliverySettings
+from notifications.models import Channel, Delivery, DeliverySettings
 
 
 class SettingsChanges(TypedDict, total=False):
@@ -78,6 +78,9 @@ def _release_held(settings: DeliverySettings, *, zone: str, now: datetime) -> No
     end = quiet_hours.quiet_until(
         now, zone=zone, begins=settings.quiet_from, ends=settings.quiet_until
     )
+    # As everybody who changes several deliveries of a channel does, and in the order of routers.
+    channels = Channel.objects.filter(user=settings.user_id).order_by("pk")
+    list(channels.select_for_update(no_key=True).values_list("pk"))
     Delivery.objects.filter(
         channel__user=settings.user_id,
         state=Delivery.State.PENDING,

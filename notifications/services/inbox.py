@@ -2,9 +2,8 @@
 
 from datetime import datetime
 
-from django.db.models import QuerySet
-
 from notifications.models import Notification
+from notifications.services.discarding import discard
 
 
 def mark_read(*, notification: Notification, now: datetime) -> Notification:
@@ -36,7 +35,7 @@ def mark_all_read(*, user: object, now: datetime) -> int:
 
 def delete_notification(*, notification: Notification) -> None:
     """Delete a notification; what is still on its way by any channel is not sent any more."""
-    notification.delete()
+    discard(Notification.objects.filter(pk=notification.pk))
 
 
 def clear_all(*, user: object) -> int:
@@ -45,16 +44,11 @@ def clear_all(*, user: object) -> int:
     Those that were counted with others or are of a type that is switched off go with them.
     """
     own = Notification.objects.owned_by(user)
-    deleted = _delete(own.shown())
-    _delete(own.filter(is_hidden=True))
+    deleted = discard(own.shown())
+    discard(own.filter(is_hidden=True))
     return deleted
 
 
 def clear_read(*, user: object) -> int:
     """Delete the notifications that the user has read and return how many there were."""
-    return _delete(Notification.objects.owned_by(user).shown().exclude(read_at=None))
-
-
-def _delete(notifications: QuerySet[Notification]) -> int:
-    _, by_model = notifications.delete()
-    return by_model.get(Notification._meta.label, 0)
+    return discard(Notification.objects.owned_by(user).shown().exclude(read_at=None))

@@ -55,10 +55,13 @@ def write_sent(claim: Claim, *, now: datetime) -> None:
 
 def write_working(channel_ids: Collection[UUID], *, now: datetime) -> None:
     """Write that letters went out by these channels."""
-    if channel_ids:
-        Channel.objects.filter(pk__in=channel_ids).order_by().update(
-            last_sent_at=now, failures_in_a_row=0, last_error=""
-        )
+    if not channel_ids:
+        return
+    with transaction.atomic():
+        # In the order of everybody who locks several, or two would wait for each other.
+        rows = Channel.objects.filter(pk__in=channel_ids).order_by("pk")
+        list(rows.select_for_update(no_key=True).values_list("pk"))
+        rows.order_by().update(last_sent_at=now, failures_in_a_row=0, last_error="")
 
 
 def write_postponed(

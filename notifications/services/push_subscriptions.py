@@ -28,7 +28,8 @@ def subscribe_browser(
     browser had before, if any. What has this address under another user stays theirs: its push
     service says that it has ended. Raises ValidationError and Refusal as `add_channel` does.
     """
-    User.objects.select_for_update().get(pk=user.pk)
+    # Without its key: a tick that tells this user something does not wait.
+    User.objects.select_for_update(no_key=True).get(pk=user.pk)
     known = dict(_browsers_of(user))
     channel = known.get(subscription.get("endpoint", "")) or known.get(previous)
     if channel is None:

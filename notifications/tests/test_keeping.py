@@ -6,7 +6,7 @@ import pytest
 from accounts.models import User
 from accounts.tests.factories import NOW
 from notifications.models import Delivery, Notification
-from notifications.services import keeping
+from notifications.services import discarding
 from notifications.services.keeping import HIDDEN_KEPT, forget_old
 from notifications.tests.factories import make_delivery, make_notification
 
@@ -38,7 +38,7 @@ def test_it_forgets_what_is_hidden_after_a_month(alice: User) -> None:
 def test_it_forgets_in_batches_with_their_deliveries(
     alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keeping, "BATCH_SIZE", 2)
+    monkeypatch.setattr(discarding, "BATCH_SIZE", 2)
     for _ in range(5):
         make_delivery(alice, now=NOW - 400 * DAY, state="sent")
     Notification.objects.update(read_at=NOW)
