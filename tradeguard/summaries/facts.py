@@ -165,7 +165,12 @@ def _enforcements(readers: Sequence[Reader]) -> Mapping[int, list[str]]:
     rows = Enforcement.objects.filter(_in_their_days(readers, "created_at"))
     told: dict[int, list[str]] = defaultdict(list)
     for run in rows.order_by("created_at"):
-        told[run.user_id].append(f"{run.account_name}: {run.reason}")
+        # What came of it; why is among the violations.
+        is_over = run.finished_at is not None and run.message
+        sentence = run.message if is_over else run.reason
+        told[run.user_id].append(
+            f"{run.account_name}: {sentence.removeprefix(f'{run.account_name} ')}"
+        )
     return told
 
 

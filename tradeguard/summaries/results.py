@@ -1,4 +1,9 @@
-"""How the trading day of each account goes, for many accounts in two queries."""
+"""How the trading day of each account went, for many accounts in three queries.
+
+A day that has only begun says nothing yet: until it is half over, the one before it is told. A desk
+whose day turns at 17:00 in New York would read at 22:00 what the first five hours of the next day
+were.
+"""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -14,31 +19,49 @@ from risk.portfolio_days import TRANSFERS
 # Over a weekend nothing is read; what was worth then is still so when the market opens.
 _OLDEST_START = timedelta(days=4)
 _MINUTE = timedelta(minutes=1)
+_HALF_A_DAY = timedelta(hours=12)
+_INSTANT = timedelta(microseconds=1)
+
+Worth = tuple[float, datetime]  # an equity, and when its minute was over
 
 
 def day_results(
     accounts: Sequence[ConnectedAccount], equities: Mapping[UUID, float], now: datetime
 ) -> dict[UUID, float]:
-    """Return what each account has made since its trading day began, transfers left out.
+    """Return what each account has made in its trading day, transfers left out.
 
     `equities` are those of now; an account without one, or of which it is not known what it was
-    worth when its day began, is left out.
+    worth when its day began or ended, is left out.
     """
-    begun = _begun_with([account for account in accounts if account.pk in equities], now)
-    moved = _transfers(accounts, {pk: at for pk, (_, at) in begun.items()}, now)
-    return {pk: equities[pk] - equity - moved[pk] for pk, (equity, _) in begun.items()}
+    known = [account for account in accounts if account.pk in equities]
+    days = {account.pk: _day(account, now) for account in known}
+    begun = _worth_before(known, {pk: begins for pk, (begins, _) in days.items()})
+    over = [account for account in known if days[account.pk][1] is not None]
+    ended = _worth_before(over, {pk: ends for pk, (_, ends) in days.items() if ends is not None})
+    ended |= {pk: (equities[pk], now) for pk, (_, ends) in days.items() if ends is None}
+    both = {pk: (begun[pk], ended[pk]) for pk in begun if pk in ended}
+    moved = _transfers(known, {pk: (first[1], last[1]) for pk, (first, last) in both.items()})
+    return {pk: last[0] - first[0] - moved[pk] for pk, (first, last) in both.items()}
 
 
-def _begun_with(
-    accounts: Sequence[ConnectedAccount], now: datetime
-) -> dict[UUID, tuple[float, datetime]]:
-    """Return the last equity before each account's day began, and when its minute was over."""
+def _day(account: ConnectedAccount, now: datetime) -> tuple[datetime, datetime | None]:
+    """Return when the day that is told began, and when it ended; None while it lasts."""
+    start = trading_day_start(now, account.day_reset_time, account.reset_zone)
+    if now - start >= _HALF_A_DAY:
+        return start, None
+    before = trading_day_start(start - _INSTANT, account.day_reset_time, account.reset_zone)
+    return before, start
+
+
+def _worth_before(
+    accounts: Sequence[ConnectedAccount], moments: Mapping[UUID, datetime]
+) -> dict[UUID, Worth]:
+    """Return the last equity of each account before a moment."""
     if not accounts:
         return {}
     starts: dict[datetime, list[UUID]] = defaultdict(list)
     for account in accounts:
-        start = trading_day_start(now, account.day_reset_time, account.reset_zone)
-        starts[start].append(account.pk)
+        starts[moments[account.pk]].append(account.pk)
     last = EquitySnapshot.objects.filter(
         account=OuterRef("pk"),
         server=OuterRef("server"),
@@ -66,18 +89,22 @@ def _by_account(
 
 
 def _transfers(
-    accounts: Sequence[ConnectedAccount], since: Mapping[UUID, datetime], now: datetime
+    accounts: Sequence[ConnectedAccount], days: Mapping[UUID, tuple[datetime, datetime]]
 ) -> Mapping[UUID, float]:
     moved: dict[UUID, float] = defaultdict(float)
-    if not since:
+    if not days:
         return moved
     logins = {account.pk: (account.server, account.login) for account in accounts}
     deals = Deal.objects.filter(
-        account__in=list(since), type__in=TRANSFERS, time__gte=min(since.values()), time__lte=now
+        account__in=list(days),
+        type__in=TRANSFERS,
+        time__gte=min(begins for begins, _ in days.values()),
+        time__lt=max(ends for _, ends in days.values()),
     )
     for account_id, server, login, at, amount in deals.values_list(
         "account_id", "server", "login", "time", "profit"
     ):
-        if logins[account_id] == (server, login) and at >= since[account_id]:
+        begins, ends = days[account_id]
+        if logins[account_id] == (server, login) and begins <= at < ends:
             moved[account_id] += float(amount)
     return moved

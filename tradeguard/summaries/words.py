@@ -21,7 +21,10 @@ def title_of(day: UserDay) -> str:
         parts = [f"{signed(result, digits)} {name}" for name, result, digits in results]
     if day.violations:
         parts.append(_count(len(day.violations), "violation"))
-    head = f"Your day, {day.reader.due.day:%d %b}"
+    due = day.reader.due
+    # Whoever reads before noon reads of the day before.
+    most_of_it = due.since + (due.until - due.since) / 2
+    head = f"Your day, {most_of_it.astimezone(day.reader.zone):%d %b}"
     return f"{head}: {', '.join(parts)}" if parts else head
 
 
@@ -60,7 +63,7 @@ def _totals(accounts: Sequence[AccountDay]) -> list[str]:
         results = [each.result for each in known if each.result is not None]
         result = math.fsum(results) if len(results) == len(known) else None
         lines.append(
-            f"{currency}: equity {amount(equity, digits)}, today {signed(result, digits)},"
+            f"{currency}: equity {amount(equity, digits)}, day {signed(result, digits)},"
             f" floating {signed(floating, digits)} on {len(known)} accounts"
         )
     unread = sum(not each.is_fresh for each in accounts)
@@ -102,10 +105,10 @@ def _account(account: AccountDay, day: UserDay) -> str:
         positions = (
             f"{_count(account.positions, 'position')} floating {signed(account.floating, digits)}"
         )
-    today = "not known" if account.result is None else signed(account.result, digits)
+    result = "not known" if account.result is None else signed(account.result, digits)
     return (
         f"{account.name}: equity {amount(account.equity, digits)} {account.currency}, balance"
-        f" {amount(account.balance, digits)}, today {today}, {positions}{_weakest(account)}"
+        f" {amount(account.balance, digits)}, day {result}, {positions}{_weakest(account)}"
     )
 
 

@@ -135,6 +135,39 @@ class TestResults:
         }
 
     @pytest.mark.parametrize(
+        ("now", "result"),
+        [
+            # 22:00 in New York: its day ended at 17:00 there.
+            (datetime(2026, 11, 21, 3, tzinfo=UTC), 2_000.0),
+            (datetime(2026, 11, 21, 10, tzinfo=UTC) - INSTANT, 2_000.0),
+            (datetime(2026, 11, 21, 10, tzinfo=UTC), 7.0),
+        ],
+    )
+    def test_a_day_that_has_only_begun_is_not_told_yet(
+        self, account: ConnectedAccount, now: datetime, result: float
+    ) -> None:
+        ConnectedAccount.objects.update(day_reset_zone="America/New_York", day_reset_time=time(17))
+        account.refresh_from_db()
+        turn = datetime(2026, 11, 20, 22, tzinfo=UTC)
+        make_snapshot(account, turn - DAY - timedelta(minutes=1), equity=Decimal(100_000))
+        make_snapshot(account, turn - timedelta(minutes=1), equity=Decimal(102_500))
+        make_deal(account, ticket=1, type=2, time=turn - HOUR, profit=Decimal(500))
+        make_deal(account, ticket=2, type=2, time=turn + HOUR, profit=Decimal(70))
+
+        told = day_results([account], {account.pk: 102_577.0}, now)
+        assert told == {account.pk: pytest.approx(result)}
+
+    def test_a_day_of_which_the_end_is_not_known_is_not_told(
+        self, account: ConnectedAccount
+    ) -> None:
+        ConnectedAccount.objects.update(day_reset_zone="UTC")
+        account.refresh_from_db()
+        now = datetime(2026, 11, 20, 7, tzinfo=UTC)
+        make_snapshot(account, now - timedelta(days=4, hours=10))
+
+        assert day_results([account], {account.pk: 1.0}, now) == {}
+
+    @pytest.mark.parametrize(
         ("age", "is_known"),
         [(timedelta(days=4), True), (timedelta(days=4) + timedelta(minutes=1), False)],
     )
@@ -162,6 +195,13 @@ class TestSending:
         make_breach(rule, account, latched_at=TEN_PM - HOUR, message="Alpha 3 broke its limit.")
         make_breach(rule, account, latched_at=TEN_PM - DAY - INSTANT, cleared_at=TEN_PM)
         make_run(account, created_at=TEN_PM - HOUR, reason="Daily loss", finished_at=TEN_PM)
+        make_run(
+            account,
+            created_at=TEN_PM - HOUR,
+            cause="rule",
+            reason="Alpha 3 broke its limit.",
+            message="1 position closed; the account is flat.",
+        )
         for number, state in enumerate(["filled", "rejected", "unknown"]):
             make_order(account, tag=number + 1, state=state, created_at=TEN_PM - HOUR)
 
@@ -175,7 +215,8 @@ class TestSending:
             "1 violation, 1 order executed, 1 not executed, 1 of unknown outcome, stepped in",
             "- Alpha 3 broke its limit.",
             "- Alpha 3: Daily loss",
-            "Alpha 3: equity 95,212.40 USD, balance 100,000.00, today +212.40, 1 position floating"
+            "- Alpha 3: 1 position closed; the account is flat.",
+            "Alpha 3: equity 95,212.40 USD, balance 100,000.00, day +212.40, 1 position floating"
             " −4,787.60",
             f"weakest rule, {rule.name}: ",
             "212.40 USD",
@@ -266,7 +307,7 @@ class TestSending:
         body = Notification.objects.get().body
         assert len(body) <= LONGEST_BODY
         assert "more accounts, on the page of your accounts." in body
-        assert "USD: equity 11,425,488.00, today —, floating −574,512.00 on 120 accounts" in body
+        assert "USD: equity 11,425,488.00, day —, floating −574,512.00 on 120 accounts" in body
         assert body.index("Alpha 119") < body.index("Alpha 000")
 
     def test_what_is_wrong_with_some_keeps_nobody_else_from_theirs(
