@@ -18,7 +18,10 @@ LEASH = Path(__file__).with_name("leash.py")
 
 @dataclass(frozen=True)
 class Program:
-    """What to run. `ready_prefix` begins the line that says it can be used, if it says that."""
+    """What to run. `ready_prefix` begins the line that says it can be used, if it says that.
+
+    `niceness` is that of Unix, from 0 to 19: the more, the more it gives way to the others.
+    """
 
     name: str
     command: tuple[str, ...]
@@ -26,6 +29,7 @@ class Program:
     stop_seconds: float = 4.0
     # Servers that keep books get the chance to close them when serve is killed.
     death_signal: signal.Signals = signal.SIGKILL
+    niceness: int = 0
 
 
 class Child:
@@ -47,7 +51,7 @@ class Child:
         self.log = log
         self._is_ready = threading.Event()
         self._process = subprocess.Popen(  # noqa: S603  # our own command line, no shell
-            [*lifeline.leash(program.death_signal), *program.command],
+            [*lifeline.leash(program.death_signal, program.niceness), *program.command],
             cwd=folder,
             env=dict(environment),
             stdin=subprocess.DEVNULL,
@@ -111,9 +115,9 @@ class Lifeline:
     def inherited(self) -> tuple[int, ...]:
         return () if self._uses_kernel else (self._read_end,)
 
-    def leash(self, death_signal: signal.Signals) -> list[str]:
+    def leash(self, death_signal: signal.Signals, niceness: int = 0) -> list[str]:
         """Return the beginning of a command line that ties the rest of it to this process."""
-        python = [sys.executable, "-I", "-S", str(LEASH)]
+        python = [sys.executable, "-I", "-S", str(LEASH), str(niceness)]
         if self._uses_kernel:
             return [*python, "signal", str(os.getpid()), str(int(death_signal))]
         return [*python, "pipe", str(self._read_end)]

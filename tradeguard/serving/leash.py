@@ -1,7 +1,7 @@
 """Start a command that cannot outlive the process that asked for it.
 
-    python leash.py signal PARENT_PID SIGNAL COMMAND...   the kernel sends SIGNAL (Linux)
-    python leash.py pipe DESCRIPTOR COMMAND...            at the pipe's end the group is stopped
+    python leash.py NICENESS signal PARENT_PID SIGNAL COMMAND...   the kernel sends SIGNAL (Linux)
+    python leash.py NICENESS pipe DESCRIPTOR COMMAND...     at the pipe's end the group is stopped
 
 Run as a file, with the standard library alone, because every child pays for its start.
 """
@@ -16,6 +16,37 @@ import time
 
 PR_SET_PDEATHSIG = 1
 GRACE_SECONDS = 5.0
+# What Linux does on desktops: it shares the processors among sessions first, and niceness matters
+# only within one. The session then has a niceness of its own; every 0.1 s somebody may set one.
+AUTOGROUP = "/proc/self/autogroup"
+AUTOGROUP_TRIES = 5
+AUTOGROUP_PAUSE_SECONDS = 0.11
+
+
+def give_way(niceness: int) -> None:
+    """Let everything else on the machine have the processors first."""
+    if niceness <= 0:
+        return
+    os.nice(niceness)
+    if os.getsid(0) != os.getpid():
+        return  # a session that is shared with others is not ours to slow down
+    for _ in range(AUTOGROUP_TRIES):
+        try:
+            _write(AUTOGROUP, str(niceness))
+        except BlockingIOError:
+            time.sleep(AUTOGROUP_PAUSE_SECONDS)
+        except OSError:
+            return  # not this kernel's way, or not this container's
+        else:
+            return
+
+
+def _write(path: str, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY)
+    try:
+        os.write(descriptor, text.encode())
+    finally:
+        os.close(descriptor)
 
 
 def run_with_signal(parent_pid: int, signal_number: int, command: list[str]) -> None:
@@ -52,9 +83,10 @@ def _end_group_with_pipe(descriptor: int) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    if arguments[0] == "signal":
-        run_with_signal(int(arguments[1]), int(arguments[2]), arguments[3:])
-    return run_with_pipe(int(arguments[1]), arguments[2:])
+    give_way(int(arguments[0]))
+    if arguments[1] == "signal":
+        run_with_signal(int(arguments[2]), int(arguments[3]), arguments[4:])
+    return run_with_pipe(int(arguments[2]), arguments[3:])
 
 
 if __name__ == "__main__":

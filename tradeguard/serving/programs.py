@@ -12,6 +12,10 @@ BASE_DIR = Path(__file__).resolve().parents[2]
 # Later ones need earlier ones, so they stop in the opposite order.
 STOP_ORDER = (("beat",), ("terminals", "default", "deliveries"), ("web",), ("broker",), ("redis",))
 
+# What may take a second longer gives way to the tick, the pages and the broker: ten thousand
+# notifications that are decided and sent keep a small machine busy for most of a minute.
+BACKGROUND_NICENESS = 10
+
 
 @dataclass(frozen=True)
 class BrokerOptions:
@@ -59,12 +63,24 @@ def terminals(host: str) -> Program:
 
 
 def default(host: str) -> Program:
-    return _worker("default", queue="default", node=f"default@{host}", threads=4)
+    return _worker(
+        "default",
+        queue="default",
+        node=f"default@{host}",
+        threads=4,
+        niceness=BACKGROUND_NICENESS,
+    )
 
 
 def deliveries(host: str) -> Program:
     # Enough for two senders of every transport, all of which may be waiting for somebody.
-    return _worker("deliveries", queue="deliveries", node=f"deliveries@{host}", threads=16)
+    return _worker(
+        "deliveries",
+        queue="deliveries",
+        node=f"deliveries@{host}",
+        threads=16,
+        niceness=BACKGROUND_NICENESS,
+    )
 
 
 def beat() -> Program:
@@ -76,7 +92,7 @@ def manage(name: str, *arguments: str) -> Program:
     return Program(name, (sys.executable, str(BASE_DIR / "manage.py"), *arguments))
 
 
-def _worker(name: str, *, queue: str, node: str, threads: int) -> Program:
+def _worker(name: str, *, queue: str, node: str, threads: int, niceness: int = 0) -> Program:
     return Program(
         name,
         (
@@ -91,6 +107,7 @@ def _worker(name: str, *, queue: str, node: str, threads: int) -> Program:
             "--without-mingle",
             "--without-heartbeat",
         ),
+        niceness=niceness,
     )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tradeguard.serving import programs
 from tradeguard.serving.child import Child, Lifeline, Program
 from tradeguard.serving.logs import ChildLog
 from tradeguard.serving.supervisor import StartError, Supervisor
@@ -223,3 +224,36 @@ def test_the_leash_gives_the_exit_code_on(tmp_path: Path) -> None:
         assert child.exit_code() == 7
         child.bury()
         log.close()
+
+
+@pytest.mark.parametrize("uses_kernel", [True, False])
+def test_a_child_in_the_background_gives_way(tmp_path: Path, uses_kernel: bool) -> None:
+    if uses_kernel and sys.platform != "linux":
+        pytest.skip("The death signal is Linux's.")
+    told = tmp_path / "told"
+    code = (
+        "import os; from pathlib import Path; "
+        "session = Path('/proc/self/autogroup'); "
+        "group = ((session.exists() and session.read_text().split()) or ['none'])[-1]; "
+        f"Path({str(told)!r}).write_text(f'{{os.nice(0)}} {{group}}')"
+    )
+    log = ChildLog(tmp_path / "child.log", prefix="child", alarm=print)
+    child = Child(
+        python("worker", code, niceness=3),
+        environment=os.environ,
+        folder=tmp_path,
+        log=log,
+        lifeline=Lifeline(uses_kernel=uses_kernel),
+    )
+    assert child.wait(20.0)
+    child.bury()
+    log.close()
+    assert told.read_text().split()[0] == str(min(os.nice(0) + 3, 19))
+    # On desktops Linux shares the processors among sessions before it looks at niceness.
+    assert told.read_text().split()[1] in {"3", "none"}
+
+
+def test_what_judges_risk_gives_way_to_nobody() -> None:
+    background = {programs.default("local"), programs.deliveries("local")}
+    assert {program.niceness for program in background} == {programs.BACKGROUND_NICENESS}
+    assert programs.terminals("local").niceness == programs.web(8000).niceness == 0
