@@ -39,7 +39,8 @@ class ChannelForm(RehearsedForm[Channel]):
         text = self.cleaned_data["secrets"]
         try:
             given = json.loads(text or "{}")
-        except ValueError:
+            json.dumps(given, ensure_ascii=False).encode()  # half a sign cannot be shown again
+        except (ValueError, RecursionError):
             given = None
         if not isinstance(given, dict):
             raise forms.ValidationError('Give a JSON object: {"name": "value"}.', code="invalid")

@@ -160,6 +160,6 @@ def read_json(text: str) -> dict[str, Any]:
     """Return the JSON object that a text is, or an empty one."""
     try:
         said = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return said if isinstance(said, dict) else {}

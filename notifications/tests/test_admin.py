@@ -83,7 +83,15 @@ def test_staff_add_a_channel_and_see_no_secret(staff: Client, alice: User) -> No
 
 
 @pytest.mark.parametrize(
-    "secrets", ["token", "[1]", '{"chat_id": "1"}', json.dumps({**TELEGRAM, "chat_id": "?!"})]
+    "secrets",
+    [
+        "token",
+        "[1]",
+        '{"chat_id": "1"}',
+        json.dumps({**TELEGRAM, "chat_id": "?!"}),
+        json.dumps({**TELEGRAM, "\ud800": "half a sign"}),
+        "[" * 100_000,
+    ],
 )
 def test_wrong_credentials_are_told_and_not_shown_again(
     staff: Client, alice: User, secrets: str

@@ -138,6 +138,7 @@ def test_it_hands_on_for_how_long_to_wait(name: str, reply: Reply, seconds: floa
         ("telegram", answer(302, "", {"Location": "https://evil.example"}), False, False),
         ("discord", answer(401, '{"message": "Invalid Webhook Token"}'), True, True),
         ("discord", answer(500, "[1]"), False, False),
+        ("discord", answer(502, "[" * 4_096), False, False),
         ("slack", answer(200, "<html>Sign in to this network</html>"), False, False),
         ("slack", answer(403, "action_prohibited"), True, True),
         ("slack", answer(410, "channel_is_archived"), True, True),
