@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from accounts.models import Deal
 from accounts.tests.factories import make_user
 from notifications.models import Notification
 from risk.models import AccountLock, Enforcement, RiskRule
@@ -46,6 +47,29 @@ def test_it_tells_of_a_stop_out_by_the_broker_once(stage: Stage) -> None:
     stage.kill_worker()
     stage.run(10)
     assert len(liquidations()) == 1
+
+
+def test_it_tells_all_that_a_stop_out_closes(stage: Stage) -> None:
+    account = watched(stage, make_user(), deposit=1_000.0, stop_out_level=30.0, leverage=500)
+    stage.run(3)
+    for _ in range(4):
+        trade(stage, account, 0.5)  # 110 of margin each, 5 for each pip
+    stage.run(2)
+    bid = 1.09600
+    while volumes(stage, account):
+        crash_price(stage, bid)
+        stage.server.step()
+        stage.run(2)
+        bid -= 0.00050
+    told = Notification.objects.filter(type="liquidation").order_by("created_at")
+    titles = list(told.values_list("title", flat=True))
+    assert titles[0] == "Bold was liquidated by its broker"
+    assert len(titles) > 1
+    assert set(titles[1:]) == {"Bold goes on being liquidated by its broker"}
+    assert "closed 4 positions by itself so far" in liquidations()[-1]
+    closed = Deal.objects.filter(account=account, entry=1)
+    result = sum(deal.profit + deal.swap + deal.commission + deal.fee for deal in closed)
+    assert f"{result:+,.2f} USD" in liquidations()[-1]
 
 
 def test_the_past_is_no_news(stage: Stage) -> None:
