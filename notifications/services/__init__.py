@@ -15,7 +15,7 @@ from notifications.services.inbox import (
 )
 from notifications.services.keeping import forget_old
 from notifications.services.messages import Message, notify
-from notifications.services.routing import route_due
+from notifications.services.routing import route_due, route_while_due
 from notifications.services.switching import switch_off, switch_on
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "notify",
     "notify_connection_changes",
     "route_due",
+    "route_while_due",
     "send_again",
     "send_while_due",
     "stop_sending",

@@ -180,6 +180,18 @@ def give_back(claim: Claim, *, now: datetime, until: datetime, because: str = ""
     )
 
 
+def note_waiting(transport: str, because: str, *, now: datetime) -> None:
+    """Note why what is due by a transport is not tried, where nothing is noted yet."""
+    rows = Delivery.objects.filter(
+        transport=transport,
+        state=Delivery.State.PENDING,
+        next_attempt_at__lte=now,
+        attempts=0,  # of what was tried, no error says that its sender died
+        error="",
+    )
+    rows.update(error=because)
+
+
 def _claimed(now: datetime, until: datetime) -> dict[str, Any]:
     # Without the error of the attempt before: a row that was tried and has neither an error nor an
     # end is one whose sender died.

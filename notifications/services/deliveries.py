@@ -9,7 +9,7 @@ goes out at most once.
 
 import uuid
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from django.db import transaction
@@ -19,13 +19,15 @@ from notifications.delivering.slots import Slots
 from notifications.models import Delivery
 from notifications.services.claiming import due_transports
 from notifications.services.sending import Clock, Sender, stopping
-from notifications.services.switching import cancel
+from notifications.services.switching import cancel, fall_back
 from notifications.services.waking import wake_after_commit, wake_sender
 from notifications.transports import transports
 
 # Two, so that a letter which takes its time holds up only half of what goes the same way.
 SENDERS_PER_TRANSPORT: Final = 2
 STRANDED_AT_ONCE: Final = 1000
+# What always passes does not wait longer than this for a channel that does not answer.
+FALLS_BACK_AFTER: Final = timedelta(minutes=3)
 
 _slots = Slots(SENDERS_PER_TRANSPORT)
 
@@ -61,6 +63,7 @@ def send_while_due(transport: str, *, clock: Clock) -> int:
 def sweep(*, now: datetime) -> None:
     """Have sent what is due and was not woken, and cancel what can never go out."""
     cancel_stranded(now=now)
+    fall_back_late(now=now)
     for name in due_transports(now=now):
         wake_sender(name)
 
@@ -80,6 +83,18 @@ def cancel_stranded(*, now: datetime) -> int:
     with transaction.atomic():
         rows = Delivery.objects.filter(pk__in=stranded, state=Delivery.State.PENDING)
         return cancel(rows, because="The channel does not work any more.", now=now)
+
+
+def fall_back_late(*, now: datetime) -> int:
+    """Have sent by e-mail what always passes and waits too long for another channel.
+
+    Only what a server was asked to take, or is known not to: what nobody came to try goes first by
+    the channel that was chosen.
+    """
+    late = Delivery.objects.filter(
+        state=Delivery.State.PENDING, created_at__lte=now - FALLS_BACK_AFTER
+    )
+    return fall_back(late.exclude(error=""), now=now)
 
 
 @transaction.atomic

@@ -34,8 +34,7 @@ JITTER: Final = 0.2
 LONGEST_RETRY_AFTER: Final = timedelta(hours=6)
 # A channel that fails for good so often in a row does not work any more.
 FAILURES_IN_A_ROW: Final = 3
-# What always passes does not wait longer than this for a channel that does not answer.
-ATTEMPTS_BEFORE_FALLING_BACK: Final = 3
+WAITS_FOR_CHANNEL: Final = "Waits, since the letter before it did not arrive."
 _WRITES: Final = 4
 _SECONDS_BETWEEN_WRITES: Final = 0.5
 
@@ -57,7 +56,7 @@ def write_working(channel_ids: Collection[UUID], *, now: datetime) -> None:
     """Write that letters went out by these channels."""
     if not channel_ids:
         return
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         # In the order of everybody who locks several, or two would wait for each other.
         rows = Channel.objects.filter(pk__in=channel_ids).order_by("pk")
         list(rows.select_for_update(no_key=True).values_list("pk"))
@@ -78,12 +77,12 @@ def write_postponed(
     others_until = now + max(_with_jitter(RETRY_AFTER[0]), asked_for)
     with transaction.atomic():
         lock_channel(claim.channel_id)
-        if attempts == ATTEMPTS_BEFORE_FALLING_BACK:
-            fall_back(claim.held_rows(), now=now)
         claim.held_rows().update(next_attempt_at=until, error=fitting(error), updated_at=now)
-        Delivery.objects.filter(
+        others = Delivery.objects.filter(
             channel=claim.channel_id, state=Delivery.State.PENDING, next_attempt_at__lte=now
-        ).update(next_attempt_at=others_until)
+        )
+        others.filter(error="", attempts=0).update(error=WAITS_FOR_CHANNEL)
+        others.update(next_attempt_at=others_until)
         Channel.objects.filter(pk=claim.channel_id).update(last_error=fitting(error))
     return others_until
 

@@ -20,11 +20,13 @@ from notifications.services.claiming import (
     claim_gathered,
     claim_singles,
     give_back,
+    note_waiting,
     plan,
 )
 from notifications.services.letters import build_letter, is_test, open_credentials
 from notifications.services.outcomes import (
     MAX_ATTEMPTS,
+    WAITS_FOR_CHANNEL,
     write_failed,
     write_postponed,
     write_sent,
@@ -40,7 +42,6 @@ PLAN_LASTS: Final = timedelta(seconds=2)
 # A letter is not begun when its claim could lapse before the transport gives up.
 SHORTEST_REST: Final = timedelta(minutes=1)
 WAITS_FOR_SERVER = "Waits for the server, which did not answer."
-WAITS_FOR_CHANNEL = "Waits, since the letter before it did not arrive."
 
 # Sending takes its time, so each step asks for the time anew.
 Clock = Callable[[], datetime]
@@ -71,6 +72,7 @@ class Sender:
         while went_on and not stopping.is_set():
             passage = breaker.passage(self._shared_server, now=self._clock())
             if passage is Passage.CLOSED:
+                note_waiting(self._transport.name, WAITS_FOR_SERVER, now=self._clock())
                 break
             try:
                 letters = plan(self._transport.name, now=self._clock())

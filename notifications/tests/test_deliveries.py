@@ -13,9 +13,13 @@ from notifications.delivering.transport import Credentials, TransportError
 from notifications.models import Channel, Delivery
 from notifications.services import sending
 from notifications.services.claiming import CLAIM_LASTS
-from notifications.services.deliveries import deliver_due, send_again
+from notifications.services.deliveries import (
+    FALLS_BACK_AFTER,
+    deliver_due,
+    fall_back_late,
+    send_again,
+)
 from notifications.services.outcomes import (
-    ATTEMPTS_BEFORE_FALLING_BACK,
     JITTER,
     LONGEST_RETRY_AFTER,
     MAX_ATTEMPTS,
@@ -384,27 +388,73 @@ def test_it_opens_credentials_for_the_transport(alice: User, hook: Carrier) -> N
     assert hook.seen == [{"host": "h.example", "token": "t"}]
 
 
-def test_what_is_urgent_goes_by_email_when_its_channel_stays_silent(
-    alice: User, carrier: Carrier, hook: Carrier
-) -> None:
-    channel = make_channel(alice, "webhook", credentials={"host": "h.example"})
-    make_delivery(alice, channel=channel)
-    calm = make_delivery(
-        alice, channel=channel, type="order_filled", priority="low", next_attempt_at=NOW
-    )
-    hook.error = temporary()
-    now = NOW
-    for _ in range(ATTEMPTS_BEFORE_FALLING_BACK):
-        assert carrier.tried == []
-        sending.breaker.forget_all()
-        Delivery.objects.filter(transport="webhook").update(next_attempt_at=now)
-        Delivery.objects.filter(pk=calm.pk).update(next_attempt_at=now + timedelta(days=1))
-        deliver_due(clock=clock_at(now))
-        now += timedelta(hours=1)
+LATE = NOW + FALLS_BACK_AFTER
 
-    deliver_due(clock=clock_at(now))
-    assert carrier.titles == ["Daily loss limit broken: Alpha 3"]
-    assert Delivery.objects.filter(transport="email").count() == 1
+
+@pytest.fixture
+def hooked(alice: User) -> Channel:
+    return make_channel(alice, "webhook", credentials={"host": "h.example"})
+
+
+@pytest.mark.parametrize("asked_for", [None, 6 * 3600.0])
+@pytest.mark.parametrize(("early", "count"), [(MOMENT, 0), (timedelta(), 1), (-MOMENT, 1)])
+def test_what_is_urgent_goes_by_email_when_its_channel_stays_silent(
+    hooked: Channel,
+    carrier: Carrier,
+    hook: Carrier,
+    asked_for: float | None,
+    early: timedelta,
+    count: int,
+) -> None:
+    make_delivery(hooked.user, channel=hooked)
+    make_delivery(hooked.user, channel=hooked, type="order_filled", priority="low")
+    hook.error = temporary(asked_for)
+    deliver_due(clock=clock_at(NOW))
+
+    assert fall_back_late(now=LATE - early) == count
+    assert fall_back_late(now=LATE - early) == 0
+
+    deliver_due(clock=clock_at(LATE + MOMENT), transport="email")
+    assert carrier.titles == ["Daily loss limit broken: Alpha 3"] * count
+
+
+def test_what_is_urgent_goes_by_email_though_others_try_a_server_that_is_away(
+    carrier: Carrier, hook: Carrier, db: None
+) -> None:
+    users = [make_user(f"user{number}") for number in range(6)]
+    for user in users:
+        make_delivery(user, channel=make_channel(user, "webhook"))
+    hook.error = temporary()
+    for seconds in (0, 10):
+        deliver_due(clock=clock_at(NOW + timedelta(seconds=seconds)), transport="webhook")
+    assert len(hook.tried) == 3
+    assert not Delivery.objects.filter(error="").exists()
+
+    assert fall_back_late(now=LATE) == 6
+    assert deliver_due(clock=clock_at(LATE), transport="email") == 6
+
+
+def test_what_waits_behind_a_letter_that_did_not_arrive_falls_back_with_it(
+    hooked: Channel, carrier: Carrier, hook: Carrier
+) -> None:
+    for _ in range(2):
+        make_delivery(hooked.user, channel=hooked)
+    hook.error = temporary(6 * 3600.0)
+    deliver_due(clock=clock_at(NOW), transport="webhook")
+    assert len(hook.tried) == 1
+
+    assert fall_back_late(now=LATE) == 2
+
+
+def test_what_nobody_came_to_try_goes_by_its_own_channel_first(
+    hooked: Channel, carrier: Carrier, hook: Carrier
+) -> None:
+    make_delivery(hooked.user, channel=hooked)
+    make_delivery(hooked.user, channel=hooked, attempts=1, next_attempt_at=LATE + MOMENT)
+
+    assert fall_back_late(now=LATE) == 0
+    assert deliver_due(clock=clock_at(LATE)) == 1
+    assert carrier.tried == []
 
 
 def test_many_letters_share_queries_and_a_connection(
@@ -413,8 +463,8 @@ def test_many_letters_share_queries_and_a_connection(
     for _ in range(50):
         make_delivery(alice)
 
-    # Per letter one write of its result; per batch of 25 a claim, its rows and the channels.
-    with django_assert_max_num_queries(50 + 2 * 6 + 4):
+    # Per letter one write of its result; per batch of 25 a claim, its rows and channels, locked.
+    with django_assert_max_num_queries(50 + 2 * 7 + 4):
         assert deliver_due(clock=clock_at(NOW), transport="email") == 50
     assert carrier.sessions == 1
 

@@ -10,7 +10,7 @@ from django.db import connection
 
 from accounts.tests.factories import NOW, make_user
 from notifications.models import Delivery, Notification
-from notifications.services import clear_all, delete_notification, discarding
+from notifications.services import clear_all, delete_notification, discarding, folding
 from notifications.services import routing as routing_module
 from notifications.services.discarding import discard
 from notifications.services.routing import route_due
@@ -61,12 +61,11 @@ def test_it_deletes_what_a_router_is_just_deciding_on(
     alice = make_user("alice")
     notification = make_notification(alice)
     decided, may_write = threading.Event(), threading.Event()
-    write_counts = routing_module.write_counts
 
     def pause(firsts: Any) -> None:
         decided.set()
         assert may_write.wait(30)
-        write_counts(firsts)
+        folding.write_counts(firsts)
 
     def delete_it() -> None:
         if delete == "one":
