@@ -14,6 +14,7 @@ from notifications.models import Channel, Delivery, NotificationType, Preference
 from notifications.services import channels
 from notifications.services.channels import add_channel, delete_channel, update_channel
 from notifications.services.email_channels import ensure_email_channels
+from notifications.services.inbox import clear_all
 from notifications.tests.factories import make_channel, make_delivery
 
 URL = "https://hooks.example.com/tradeguard"
@@ -224,6 +225,29 @@ def test_it_tests_so_often_a_minute_and_no_more(alice: User, bob: User) -> None:
 
     channels.test_channel(channel=add(bob), now=NOW)
     channels.test_channel(channel=other, now=NOW + timedelta(seconds=60))
+
+
+def test_who_deletes_their_tests_sends_no_more_of_them(alice: User) -> None:
+    """A channel can be anybody's address: tests without end would be an attack on it."""
+    channel = add(alice)
+    for _ in range(channels.MOST_TESTS):
+        channels.test_channel(channel=channel, now=NOW)
+        clear_all(user=alice)
+
+    with pytest.raises(Refusal, match="You sent 5 tests"):
+        channels.test_channel(channel=channel, now=NOW + timedelta(seconds=59))
+    assert not Delivery.objects.exists()
+
+    channels.test_channel(channel=channel, now=NOW + timedelta(seconds=60))
+
+
+def test_a_secret_of_blanks_is_made_up_and_shown(alice: User) -> None:
+    given = {"url": URL, "secret": "  "}
+    channel = add(alice, "webhook", credentials=given)
+
+    shown = channels.generated_credentials(channel=channel, given=given)
+
+    assert shown == {"secret": stored(channel)["secret"]}
 
 
 def test_it_tests_no_channel_that_is_switched_off(alice: User) -> None:
