@@ -12,7 +12,7 @@ from notifications import services
 
 @shared_task(name="notifications.route")
 def route() -> None:
-    services.route_due(clock=timezone.now)
+    services.route_while_due(clock=timezone.now)
 
 
 @shared_task(name="notifications.deliver_by")

@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 
 from django.db import connection, transaction
 
+from notifications.delivering.slots import Slots
 from notifications.models import (
     Channel,
     Delivery,

@@ -161,6 +161,40 @@ def test_it_needs_as_many_queries_for_many_as_for_two(
         notify(many, now=NOW)
 
 
+@pytest.mark.django_db(transaction=True)
+def test_it_lets_other_writers_in_between_when_it_tells_many(
+    sent: list[TaskMessage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = User.objects.create(username="alice", email="alice@example.com")
+    many = [make_message(user, dedupe_key=f"{n % 5}") for n in range(7)]
+    monkeypatch.setattr(messages_module, "BATCH_SIZE", 2)
+    written: list[tuple[bool, int]] = []
+
+    def pause(_seconds: float) -> None:
+        written.append((connection.in_atomic_block, Notification.objects.count()))
+
+    monkeypatch.setattr(messages_module.time, "sleep", pause)
+
+    told = notify(many, now=NOW)
+
+    assert [row.dedupe_key for row in told] == ["0", "1", "2", "3", "4"]
+    if connection.vendor == "sqlite":
+        assert written == [(False, 2), (False, 4), (False, 5)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_tells_many_as_one_within_somebodys_transaction(
+    sent: list[TaskMessage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = User.objects.create(username="alice", email="alice@example.com")
+    monkeypatch.setattr(messages_module, "BATCH_SIZE", 2)
+
+    with transaction.atomic():
+        notify([make_message(user, dedupe_key=f"{n}") for n in range(7)], now=NOW)
+
+    assert sent == [TaskMessage("notifications.route", [], "default")]
+
+
 def test_it_lets_no_line_break_into_a_title(alice: User) -> None:
     message = make_message(alice, title="Lost: Alpha\r\nBcc: eve@example.com")
 

@@ -6,7 +6,7 @@ import pytest
 from accounts.models import User
 from accounts.tests.factories import NOW
 from notifications.delivering.slots import Slots
-from notifications.services import deliveries
+from notifications.services import deliveries, routing
 from notifications.services.deliveries import SENDERS_PER_TRANSPORT, send_while_due
 from notifications.tests.carrier import Carrier
 from notifications.tests.factories import make_delivery
@@ -71,3 +71,29 @@ def test_a_sender_that_fails_leaves_its_slot(
     carrier.on_send = lambda *_given: None
     make_delivery(alice)
     assert send_while_due("email", clock=clock_at(NOW)) == 1
+
+
+def test_one_router_of_a_process_takes_up_what_others_are_called_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rounds: list[int] = []
+
+    def route(**_given: object) -> int:
+        rounds.append(len(rounds))
+        if len(rounds) == 1:
+            assert routing.route_while_due(clock=clock_at(NOW)) == 0
+        return 3
+
+    monkeypatch.setattr(routing, "route_due", route)
+    assert routing.route_while_due(clock=clock_at(NOW)) == 6
+    assert routing.route_while_due(clock=clock_at(NOW)) == 3
+
+
+def test_a_router_that_fails_leaves_its_slot(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(**_given: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(routing, "route_due", fail)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            routing.route_while_due(clock=clock_at(NOW))
