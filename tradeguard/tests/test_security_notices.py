@@ -224,6 +224,13 @@ class TestTheWayIn:
         assert "The second time it came from 127.0.0.1" in last(alice).body
 
 
+@pytest.mark.parametrize("kind", list(SecurityKind))
+def test_every_link_leads_somewhere(kind: SecurityKind, alice: User, client: Client) -> None:
+    client.force_login(alice)
+    link = _WORDS[kind].link
+    assert client.get(link, follow=True).status_code == 200
+
+
 class TestKeys:
     def test_its_life_is_told(self, alice: User) -> None:
         by = origin(alice)

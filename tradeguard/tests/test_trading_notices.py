@@ -195,6 +195,21 @@ def test_what_enforcement_closes_is_told_by_the_enforcement_alone(
     assert told("enforcement") == ["Bold: everything is closed"]
 
 
+def test_notices_that_go_wrong_keep_no_tick_from_acting(
+    stage: Stage, account: ConnectedAccount
+) -> None:
+    rule_on(account, "MAX_DAILY_LOSS", "0.05")
+    stage.run(2)
+    for _ in range(10):
+        trade(stage, account, 1.0)
+    stage.run()
+    with patch("risk.notices.watch.WarningWatch.note", side_effect=LookupError("no account")):
+        crash_price(stage, 1.09400)
+        stage.run(6)
+    assert volumes(stage, account) == {}
+    assert told("enforcement") == ["Bold: everything is closed"]
+
+
 def test_a_stop_out_is_told_as_the_liquidation_that_it_is(stage: Stage, alice: User) -> None:
     account = stage.open(alice, "Bold", deposit=1_000.0, stop_out_level=30.0, leverage=500)
     stage.run(4)
