@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from typing import Any
 
 from django import forms
@@ -33,12 +34,16 @@ class ChannelForm(forms.Form, ServiceForm):
         self.asked = [field for field in transport.fields if field.is_asked]
         for field in self.asked:
             self.fields[field.name] = self._field(field)
+            if self._can_be_removed(field):
+                self.fields[f"remove_{field.name}"] = forms.BooleanField(
+                    required=False, label=f"Remove “{field.label}”"
+                )
         name = self.fields["name"]
         name.required = not self.is_new
         if self.is_new:
             name.widget.attrs["placeholder"] = transport.label
             name.help_text = "What you call it, when you have several."
-        self.order_fields([*(field.name for field in self.asked), "name"])
+        self.order_fields([*self._ordered(), "name"])
 
     @property
     def has_lost_secrets(self) -> bool:
@@ -48,9 +53,22 @@ class ChannelForm(forms.Form, ServiceForm):
 
     @sensitive_variables()
     def credentials(self) -> dict[str, str]:
-        """Return what was filled in, for the transport to check."""
+        """Return what was filled in, for the transport to check; empty is what is to be removed."""
         given = {field.name: self.cleaned_data[field.name] for field in self.asked}
-        return {name: value for name, value in given.items() if value}
+        return {
+            name: value
+            for name, value in given.items()
+            if value or self.cleaned_data.get(f"remove_{name}")
+        }
+
+    def _can_be_removed(self, field: CredentialField) -> bool:
+        """Whether a field may end up empty: what is secret is only ever replaced."""
+        return not (self.is_new or field.is_required or field.is_secret)
+
+    def _ordered(self) -> Iterator[str]:
+        for field in self.asked:
+            yield field.name
+            yield f"remove_{field.name}"
 
     def _field(self, field: CredentialField) -> forms.CharField:
         attributes = {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}

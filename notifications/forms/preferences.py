@@ -142,7 +142,7 @@ class DeliverySettingsForm(QuietForm, ServiceForm):
     storm_limit = forms.IntegerField(
         min_value=1,
         max_value=100,
-        label="Messages a minute at most",
+        label="Messages at most",
         help_text="What comes on top, to one channel, is gathered and sent as one.",
     )
 

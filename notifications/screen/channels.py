@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from django.conf import settings
+
 from accounts.models import User
 from notifications.delivering.transport import Transport
 from notifications.models import Channel
@@ -10,11 +12,16 @@ from notifications.selectors.channels import channels_of
 from notifications.transports import transports
 
 EMAIL = "email"
+# They take every message and bring none to anybody.
+_UNSENT_BACKENDS = frozenset(
+    f"django.core.mail.backends.{name}.EmailBackend" for name in ("console", "dummy", "filebased")
+)
 
 
 class Condition(StrEnum):
-    """How a channel does: it works, the last letter failed, or it was switched off."""
+    """How a channel does: nothing was sent yet, it works, the last letter failed, or it is off."""
 
+    UNTRIED = "untried"
     WORKING = "working"
     FAILING = "failing"
     OFF = "off"
@@ -22,7 +29,11 @@ class Condition(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ChannelCard:
-    """A channel with what is said of it; one that is not `is_stored` can only be looked at."""
+    """A channel with what is said of it.
+
+    One that is not `is_stored` can only be looked at; what goes by one that `is_unsent` ends in a
+    log.
+    """
 
     channel: Channel
     transport: Transport
@@ -30,6 +41,7 @@ class ChannelCard:
     address: str
     is_email: bool
     is_stored: bool
+    is_unsent: bool
 
 
 def channel_cards(user: User) -> list[ChannelCard]:
@@ -39,13 +51,13 @@ def channel_cards(user: User) -> list[ChannelCard]:
     """
     known = transports()
     found = [
-        _card(channel, known[channel.transport], user)
+        channel_card(channel, known[channel.transport], user)
         for channel in channels_of(user)
         if channel.transport in known
     ]
     if all(not card.is_email for card in found):
         mail = known[EMAIL]
-        found.append(_card(Channel(user=user, transport=EMAIL, name=mail.label), mail, user))
+        found.append(channel_card(Channel(user=user, transport=EMAIL, name=mail.label), mail, user))
     return sorted(found, key=lambda card: card.transport.order)
 
 
@@ -59,13 +71,19 @@ def steps_templates(transport: Transport) -> list[str]:
     return [f"notifications/steps/{transport.name}.html", "notifications/steps/other.html"]
 
 
-def _card(channel: Channel, transport: Transport, user: User) -> ChannelCard:
+def is_mail_unsent() -> bool:
+    """Whether no mail server is set up, so that e-mails are only written down."""
+    return settings.EMAIL_BACKEND in _UNSENT_BACKENDS
+
+
+def channel_card(channel: Channel, transport: Transport, user: User) -> ChannelCard:
+    """Say how a channel does."""
     if channel.switched_off_at is not None:
         condition = Condition.OFF
-    elif channel.failures_in_a_row:
+    elif channel.failures_in_a_row or channel.last_error:
         condition = Condition.FAILING
     else:
-        condition = Condition.WORKING
+        condition = Condition.UNTRIED if channel.last_sent_at is None else Condition.WORKING
     is_email = channel.transport == EMAIL
     return ChannelCard(
         channel=channel,
@@ -74,4 +92,5 @@ def _card(channel: Channel, transport: Transport, user: User) -> ChannelCard:
         address=user.email if is_email else channel.hint,
         is_email=is_email,
         is_stored=not channel._state.adding,
+        is_unsent=is_email and is_mail_unsent(),
     )

@@ -1,15 +1,18 @@
 import json
+from typing import Any
 
 import pytest
 from django.template.loader import select_template
 from django.test import Client
 from django.utils import timezone
+from pytest_django.fixtures import Settings
 
 from accounts.models import User
 from notifications.models import Channel, Delivery
 from notifications.screen.channels import addable_transports, steps_templates
 from notifications.tests.factories import make_channel, make_notification
 
+NOW = timezone.now()
 TOKEN = f"123456789:{'A' * 35}"
 TELEGRAM = {"bot_token": TOKEN, "chat_id": "4711"}
 ADD = "/notifications/channels/add?transport="
@@ -83,6 +86,7 @@ def test_it_shows_a_made_secret_once(alice: User, page: Client) -> None:
     secret = json.loads(channel.credentials or "")["secret"]
     html = answer.content.decode()
     assert f'value="{secret}"' in html
+    assert "data-reloads" in html
     assert "https://example.com/hook" not in html
     assert answer.headers["Cache-Control"].count("no-store") == 1
     for path in ("/notifications/channels", f"/notifications/channels/{channel.pk}/edit"):
@@ -103,6 +107,70 @@ def test_it_renames_and_keeps_what_is_left_empty(alice: User, page: Client) -> N
     channel = Channel.objects.get(pk=channel.pk)
     assert channel.name == "Desk"
     assert json.loads(channel.credentials or "") == {**TELEGRAM, "chat_id": "12"}
+
+
+def test_it_removes_what_need_not_be_there(alice: User, page: Client) -> None:
+    stored = {**TELEGRAM, "topic_id": "12"}
+    channel = make_channel(alice, "telegram", name="Group", credentials=stored)
+    path = f"/notifications/channels/{channel.pk}/edit"
+    html = page.get(path).content.decode()
+    assert html.count('name="remove_') == 1  # neither what is needed nor what is secret
+    assert 'name="remove_' not in page.get(f"{ADD}telegram").content.decode()
+    page.post(path, {"name": "Group"})
+    assert json.loads(Channel.objects.get(pk=channel.pk).credentials or "") == stored
+    page.post(path, {"name": "Group", "remove_topic_id": "on", "remove_bot_token": "on"})
+    assert json.loads(Channel.objects.get(pk=channel.pk).credentials or "") == TELEGRAM
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({}, "Not tried yet"),
+        ({"last_sent_at": NOW}, "Works"),
+        ({"last_sent_at": NOW, "last_error": "No answer."}, "is tried again: No answer."),
+        ({"failures_in_a_row": 1, "last_error": "No such chat."}, "message failed: No such chat."),
+        ({"failures_in_a_row": 2}, "The last 2 messages failed."),
+        ({"switched_off_at": NOW}, "Switched off"),
+    ],
+)
+def test_a_card_claims_no_more_than_what_happened(
+    alice: User, page: Client, fields: dict[str, Any], words: str
+) -> None:
+    make_channel(alice, "email", last_sent_at=NOW)
+    channel = make_channel(alice, "telegram", name="Phone", credentials=TELEGRAM)
+    Channel.objects.filter(pk=channel.pk).update(**fields)
+    html = page.get("/notifications/channels").content.decode()
+    assert words in html
+    assert html.count(">Works<") == 1 + (words == "Works")
+
+
+@pytest.mark.parametrize(("backend", "is_said"), [("console", True), ("smtp", False)])
+def test_it_says_when_mail_reaches_nobody(
+    alice: User, page: Client, settings: Settings, backend: str, *, is_said: bool
+) -> None:
+    settings.EMAIL_BACKEND = f"django.core.mail.backends.{backend}.EmailBackend"
+    channel = make_channel(alice, "email", last_sent_at=NOW)
+    for path in ("/notifications/channels", "/notifications/preferences"):
+        assert ("no mail server is set up" in page.get(path).content.decode().lower()) == is_said
+    page.post(f"/notifications/channels/{channel.pk}/test", headers=HTMX)
+    Delivery.objects.update(state=Delivery.State.SENT, sent_at=NOW)
+    path = f"/notifications/channels/{channel.pk}/test?delivery={channel.deliveries.get().pk}"
+    html = page.get(path, headers=HTMX).content.decode()
+    assert ("only into TradeGuard" in html) == is_said
+    assert ("look whether it arrived" in html) == (not is_said)
+
+
+def test_a_test_shows_how_the_channel_does_now(alice: User, page: Client) -> None:
+    channel = make_channel(alice, "telegram", name="Phone", credentials=TELEGRAM)
+    path = f"/notifications/channels/{channel.pk}/test"
+    assert "Nothing sent yet" in page.post(path, headers=HTMX).content.decode()
+    asked = f"{path}?delivery={channel.deliveries.get().pk}"
+    Channel.objects.filter(pk=channel.pk).update(last_sent_at=NOW)
+    html = page.get(asked, headers=HTMX).content.decode()
+    assert "Last sent" in html
+    assert html.count('hx-swap-oob="true"') == 2
+    Channel.objects.filter(pk=channel.pk).update(switched_off_at=NOW)
+    assert "Switch it on again" in page.get(asked, headers=HTMX).content.decode()
 
 
 def test_it_asks_before_it_deletes(alice: User, page: Client) -> None:

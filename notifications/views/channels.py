@@ -21,7 +21,12 @@ from accounts.views.modals import is_htmx, render_framed
 from notifications.delivering.transport import Transport
 from notifications.forms.channels import ChannelForm
 from notifications.models import Channel, Delivery
-from notifications.screen.channels import addable_transports, channel_cards, steps_templates
+from notifications.screen.channels import (
+    addable_transports,
+    channel_card,
+    channel_cards,
+    steps_templates,
+)
 from notifications.screen.deliveries import delivery_line
 from notifications.services.channels import (
     EMAIL,
@@ -188,7 +193,10 @@ def _done(request: HttpRequest) -> HttpResponse:
 
 
 def _outcome(request: HttpRequest, channel: Channel, delivery: Delivery) -> HttpResponse:
-    """Show how a test stands; the part asks again while it is under way, for a minute."""
+    """Show how a test stands, and with it how the channel does.
+
+    The part asks again while the test is under way, for a minute.
+    """
     now = timezone.now()
     waited = (now - (delivery.created_at or now)).total_seconds()
     is_pending = delivery.state == Delivery.State.PENDING
@@ -196,6 +204,7 @@ def _outcome(request: HttpRequest, channel: Channel, delivery: Delivery) -> Http
         "channel": channel,
         "delivery": delivery,
         "line": delivery_line(delivery, now=now),
+        "card": channel_card(channel, transports()[channel.transport], signed_in(request)),
         "is_open": is_pending and waited < TEST_WATCHED_SECONDS,
         "is_late": is_pending and waited >= TEST_WATCHED_SECONDS,
     }

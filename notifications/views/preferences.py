@@ -16,6 +16,7 @@ from accounts.views.lookups import signed_in
 from accounts.views.modals import is_htmx, render_framed
 from notifications.forms.preferences import DeliverySettingsForm, MatrixForm, QuietForm
 from notifications.models import DeliverySettings
+from notifications.screen.channels import is_mail_unsent
 from notifications.screen.quiet import quiet_sentence
 from notifications.selectors.preferences import preference_matrix, settings_of
 from notifications.services.delivery_settings import update_settings
@@ -39,6 +40,7 @@ def preferences(request: HttpRequest) -> HttpResponse:
         "has_errors": bool(matrix_form.errors or settings_form.errors),
         "quiet": _quiet(user, settings),
         "missing": _missing(matrix_form),
+        "is_mail_unsent": is_mail_unsent(),
     }
     return render(request, "notifications/preferences.html", context)
 

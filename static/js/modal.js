@@ -46,7 +46,7 @@
     if (form.dataset.warned !== undefined) return;
     event.preventDefault();
     form.dataset.warned = "";
-    say(form, "What you typed is not saved. Press Escape once more to drop it.");
+    say(form, form.dataset.warning || "What you typed is not saved. Press Escape once more to drop it.");
   });
   modal.addEventListener("click", (event) => {
     const close = event.target.closest("[data-modal-close]");

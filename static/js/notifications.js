@@ -104,9 +104,77 @@
     if (isDirty) event.preventDefault();
   });
 
+  // --- on a phone each kind is one line that says what is chosen, and unfolds ---
+
+  function choiceWords(row) {
+    const mode = row.querySelector(".choice-mode select");
+    const how = mode ? mode.selectedOptions[0].textContent : "Always told";
+    if (mode && mode.value !== "on") return how;
+    const from = row.querySelector(".choice-from select");
+    const parts = from && from.selectedIndex > 0 ? [how, from.selectedOptions[0].textContent] : [how];
+    const ways = [...row.querySelectorAll(".choice-way label:has(:checked)")];
+    const names = ways.map((way) => way.querySelector("[data-way]").textContent);
+    return [...parts, ...(names.length ? names : ["in TradeGuard alone"])].join(" · ");
+  }
+
+  function showChoice(row) {
+    row.querySelector("[data-choice-words]").textContent = choiceWords(row);
+  }
+
+  function foldChoices() {
+    document.querySelectorAll(".choice-row").forEach((row) => {
+      showChoice(row);
+      if (row.matches(".field-wrong")) unfold(row, true);
+    });
+  }
+
+  function unfold(row, isOpen) {
+    row.classList.toggle("is-open", isOpen);
+    row.querySelector("[data-unfold]").setAttribute("aria-expanded", isOpen);
+  }
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-unfold]");
+    if (button) unfold(button.closest(".choice-row"), button.getAttribute("aria-expanded") !== "true");
+  });
+  document.addEventListener("input", (event) => {
+    const row = event.target.closest(".choice-row");
+    if (row) showChoice(row);
+  });
+  document.addEventListener("htmx:afterSwap", () => {
+    foldChoices();
+    setDirty(isDirty);
+  });
+  foldChoices();
+
   // --- what is shown once is easily copied ---
 
   document.addEventListener("focusin", (event) => {
     if (event.target.matches("[data-select-all]")) event.target.select();
   });
+
+  // Browsers give the clipboard to sites with https and to localhost alone.
+  function offerCopying() {
+    if (!navigator.clipboard) return;
+    document.querySelectorAll("[data-copies]").forEach((button) => { button.hidden = false; });
+  }
+
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-copies]");
+    if (!button) return;
+    const field = document.getElementById(button.dataset.copies);
+    try {
+      await navigator.clipboard.writeText(field.value);
+      button.querySelector("span").textContent = "Copied";
+    } catch {
+      field.select(); // it was refused: what is selected can be copied by hand
+    }
+  });
+  document.addEventListener("htmx:afterSwap", offerCopying);
+  offerCopying();
+
+  // What lies beneath does not show yet what was done here.
+  document.addEventListener("close", (event) => {
+    if (event.target.querySelector && event.target.querySelector("[data-reloads]")) location.reload();
+  }, true);
 })();

@@ -67,8 +67,46 @@ def test_a_test_tells_how_it_went(maya: Visitor) -> None:
     card = page.locator(".channel:has(h2:has-text('E-mail'))")
     card.locator("button:has-text('Send me a test')").click()
     expect(card.locator(".test")).to_contain_text("sent at", timeout=PATIENCE_MS)
+    expect(card.locator(".channel-last")).to_contain_text("now")
     page.click("#add-telegram")
     expect(page.locator("#modal .steps li")).to_have_count(3)
     page.keyboard.press("Escape")
     expect(page.locator("#add-telegram")).to_be_focused()
     assert maya.page_loads == loads
+
+
+def test_a_secret_is_not_lost_by_one_key(maya: Visitor) -> None:
+    page = maya.page
+    page.goto(f"{maya.desk.url}/notifications/channels")
+    page.click("#add-webhook")
+    expect(page.locator("#modal [name=url]")).to_be_focused()
+    # As extensions of browsers mark what they fill in.
+    page.eval_on_selector("#modal [name=url]", "field => { field.style.color = 'red' }")
+    page.click("#modal button[type=submit]")
+    expect(page.locator("#modal .field-wrong")).to_have_count(1)
+    page.fill("#modal [name=url]", "http://127.0.0.1:9/hook")
+    page.fill("#modal [name=name]", "My robot")
+    page.click("#modal button[type=submit]")
+    expect(page.locator("#modal .made")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.locator("#modal [data-trouble]")).to_contain_text("shown only once")
+    page.keyboard.press("Escape")
+    expect(page.locator(".channel h2:has-text('My robot')")).to_be_visible()
+    expect(page.locator(".made")).to_have_count(0)
+
+
+def test_on_a_phone_each_kind_is_one_line_that_unfolds(maya: Visitor) -> None:
+    page = maya.page
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{maya.desk.url}/notifications/preferences")
+    row = page.locator(".choice-row:has([name=mode-connection_lost])")
+    expect(row.locator("select").first).not_to_be_visible()
+    line = row.locator("[data-unfold]")
+    expect(line).to_contain_text("On · E-mail")
+    line.press("Enter")
+    row.locator("[name=mode-connection_lost]").select_option("silent")
+    expect(line).to_contain_text("Silent")
+    line.press("Enter")
+    expect(row.locator("select").first).not_to_be_visible()
+    page.click("form.preferences button[type=submit]")
+    expect(page.locator(".toast:has-text('Saved.')")).to_be_visible()
