@@ -21,12 +21,15 @@ class Program:
     """What to run. `ready_prefix` begins the line that says it can be used, if it says that.
 
     `niceness` is that of Unix, from 0 to 19: the more, the more it gives way to the others.
+    `stops_first`: it is told to stop before all others, since it may be in the middle of something
+    that takes its time; its `stop_seconds` run from then on.
     """
 
     name: str
     command: tuple[str, ...]
     ready_prefix: str | None = None
     stop_seconds: float = 4.0
+    stops_first: bool = False
     # Servers that keep books get the chance to close them when serve is killed.
     death_signal: signal.Signals = signal.SIGKILL
     niceness: int = 0

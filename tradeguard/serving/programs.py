@@ -2,15 +2,23 @@
 
 import signal
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tradeguard.serving.child import Program
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 
-# Later ones need earlier ones, so they stop in the opposite order.
-STOP_ORDER = (("beat",), ("terminals", "default", "deliveries"), ("web",), ("broker",), ("redis",))
+# Later ones need earlier ones, so they stop in the opposite order. What sends needs nothing but
+# Redis, and finishes the letter at hand while the others stop.
+STOP_ORDER = (
+    ("beat",),
+    ("terminals", "default"),
+    ("web",),
+    ("broker",),
+    ("deliveries",),
+    ("redis",),
+)
 
 # What may take a second longer gives way to the tick, the pages and the broker: ten thousand
 # notifications that are decided and sent keep a small machine busy for most of a minute.
@@ -74,13 +82,15 @@ def default(host: str) -> Program:
 
 def deliveries(host: str) -> Program:
     # Enough for two senders of every transport, all of which may be waiting for somebody.
-    return _worker(
+    worker = _worker(
         "deliveries",
         queue="deliveries",
         node=f"deliveries@{host}",
         threads=16,
         niceness=BACKGROUND_NICENESS,
     )
+    # A letter that is cut off may come twice: a slow server gets as long as there is.
+    return replace(worker, stops_first=True, stop_seconds=8.0)
 
 
 def beat() -> Program:

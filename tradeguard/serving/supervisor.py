@@ -14,6 +14,8 @@ RESTART_DELAYS_SECONDS = (0.2, 1.0, 2.0, 5.0, 10.0, 30.0)
 STEADY_SECONDS = 30.0
 MAX_FAILURES_AT_START = 4
 STOP_SECONDS = 10.0
+# Those that come last may keep books: whatever the others took, each has a moment to close them.
+SHORTEST_STOP_SECONDS = 1.0
 
 
 class StartError(Exception):
@@ -111,14 +113,20 @@ class Supervisor:
                 raise StartError(_last_words(post.program.name, post.log))
 
     def stop(self, order: Iterable[Iterable[str]], *, is_hurried: Callable[[], bool]) -> None:
-        """Stop the programs, one set after the other, all within STOP_SECONDS."""
+        """Stop the programs, one set after the other.
+
+        All within STOP_SECONDS, or little later when something does not stop by itself.
+        """
         deadline = time.monotonic() + STOP_SECONDS
+        told_at: dict[Child, float] = {}
+        _tell([child for child in self._children() if child.program.stops_first], told_at)
         for names in order:
             stopping = [child for child in self._children() if child.program.name in set(names)]
+            _tell(stopping, told_at)
             for child in stopping:
-                child.signal(signal.SIGTERM)
-            for child in stopping:
-                self._wait_for_end(child, deadline=deadline, is_hurried=is_hurried)
+                patience = min(deadline, told_at[child] + child.program.stop_seconds)
+                patience = max(patience, told_at[child] + SHORTEST_STOP_SECONDS)
+                self._wait_for_end(child, until=patience, is_hurried=is_hurried)
         for post in self._posts:
             if post.child is not None:
                 post.child.bury()
@@ -129,12 +137,9 @@ class Supervisor:
     def _children(self) -> list[Child]:
         return [post.child for post in self._posts if post.child is not None]
 
-    def _wait_for_end(
-        self, child: Child, *, deadline: float, is_hurried: Callable[[], bool]
-    ) -> None:
-        patience = min(deadline, time.monotonic() + child.program.stop_seconds)
+    def _wait_for_end(self, child: Child, *, until: float, is_hurried: Callable[[], bool]) -> None:
         while not child.wait(timeout_seconds=0.05):
-            if time.monotonic() > patience or is_hurried():
+            if time.monotonic() > until or is_hurried():
                 self._say(f"{child.program.name} does not stop by itself; ending it.")
                 break
         child.bury()
@@ -175,6 +180,14 @@ class Supervisor:
             f"{post.program.name} ended ({_describe(child.exit_code())}); "
             f"starting it again in {delay_seconds:g} s."
         )
+
+
+def _tell(children: Iterable[Child], told_at: dict[Child, float]) -> None:
+    """Tell children to stop, each once: told twice, a worker drops what it is doing."""
+    for child in children:
+        if child not in told_at:
+            child.signal(signal.SIGTERM)
+            told_at[child] = time.monotonic()
 
 
 def _describe(code: int | None) -> str:

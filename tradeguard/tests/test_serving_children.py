@@ -145,6 +145,51 @@ def test_it_stops_in_order(supervisor: Supervisor, tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.pid"))
 
 
+def test_what_takes_its_time_is_told_first_and_only_once(
+    supervisor: Supervisor, tmp_path: Path, said: list[str]
+) -> None:
+    heard = tmp_path / "heard"
+    code = (
+        "import signal, sys, time\n"
+        "def note(*_):\n"
+        f"    open({str(heard)!r}, 'a').write(sys.argv[1])\n"
+        "    global ends; ends = True\n"
+        "ends = False; signal.signal(signal.SIGTERM, note); print('up', flush=True)\n"
+        "while not ends: time.sleep(0.01)\n"
+        "time.sleep(float(sys.argv[2]))"
+    )
+    for name, rest, stops_first in (("a", "0.3", False), ("b", "0", False), ("s", "0.6", True)):
+        command = (sys.executable, "-c", code, name, rest)
+        supervisor.start(Program(name, command, ready_prefix="up", stops_first=stops_first))
+    wait_for(lambda: all(supervisor.is_ready(name) for name in "abs"))
+    supervisor.stop([("a",), ("b",), ("s",)], is_hurried=lambda: False)
+    assert sorted(heard.read_text()) == ["a", "b", "s"]
+    assert heard.read_text()[-1] == "b"
+    assert said == []
+
+
+def test_what_sends_is_told_first_and_ends_before_redis() -> None:
+    assert programs.deliveries("local").stops_first
+    assert programs.STOP_ORDER[-2:] == (("deliveries",), ("redis",))
+
+
+def test_who_comes_last_can_still_end_by_itself(
+    supervisor: Supervisor, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tradeguard.serving.supervisor.STOP_SECONDS", 0.1)
+    monkeypatch.setattr("tradeguard.serving.supervisor.SHORTEST_STOP_SECONDS", 5.0)
+    supervisor.start(python("deaf", STUBBORN, ready_prefix="up", stops_first=True))
+    closes_books = (
+        "import signal, sys, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: (time.sleep(0.5), sys.exit()))\n"
+        "print('up', flush=True); time.sleep(60)"
+    )
+    supervisor.start(python("books", closes_books, ready_prefix="up"))
+    wait_for(lambda: supervisor.is_ready("deaf") and supervisor.is_ready("books"))
+    supervisor.stop([("books",), ("deaf",)], is_hurried=lambda: False)
+    assert said == ["deaf does not stop by itself; ending it."]
+
+
 def test_it_ends_a_child_that_does_not_stop(supervisor: Supervisor, said: list[str]) -> None:
     supervisor.start(python("deaf", STUBBORN, ready_prefix="up", stop_seconds=0.2))
     wait_for(lambda: supervisor.is_ready("deaf"))
