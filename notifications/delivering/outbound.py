@@ -28,7 +28,8 @@ from notifications.delivering.transport import TransportError
 
 CONNECT_SECONDS: Final = 5.0
 SILENCE_SECONDS: Final = 10.0
-WHOLE_SECONDS: Final = 20.0
+# Little more than silence may take: who answers drop by drop holds a sender for so long.
+WHOLE_SECONDS: Final = 12.0
 LONGEST_ANSWER: Final = 64 * 1024  # bytes
 LONGEST_WAIT_SECONDS: Final = 24 * 3600.0
 # A name may have dozens of addresses; trying each would take minutes.

@@ -278,6 +278,11 @@ def test_the_deadline_holds_with_tls(
         session.post(receiver.url, data=b"x")
 
 
+def test_an_answer_drop_by_drop_holds_a_sender_little_longer_than_silence() -> None:
+    """Two senders serve all webhooks: who keeps them busy keeps everybody's waiting."""
+    assert outbound.SILENCE_SECONDS < outbound.WHOLE_SECONDS <= outbound.SILENCE_SECONDS + 2
+
+
 def test_a_connection_outside_of_a_request_is_refused() -> None:
     """Nobody gets round the guard by a pool of the session."""
     with guarded_session(private_addresses=True) as session, receiving() as receiver:
