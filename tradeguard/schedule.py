@@ -14,6 +14,7 @@ _TASKS: Final = {
     "accounts.roll_up_equity": 300.0,
     "tradeguard.watch_machine": 300.0,
     "accounts.forget_sessions": 3600.0,
+    "tradeguard.watch_keys": 3600.0,
     "notifications.forget_old": 86_400.0,
 }
 # What sends runs apart: a mail server that does not answer holds up nothing else.

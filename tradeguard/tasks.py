@@ -5,6 +5,7 @@ from celery.signals import worker_shutting_down
 from django.utils import timezone
 
 from tradeguard.host_watch import watch_hosts
+from tradeguard.key_watch import watch_keys
 from tradeguard.machine_watch import watch_machine
 from tradeguard.summaries import send_summaries
 from tradeguard.tick.worker import request_tick, stop_workers
@@ -26,6 +27,12 @@ def watch_silent_hosts() -> None:
 def watch_own_machine() -> None:
     """Tell staff when this machine is about to run out of something."""
     watch_machine(now=timezone.now())
+
+
+@shared_task(name="tradeguard.watch_keys", ignore_result=True)
+def watch_expiring_keys() -> None:
+    """Tell users of keys that expire within days."""
+    watch_keys(now=timezone.now())
 
 
 @shared_task(name="tradeguard.send_summaries", ignore_result=True)
