@@ -100,12 +100,14 @@ def _account_days(
     accounts: Sequence[ConnectedAccount], now: datetime
 ) -> dict[int, list[AccountDay]]:
     members = load_members(accounts, now=now)
-    equities = {
-        member.id: float(member.reading["equity"])
+    fresh = {
+        member.id: member.reading
         for member in members.values()
         if member.is_fresh and member.reading is not None
     }
-    results = day_results(accounts, equities, now)
+    equities = {account_id: float(reading["equity"]) for account_id, reading in fresh.items()}
+    balances = {account_id: float(reading["balance"]) for account_id, reading in fresh.items()}
+    results = day_results(accounts, equities, now, balances=balances)
     owners = {account.pk: account.user_id for account in accounts}
     days: dict[int, list[AccountDay]] = defaultdict(list)
     for member in sorted(members.values(), key=attrgetter("weakness", "name")):

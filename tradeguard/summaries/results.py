@@ -1,4 +1,4 @@
-"""How the trading day of each account went, for many accounts in three queries.
+"""How the trading day of each account went, for many accounts in a few queries.
 
 A day that has only begun says nothing yet: until it is half over, the one before it is told. A desk
 whose day turns at 17:00 in New York would read at 22:00 what the first five hours of the next day
@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db.models import Case, DateTimeField, OuterRef, Subquery, Value, When
+from django.db.models import OuterRef, Subquery
 
 from accounts.core.zones import trading_day_start
 from accounts.models import ConnectedAccount, Deal, EquitySnapshot
 from risk.portfolio_days import TRANSFERS
+from tradeguard.summaries.histories import Worth, by_account, worth_by_deals
 
 # Over a weekend nothing is read; what was worth then is still so when the market opens.
 _OLDEST_START = timedelta(days=4)
@@ -22,20 +23,26 @@ _MINUTE = timedelta(minutes=1)
 _HALF_A_DAY = timedelta(hours=12)
 _INSTANT = timedelta(microseconds=1)
 
-Worth = tuple[float, datetime]  # an equity, and when its minute was over
-
 
 def day_results(
-    accounts: Sequence[ConnectedAccount], equities: Mapping[UUID, float], now: datetime
+    accounts: Sequence[ConnectedAccount],
+    equities: Mapping[UUID, float],
+    now: datetime,
+    *,
+    balances: Mapping[UUID, float] | None = None,
 ) -> dict[UUID, float]:
     """Return what each account has made in its trading day, transfers left out.
 
-    `equities` are those of now; an account without one, or of which it is not known what it was
-    worth when its day began or ended, is left out.
+    `equities` and `balances` are those of now; an account without an equity, or of which it is not
+    known what it was worth when its day began or ended, is left out. Where nobody looked when a day
+    began, and the balance is given, the deals may tell.
     """
     known = [account for account in accounts if account.pk in equities]
     days = {account.pk: _day(account, now) for account in known}
     begun = _worth_before(known, {pk: begins for pk, (begins, _) in days.items()})
+    unseen = [account for account in known if account.pk not in begun]
+    starts = {account.pk: days[account.pk][0] for account in unseen}
+    begun |= worth_by_deals(unseen, starts, balances or {})
     over = [account for account in known if days[account.pk][1] is not None]
     ended = _worth_before(over, {pk: ends for pk, (_, ends) in days.items() if ends is not None})
     ended |= {pk: (equities[pk], now) for pk, (_, ends) in days.items() if ends is None}
@@ -59,9 +66,6 @@ def _worth_before(
     """Return the last equity of each account before a moment."""
     if not accounts:
         return {}
-    starts: dict[datetime, list[UUID]] = defaultdict(list)
-    for account in accounts:
-        starts[moments[account.pk]].append(account.pk)
     last = EquitySnapshot.objects.filter(
         account=OuterRef("pk"),
         server=OuterRef("server"),
@@ -72,20 +76,11 @@ def _worth_before(
     ).order_by("-at")
     rows = (
         ConnectedAccount.objects.filter(pk__in=[account.pk for account in accounts])
-        .annotate(begins_at=_by_account(starts), oldest_at=_by_account(starts, _OLDEST_START))
+        .annotate(begins_at=by_account(moments), oldest_at=by_account(moments, _OLDEST_START))
         .annotate(equity=Subquery(last.values("equity")[:1]), at=Subquery(last.values("at")[:1]))
         .values_list("pk", "equity", "at")
     )
     return {pk: (float(equity), at + _MINUTE) for pk, equity, at in rows if equity is not None}
-
-
-def _by_account(
-    starts: Mapping[datetime, Sequence[UUID]], before: timedelta = timedelta(0)
-) -> Case:
-    return Case(
-        *(When(pk__in=ids, then=Value(start - before)) for start, ids in starts.items()),
-        output_field=DateTimeField(),
-    )
 
 
 def _transfers(

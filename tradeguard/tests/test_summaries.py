@@ -185,6 +185,31 @@ class TestResults:
 
         assert day_results([account], {account.pk: 1.0}, NOW) == {}
 
+    @pytest.mark.parametrize(
+        ("balance", "lots_open", "result"),
+        [
+            (100_300.0, 0.0, 212.4),
+            (100_300.01, 0.0, None),  # a deal is missing
+            (100_300.0, 0.1, None),  # what it was worth when the day began, nobody saw
+        ],
+    )
+    def test_where_nobody_looked_when_the_day_began_the_deals_tell(
+        self, account: ConnectedAccount, balance: float, lots_open: float, result: float | None
+    ) -> None:
+        ConnectedAccount.objects.update(day_reset_zone="UTC")
+        account.refresh_from_db()
+        midnight = datetime(2026, 11, 20, tzinfo=UTC)
+        was = {"type": 2, "volume_lots": Decimal(0)}
+        make_deal(account, ticket=1, time=midnight - HOUR, profit=Decimal(100_100), **was)
+        make_deal(account, ticket=2, time=midnight, profit=Decimal(50), **was)
+        make_deal(account, ticket=3, time=midnight + HOUR, profit=Decimal(150), type=1)
+        if lots_open:
+            lots = {"position": 9, "profit": Decimal(0), "volume_lots": Decimal(str(lots_open))}
+            make_deal(account, ticket=4, time=midnight - INSTANT, type=0, **lots)
+
+        told = day_results([account], {account.pk: 100_362.4}, NOW, balances={account.pk: balance})
+        assert told.get(account.pk) == (None if result is None else pytest.approx(result))
+
 
 class TestSending:
     def test_it_tells_the_day(self, account: ConnectedAccount, alice: User) -> None:
@@ -350,7 +375,7 @@ class TestSending:
 
         for number, name in ((2, "few"), (20, "many")):
             people(number, name)
-            with django_assert_num_queries(24):
+            with django_assert_num_queries(25):
                 assert send() == number
 
     def test_it_leads_to_the_accounts(self, account: ConnectedAccount) -> None:
