@@ -229,3 +229,10 @@ def test_it_shows_friendly_words_when_there_is_nothing(page: Client) -> None:
     assert "Nothing to tell." in html_of(page, "/notifications")
     assert "Nothing to tell." in html_of(page, "/notifications/latest")
     assert "Nothing fits." in html_of(page, "/notifications?unread=1")
+
+
+def test_a_list_that_is_drawn_anew_counts_anew(alice: User, page: Client) -> None:
+    make_notification(alice)
+    answer = page.get("/notifications", headers=HTMX)
+    assert answer.headers["HX-Trigger"] == '{"unread-counted": {"unread": 1}}'
+    assert "HX-Trigger" not in page.get("/notifications").headers

@@ -39,15 +39,17 @@ def notification_list(request: HttpRequest) -> HttpResponse:
     form = InboxForm(request.GET)
     found = list_notifications(user=user, **form.filters())
     page = Paginator(found, PAGE_SIZE).get_page(request.GET.get("page"))
+    unread_count = count_unread(user=user)
     context = {
         "page": page,
         "form": form,
         "query": form.query(),
         "is_filtered": bool(form.filters()),
-        "unread_count": count_unread(user=user),
+        "unread_count": unread_count,
         "switched_off": Channel.objects.owned_by(user).exclude(switched_off_at=None),
     }
-    return render(request, "notifications/list.html", context)
+    answer = render(request, "notifications/list.html", context)
+    return _with_count(answer, unread_count) if is_htmx(request) else answer
 
 
 @login_required

@@ -18,6 +18,10 @@
       count.textContent = unread > MOST_SHOWN ? `${MOST_SHOWN}+` : unread || "";
       count.dataset.status = unread ? "some" : "none";
     }
+    showWords(unread);
+  }
+
+  function showWords(unread) {
     document.querySelectorAll("[data-unread-words]").forEach((place) => {
       place.textContent = unread ? `${unread} unread` : "All read";
     });
@@ -56,6 +60,7 @@
     const count = Number.parseInt(bellCount() || "0", 10);
     if (known !== null && count > known) takeNews();
     known = count;
+    if (!bellCount().endsWith("+")) showWords(count);
   }
 
   if (bell) {
