@@ -161,8 +161,11 @@ class Supervisor:
         post.started_at = now
         # For people: kill -9 $(cat var/run/terminals.pid)
         draft = self._pid_file(post).with_suffix(".new")
-        draft.write_text(f"{post.child.pid}\n", encoding="ascii")
-        draft.replace(self._pid_file(post))
+        try:
+            draft.write_text(f"{post.child.pid}\n", encoding="ascii")
+            draft.replace(self._pid_file(post))
+        except OSError as error:  # a full disk is no reason to watch nothing any more
+            self._say(f"{draft.name} could not be written: {error.strerror}.")
 
     def _pid_file(self, post: Post) -> Path:
         return self._run / f"{post.program.name}.pid"

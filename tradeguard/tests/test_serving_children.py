@@ -1,5 +1,6 @@
 """The supervisor with small programs of its own: restarts, orders, death with the parent."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -111,6 +112,18 @@ def test_it_gives_up_on_a_child_that_never_starts(supervisor: Supervisor, tmp_pa
     wait_for(has_failed)
     with pytest.raises(StartError, match=r"(?s)web does not start.*web\.log.*no such table"):
         supervisor.raise_when_failing()
+
+
+def test_a_full_disk_keeps_no_child_from_starting(
+    supervisor: Supervisor, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_arguments: object, **_options: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", fail)
+    supervisor.start(python("worker", SLEEPER, ready_prefix="up"))
+    wait_for(lambda: supervisor.is_ready("worker"))
+    assert said == ["worker.new could not be written: No space left on device."]
 
 
 def test_it_waits_longer_after_each_failure(supervisor: Supervisor, said: list[str]) -> None:
