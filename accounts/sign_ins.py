@@ -46,11 +46,16 @@ def sign_ins_of(*, user: User, current_key: str | None, now: datetime) -> list[S
 
 def described(user_agent: str) -> str:
     """Return what a person calls this browser, as far as its own words go."""
+    return browser_name(user_agent) or "A browser"
+
+
+def browser_name(user_agent: str) -> str:
+    """Return the browser and its system, or "" where neither is one that is known."""
     browser = next((name for mark, name in BROWSERS if mark in user_agent), "")
     system = next((name for mark, name in SYSTEMS if mark in user_agent), "")
     if browser and system:
         return f"{browser} on {system}"
-    return browser or system or "A browser"
+    return browser or system
 
 
 def program_name(user_agent: str) -> str:

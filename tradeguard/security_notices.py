@@ -6,7 +6,7 @@ from typing import Final
 
 from accounts.models import User
 from accounts.services.security_events import SecurityEvent, SecurityKind
-from accounts.sign_ins import described
+from accounts.sign_ins import browser_name, program_name
 from notifications.delivering.chat_text import zone_of
 from notifications.models import NotificationType, Priority
 from notifications.services import Message, notify
@@ -194,7 +194,8 @@ def _circumstances(event: SecurityEvent, user: User) -> str:
     zone = zone_of(user.time_zone)
     when = f"{event.at.astimezone(zone):%d %b %Y %H:%M} ({zone.key})"
     where = f" from {origin.ip_address}" if origin.ip_address else ""
-    agent = f" with {described(origin.user_agent)}" if origin.user_agent else ""
+    name = browser_name(origin.user_agent) or program_name(origin.user_agent)
+    agent = f" with {name}" if origin.user_agent else ""
     if event.kind == Kind.KEY_EXPIRED:
         return f"That was at {when}."
     if event.kind in _GUESSING:

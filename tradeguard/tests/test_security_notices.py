@@ -86,6 +86,13 @@ class TestSigningIn:
         assert "from 203.0.113.7 with Safari on iPhone on 20 Nov 2026 12:00 (UTC)" in notice.body
         assert (notice.link, notice.told_by) == ("/settings/sessions", "")
 
+    def test_it_calls_a_program_what_it_calls_itself(self, settled: User) -> None:
+        bot = origin(settled, agent="DeskBot/2.1")
+        note_sign_in(user=settled, origin=bot, is_program=True, now=NOW)
+
+        assert told(settled) == ["New program signed in: DeskBot"]
+        assert "from 203.0.113.7 with DeskBot on 20 Nov 2026" in last(settled).body
+
     def test_it_tells_a_new_address(self, settled: User) -> None:
         away = origin(settled, address="198.51.100.1")
         note_sign_in(user=settled, origin=away, is_program=False, now=NOW)
