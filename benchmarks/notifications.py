@@ -6,12 +6,18 @@ as in production; mail goes to a real SMTP server that throws it away. First tic
 while nothing is told, then from the moment on at which another process tells all notifications in
 one call, until the last one is sent. Aim: the tick's p99 stays where it was.
 
+Below each whole tick stands for how much of it the tick's thread was ready to run and had no
+processor (Linux knows): on a machine with few of them that is most of what is told beside it. After
+each tick one row is written, for which SQLite makes it wait for whoever writes just then. With
+--niceness 0 the workers do not give way to the tick, as they do in production.
+
 With --users 1 a storm limit gathers nearly all of them into one letter; with as many users as a
 tenth of the notifications every one is a letter of its own.
 """
 
 import argparse
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -20,7 +26,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -31,10 +37,15 @@ from benchmarks.tick import (  # noqa: E402  # the repository must be on the pat
     run_paced,
     start_broker,
 )
+from tradeguard.serving import programs  # noqa: E402
+from tradeguard.serving.child import Lifeline  # noqa: E402
 
 LONGEST_SECONDS = 600.0
 # As beat does, for what waits for its time.
 SWEEP_SECONDS = 10.0
+# Counting costs, too.
+LOOK_SECONDS = 1.0
+SCHEDULED = Path("/proc/thread-self/schedstat")
 
 
 def main() -> None:
@@ -46,6 +57,9 @@ def main() -> None:
     parser.add_argument("--groups", type=int, default=200)
     parser.add_argument("--positions", type=int, default=3, help="open positions of each account")
     parser.add_argument("--ticks", type=int, default=150, help="ticks measured before the storm")
+    parser.add_argument(
+        "--niceness", type=int, default=programs.BACKGROUND_NICENESS, help="of the workers"
+    )
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
     parser.add_argument("--tell", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -89,7 +103,7 @@ def measure(options: argparse.Namespace) -> None:
     sessions = open_sessions("local", load_cursors=needed_cursors)
     open_positions(sessions.source, options)
     tick = HostTick("local", sessions, fence=OpenFence())
-    with workers():
+    with workers(options.niceness):
         warm = 0
         while warm < 25:
             warm += run_paced(tick, timezone.now) >= options.accounts
@@ -108,9 +122,9 @@ def storm(tick: Any, options: argparse.Namespace) -> None:
     command = [sys.executable, __file__, "--tell", *sys.argv[1:]]
     begun = time.monotonic()
     teller = subprocess.Popen(command, stdout=subprocess.DEVNULL)  # noqa: S603
-    samples: list[float] = []
+    samples: list[Sample] = []
     done: dict[str, float] = {}
-    swept_at = begun
+    swept_at = looked_at = begun
     while "sent" not in done:
         samples.append(run_timed(tick, timezone.now))
         elapsed = time.monotonic() - begun
@@ -119,8 +133,10 @@ def storm(tick: Any, options: argparse.Namespace) -> None:
         if time.monotonic() - swept_at > SWEEP_SECONDS:
             swept_at = time.monotonic()
             sweep()
-        for stage in reached(options.notifications) - done.keys():
-            done[stage] = elapsed
+        if time.monotonic() - looked_at > LOOK_SECONDS:
+            looked_at = time.monotonic()
+            for stage in reached(options.notifications) - done.keys():
+                done[stage] = elapsed
     if teller.wait() != 0:
         raise SystemExit("The notifications could not be told.")
     print_row("while told and sent", samples)
@@ -128,9 +144,34 @@ def storm(tick: Any, options: argparse.Namespace) -> None:
     print(f"From the start of the process that tells: {parts}. {letters()} letters.")
 
 
-def run_timed(tick: Any, now: Any) -> float:
+class Sample(NamedTuple):
+    """A tick and a write after it, in milliseconds."""
+
+    tick: float
+    without_processor: float
+    write: float
+
+
+def run_timed(tick: Any, now: Any) -> Sample:
+    # The time between the ticks is left out: nobody waits for a processor who sleeps.
+    waited = waited_for_processor()
     run_paced(tick, now)
-    return float(tick.seconds["total"]) * 1000
+    waited = waited_for_processor() - waited
+    begun = time.perf_counter()
+    write()
+    return Sample(tick.seconds["total"] * 1000, waited, (time.perf_counter() - begun) * 1000)
+
+
+def waited_for_processor() -> float:
+    """Return how long this thread was ready to run and did not, in milliseconds since its start."""
+    return int(SCHEDULED.read_text().split()[1]) / 1e6 if SCHEDULED.exists() else 0.0
+
+
+def write() -> None:
+    """Write one row, as the tick does when something happens."""
+    from accounts.models import TerminalHost
+
+    TerminalHost.objects.filter(name="local").update(name="local")
 
 
 def reached(expected: int) -> set[str]:
@@ -208,33 +249,42 @@ def tell(options: argparse.Namespace) -> None:
 
 
 @contextmanager
-def workers() -> Iterator[None]:
-    running = []
-    for queue in ("default", "deliveries"):
-        command = [sys.executable, "-m", "celery", "--app=tradeguard", "--quiet", "worker"]
-        command += ["--pool=threads", "--concurrency=4", f"--queues={queue}"]
-        command += [f"--hostname={queue}@bench", "--without-gossip", "--without-mingle"]
-        running.append(subprocess.Popen(command, cwd=ROOT))  # noqa: S603
+def workers(niceness: int) -> Iterator[None]:
+    running = [
+        start(list(program.command), niceness)
+        for program in (programs.default("bench"), programs.deliveries("bench"))
+    ]
     try:
         yield
     finally:
-        for process in running:
-            process.terminate()
-        for process in running:
-            process.wait(30)
+        end(running)
 
 
 @contextmanager
 def mail_server(port: int) -> Iterator[None]:
     handler = "aiosmtpd.handlers.Sink"
-    address = f"127.0.0.1:{port}"
-    command = [sys.executable, "-m", "aiosmtpd", "-n", "-l", address, "-c", handler]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)  # noqa: S603
+    command = [sys.executable, "-m", "aiosmtpd", "-n", "-l", f"127.0.0.1:{port}", "-c", handler]
+    # In life it is another machine's.
+    server = start(command, niceness=programs.BACKGROUND_NICENESS)
     try:
         yield
     finally:
+        end([server])
+
+
+def start(command: list[str], niceness: int) -> "subprocess.Popen[bytes]":
+    """Start a process as `serve` does: in a session of its own, which ends with this one."""
+    leash = Lifeline().leash(signal.SIGTERM, niceness)
+    return subprocess.Popen(  # noqa: S603
+        [*leash, *command], cwd=ROOT, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+
+
+def end(running: list["subprocess.Popen[bytes]"]) -> None:
+    for process in running:
         process.terminate()
-        process.wait(10)
+    for process in running:
+        process.wait(30)
 
 
 def free_port() -> int:
@@ -251,11 +301,14 @@ def print_head(options: argparse.Namespace) -> None:
     print(f"{'':22}{'ticks':>7}{'p50':>9}{'p95':>9}{'p99':>9}{'max':>9}")
 
 
-def print_row(name: str, values: list[float]) -> None:
+def print_row(name: str, samples: list[Sample]) -> None:
     import numpy as np
 
-    points = [*np.percentile(values, [50, 95, 99]), max(values)]
-    print(f"{name:22}{len(values):7d}" + "".join(f"{point:9.2f}" for point in points), flush=True)
+    print(f"{name:22}{len(samples):7d}")
+    parts = ("the tick", "without a processor", "a write after it")
+    for part, values in zip(parts, zip(*samples, strict=True), strict=True):
+        points = [*np.percentile(values, [50, 95, 99]), max(values)]
+        print(f"  {part:27}" + "".join(f"{point:9.2f}" for point in points), flush=True)
 
 
 if __name__ == "__main__":

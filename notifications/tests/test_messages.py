@@ -173,7 +173,7 @@ def test_it_lets_other_writers_in_between_when_it_tells_many(
     def pause(_seconds: float) -> None:
         written.append((connection.in_atomic_block, Notification.objects.count()))
 
-    monkeypatch.setattr(messages_module.time, "sleep", pause)
+    monkeypatch.setattr("notifications.services.messages.time.sleep", pause)
 
     told = notify(many, now=NOW)
 
