@@ -29,6 +29,15 @@ _NOISE = re.compile(
 )
 
 
+class _LogFile(RotatingFileHandler):
+    """A file that says once, not line by line, that it takes no more, as on a full disk."""
+
+    is_broken = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802  # logging's
+        self.is_broken = True
+
+
 class ChildLog:
     """The log file of one child, begun anew with every `serve`."""
 
@@ -40,15 +49,16 @@ class ChildLog:
         self._in_traceback = False
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         is_old = path.exists() and path.stat().st_size > 0
-        self._file = RotatingFileHandler(
-            path, maxBytes=MAX_BYTES, backupCount=OLD_FILES, encoding="utf-8"
-        )
+        self._file = _LogFile(path, maxBytes=MAX_BYTES, backupCount=OLD_FILES, encoding="utf-8")
         if is_old:
             self._file.doRollover()
 
     def add(self, line: str) -> None:
         self.tail.append(line)
+        was_broken, self._file.is_broken = self._file.is_broken, False
         self._file.emit(logging.LogRecord("child", logging.INFO, "", 0, line, None, None))
+        if self._file.is_broken and not was_broken:
+            self._alarm(f"{self.path.name} cannot be written at the moment.")
         if self._is_alarm(line):
             self._alarm(f"[{self._prefix}] {line}")
 

@@ -126,6 +126,19 @@ def test_a_full_disk_keeps_no_child_from_starting(
     assert said == ["worker.new could not be written: No space left on device."]
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux's disk that is always full")
+def test_a_log_on_a_full_disk_says_so_once(capsys: pytest.CaptureFixture[str]) -> None:
+    said: list[str] = []
+    log = ChildLog(Path("/dev/full"), prefix="worker", alarm=said.append)
+    for line in ("one", "two", "three"):
+        log.add(line)
+    assert said == ["full cannot be written at the moment."]
+    assert list(log.tail) == ["one", "two", "three"]
+    assert capsys.readouterr().err == ""
+    with suppress(OSError):
+        log.close()
+
+
 def test_it_waits_longer_after_each_failure(supervisor: Supervisor, said: list[str]) -> None:
     supervisor.start(python("web", "raise SystemExit(3)"))
 
