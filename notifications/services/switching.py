@@ -140,7 +140,7 @@ def _say_switched_off(channel: Channel, because: str, *, now: datetime) -> Messa
         title=f"No notifications by “{channel.name}” any more",
         body=(
             f"TradeGuard has switched the channel “{channel.name}” off, since nothing arrived by "
-            f"it: {because} Put that right, then switch the channel on again."
+            f"it: {because.rstrip('.')}. Put that right, then switch the channel on again."
         ),
         link=CHANNELS_PAGE,
         object_type="channel",

@@ -59,6 +59,14 @@ def test_a_channel_that_fails_for_good_again_and_again_is_switched_off(
     assert "There is no such chat." in notice.body
 
 
+@pytest.mark.parametrize("because", ["It said 404: Unknown Webhook", "There is no such chat."])
+def test_the_reason_ends_as_a_sentence(alice: User, because: str) -> None:
+    switch_off(make_hook(alice), because, NOW)
+
+    [notice] = told()
+    assert f": {because.rstrip('.')}. Put that right" in notice.body
+
+
 def test_a_letter_that_arrives_ends_the_row_of_failures(alice: User, hook: Carrier) -> None:
     channel = make_hook(alice)
     for error in (NO_SUCH_CHAT, NO_SUCH_CHAT, None, NO_SUCH_CHAT):
