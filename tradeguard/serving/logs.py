@@ -4,6 +4,7 @@ import logging
 import re
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
@@ -63,7 +64,8 @@ class ChildLog:
             self._alarm(f"[{self._prefix}] {line}")
 
     def close(self) -> None:
-        self._file.close()
+        with suppress(OSError):  # what a full disk did not take is lost
+            self._file.close()
 
     def _is_alarm(self, line: str) -> bool:
         if line.startswith(_TRACEBACK):
