@@ -9,7 +9,7 @@ one call, until the last one is sent. Aim: the tick's p99 stays where it was.
 Below each whole tick stands for how much of it the tick's thread was ready to run and had no
 processor (Linux knows): on a machine with few of them that is most of what is told beside it. After
 each tick one row is written, for which SQLite makes it wait for whoever writes just then. With
---niceness 0 the workers do not give way to the tick, as they do in production.
+--niceness 0 what sends does not give way to the tick, as it does in production.
 
 With --users 1 a storm limit gathers nearly all of them into one letter; with as many users as a
 tenth of the notifications every one is a letter of its own.
@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("--positions", type=int, default=3, help="open positions of each account")
     parser.add_argument("--ticks", type=int, default=150, help="ticks measured before the storm")
     parser.add_argument(
-        "--niceness", type=int, default=programs.BACKGROUND_NICENESS, help="of the workers"
+        "--niceness", type=int, default=programs.SENDING_NICENESS, help="of the worker that sends"
     )
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
     parser.add_argument("--tell", action="store_true", help=argparse.SUPPRESS)
@@ -251,8 +251,8 @@ def tell(options: argparse.Namespace) -> None:
 @contextmanager
 def workers(niceness: int) -> Iterator[None]:
     running = [
-        start(list(program.command), niceness)
-        for program in (programs.default("bench"), programs.deliveries("bench"))
+        start(list(programs.default("bench").command)),
+        start(list(programs.deliveries("bench").command), niceness),
     ]
     try:
         yield
@@ -265,14 +265,14 @@ def mail_server(port: int) -> Iterator[None]:
     handler = "aiosmtpd.handlers.Sink"
     command = [sys.executable, "-m", "aiosmtpd", "-n", "-l", f"127.0.0.1:{port}", "-c", handler]
     # In life it is another machine's.
-    server = start(command, niceness=programs.BACKGROUND_NICENESS)
+    server = start(command, niceness=programs.SENDING_NICENESS)
     try:
         yield
     finally:
         end([server])
 
 
-def start(command: list[str], niceness: int) -> "subprocess.Popen[bytes]":
+def start(command: list[str], niceness: int = 0) -> "subprocess.Popen[bytes]":
     """Start a process as `serve` does: in a session of its own, which ends with this one."""
     leash = Lifeline().leash(signal.SIGTERM, niceness)
     return subprocess.Popen(  # noqa: S603

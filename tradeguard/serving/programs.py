@@ -20,9 +20,10 @@ STOP_ORDER = (
     ("redis",),
 )
 
-# What may take a second longer gives way to the tick, the pages and the broker: ten thousand
-# notifications that are decided and sent keep a small machine busy for most of a minute.
-BACKGROUND_NICENESS = 10
+# Sending may take a second longer, and gives way to the tick, the pages and the broker: ten thousand
+# letters keep a processor busy for half a minute. The worker `default` does not: its transactions
+# keep SQLite's other writers waiting, a tick with a violation among them, so they must end soon.
+SENDING_NICENESS = 10
 
 
 @dataclass(frozen=True)
@@ -71,13 +72,7 @@ def terminals(host: str) -> Program:
 
 
 def default(host: str) -> Program:
-    return _worker(
-        "default",
-        queue="default",
-        node=f"default@{host}",
-        threads=4,
-        niceness=BACKGROUND_NICENESS,
-    )
+    return _worker("default", queue="default", node=f"default@{host}", threads=4)
 
 
 def deliveries(host: str) -> Program:
@@ -87,7 +82,7 @@ def deliveries(host: str) -> Program:
         queue="deliveries",
         node=f"deliveries@{host}",
         threads=16,
-        niceness=BACKGROUND_NICENESS,
+        niceness=SENDING_NICENESS,
     )
     # A letter that is cut off may come twice: a slow server gets as long as there is.
     return replace(worker, stops_first=True, stop_seconds=8.0)

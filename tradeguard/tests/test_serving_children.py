@@ -324,6 +324,7 @@ def test_a_child_in_the_background_gives_way(tmp_path: Path, uses_kernel: bool) 
 
 
 def test_what_judges_risk_gives_way_to_nobody() -> None:
-    background = {programs.default("local"), programs.deliveries("local")}
-    assert {program.niceness for program in background} == {programs.BACKGROUND_NICENESS}
-    assert programs.terminals("local").niceness == programs.web(8000).niceness == 0
+    assert programs.deliveries("local").niceness == programs.SENDING_NICENESS > 0
+    # Nor does what writes much: while it waits for a processor, the tick would wait for its lock.
+    others = {programs.terminals("local"), programs.default("local"), programs.web(8000)}
+    assert {program.niceness for program in others} == {0}
