@@ -1,7 +1,7 @@
 import os
 from typing import Any
 
-from celery import Celery
+from celery import Celery, bootsteps
 from celery.signals import worker_init
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
@@ -11,6 +11,21 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradeguard.settings")
 app = Celery("tradeguard")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+class FinishLetters(bootsteps.StartStopStep):
+    """Has senders end before the pool waits for them, also when the worker fails for good."""
+
+    requires = ("celery.worker.components:Pool",)
+
+    def stop(self, _worker: Any) -> None:
+        # Needs the app registry, which is filled after this module.
+        from notifications.services import stop_sending
+
+        stop_sending()
+
+
+app.steps["worker"].add(FinishLetters)
 
 
 @worker_init.connect(weak=False)

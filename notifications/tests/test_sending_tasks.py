@@ -100,3 +100,11 @@ def test_the_schedule_names_tasks_that_exist(settings: Any) -> None:
     assert queues[tasks.forget_old.name] == "default"
     ours = {name for name in queues if name.startswith("notifications.")}
     assert ours <= set(current_app.tasks)
+
+
+def test_a_worker_that_fails_for_good_has_its_senders_end() -> None:
+    [step] = [each for each in current_app.steps["worker"] if each.__name__ == "FinishLetters"]
+
+    step(parent=None).stop(None)
+
+    assert sending.stopping.is_set()

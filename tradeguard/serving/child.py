@@ -22,7 +22,8 @@ class Program:
 
     `niceness` is that of Unix, from 0 to 19: the more, the more it gives way to the others.
     `stops_first`: it is told to stop before all others, since it may be in the middle of something
-    that takes its time; its `stop_seconds` run from then on.
+    that takes its time; its `stop_seconds` run from then on. `longest_restart_seconds` bounds how
+    long it stays away when it ends again and again.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Program:
     # Servers that keep books get the chance to close them when serve is killed.
     death_signal: signal.Signals = signal.SIGKILL
     niceness: int = 0
+    longest_restart_seconds: float = 30.0
 
 
 class Child:

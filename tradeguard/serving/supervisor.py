@@ -176,7 +176,8 @@ class Supervisor:
         post.child = None
         if now - post.started_at > STEADY_SECONDS:
             post.failures = 0
-        delay_seconds = RESTART_DELAYS_SECONDS[min(post.failures, len(RESTART_DELAYS_SECONDS) - 1)]
+        back_off = RESTART_DELAYS_SECONDS[min(post.failures, len(RESTART_DELAYS_SECONDS) - 1)]
+        delay_seconds = min(back_off, post.program.longest_restart_seconds)
         post.failures += 1
         post.due_at = now + delay_seconds
         self._say(

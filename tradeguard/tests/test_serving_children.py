@@ -152,6 +152,18 @@ def test_it_waits_longer_after_each_failure(supervisor: Supervisor, said: list[s
     ]
 
 
+def test_what_watches_is_never_away_for_long(supervisor: Supervisor, said: list[str]) -> None:
+    supervisor.start(python("hasty", "raise SystemExit(1)", longest_restart_seconds=0.3))
+
+    def has_failed_twice() -> bool:
+        supervisor.watch()
+        return len(said) >= 2
+
+    wait_for(has_failed_twice)
+    assert said[1] == "hasty ended (exit code 1); starting it again in 0.3 s."
+    assert programs.terminals("local").longest_restart_seconds <= 5.0
+
+
 def test_it_stops_in_order(supervisor: Supervisor, tmp_path: Path) -> None:
     order = tmp_path / "order"
     code = (
