@@ -68,7 +68,9 @@ def web(port: int) -> Program:
 
 
 def terminals(host: str) -> Program:
-    return _worker("terminals", queue=f"terminals.{host}", node=f"terminals@{host}", threads=8)
+    worker = _worker("terminals", queue=f"terminals.{host}", node=f"terminals@{host}", threads=8)
+    # As long as it is away nothing is watched.
+    return replace(worker, longest_restart_seconds=5.0)
 
 
 def default(host: str) -> Program:
