@@ -56,7 +56,7 @@ def import_calendar(
     """
     read = _read(user, file, covers_from_at, covers_until_at)
     with transaction.atomic():
-        User.objects.select_for_update().get(pk=user.pk)
+        User.objects.select_for_update(no_key=True).get(pk=user.pk)
         reach = (read.covers_from_at, read.covers_until_at)
         own = NewsEvent.objects.filter(user=user)
         removed = own.filter(at__range=reach).delete()[0]

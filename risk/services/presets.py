@@ -77,7 +77,8 @@ def apply_preset(
     accounts, groups = list(accounts), list(groups)
     if not accounts and not groups:
         raise ValidationError({"accounts": "Choose an account or a group."})
-    User.objects.select_for_update().get(pk=user.pk)  # the same preset at the same time waits
+    # The same preset at the same time waits, a tick that tells this user something does not.
+    User.objects.select_for_update(no_key=True).get(pk=user.pk)
     terms = preset.rules_in(_phase(preset, phase))
     if not terms:
         raise ValidationError({"preset": "This preset has no rules."})
@@ -149,7 +150,8 @@ def stored_rules(rules: Iterable[RuleSource], *, may_be_empty: bool = False) -> 
 
 def check_named(row: Any) -> None:
     """Check a row with a user and a name that is unique among the user's; in a transaction."""
-    User.objects.select_for_update().get(pk=row.user_id)  # the same name at the same time waits
+    # The same name at the same time waits, a tick that tells this user something does not.
+    User.objects.select_for_update(no_key=True).get(pk=row.user_id)
     row.full_clean(exclude=["user"], validate_constraints=False)
     namesakes = type(row).objects.filter(user_id=row.user_id, name=row.name)
     if namesakes.exclude(pk=row.pk).exists():
