@@ -41,9 +41,10 @@ def delete_notification(*, notification: Notification) -> None:
 def clear_all(*, user: object) -> int:
     """Delete all notifications of a user, read or not, and return how many were shown.
 
-    Those that were counted with others or are of a type that is switched off go with them.
+    Those that were counted with others or are of a type that is switched off go with them. What
+    came this very moment stays: it has not gone out by any channel yet.
     """
-    own = Notification.objects.owned_by(user)
+    own = Notification.objects.owned_by(user).exclude(routed_at=None)
     deleted = discard(own.shown())
     discard(own.filter(is_hidden=True))
     return deleted

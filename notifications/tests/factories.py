@@ -37,7 +37,8 @@ def make_notification(user: User, *, now: datetime = NOW, **fields: Any) -> Noti
     """
     key = fields.pop("dedupe_key", f"made:{Notification.objects.count()}")
     fields.setdefault("repeat_key", key)
-    of_row = {name: fields.pop(name) for name in ("read_at", "is_hidden") if name in fields}
+    own = ("read_at", "is_hidden", "routed_at")
+    of_row = {name: fields.pop(name) for name in own if name in fields}
     [notification] = notify([make_message(user, dedupe_key=key, **fields)], now=now)
     for name, value in of_row.items():
         setattr(notification, name, value)

@@ -128,9 +128,9 @@ def test_it_deletes_one(client: APIClient, alice: User) -> None:
 
 
 def test_it_clears_all_of_the_user(client: APIClient, alice: User, bob: User) -> None:
-    make_notification(alice)
-    make_notification(alice, read_at=NOW)
-    kept = make_notification(bob)
+    make_notification(alice, routed_at=NOW)
+    make_notification(alice, read_at=NOW, routed_at=NOW)
+    kept = make_notification(bob, routed_at=NOW)
 
     answer = client.delete(f"{URL}/clear-all")
 
@@ -150,8 +150,8 @@ def test_it_clears_what_was_read(client: APIClient, alice: User, bob: User) -> N
 
 
 def test_it_hides_what_was_counted_with_another(client: APIClient, alice: User) -> None:
-    shown = make_notification(alice)
-    hidden = make_notification(alice, is_hidden=True)
+    shown = make_notification(alice, routed_at=NOW)
+    hidden = make_notification(alice, is_hidden=True, routed_at=NOW)
 
     assert [row["id"] for row in client.get(URL).json()["results"]] == [str(shown.pk)]
     assert client.get(f"{URL}/{hidden.pk}").status_code == 404

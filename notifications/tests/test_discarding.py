@@ -10,7 +10,7 @@ from django.db import connection
 
 from accounts.tests.factories import NOW, make_user
 from notifications.models import Delivery, Notification
-from notifications.services import clear_all, delete_notification, discarding, folding
+from notifications.services import delete_notification, discarding, folding
 from notifications.services import routing as routing_module
 from notifications.services.discarding import discard
 from notifications.services.routing import route_due
@@ -54,9 +54,8 @@ def wait_for_lock() -> None:
 
 @needs_two_writers
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("delete", ["one", "all"])
 def test_it_deletes_what_a_router_is_just_deciding_on(
-    monkeypatch: pytest.MonkeyPatch, delete: str
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     alice = make_user("alice")
     notification = make_notification(alice)
@@ -67,16 +66,10 @@ def test_it_deletes_what_a_router_is_just_deciding_on(
         assert may_write.wait(30)
         folding.write_counts(firsts)
 
-    def delete_it() -> None:
-        if delete == "one":
-            delete_notification(notification=notification)
-        else:
-            clear_all(user=alice)
-
     monkeypatch.setattr(routing_module, "write_counts", pause)
     with beside(lambda: route_due(clock=lambda: NOW)) as routers_errors:
         assert decided.wait(30)
-        with beside(delete_it) as errors:
+        with beside(lambda: delete_notification(notification=notification)) as errors:
             wait_for_lock()
             may_write.set()
 

@@ -6,7 +6,7 @@ from accounts.models import User
 from accounts.tests.factories import NOW
 from notifications.models import Notification
 from notifications.selectors import RECENT, get_statistics
-from notifications.services import clear_read, mark_all_read
+from notifications.services import clear_all, clear_read, mark_all_read
 from notifications.tests.factories import make_notification
 
 
@@ -17,6 +17,14 @@ def test_it_clears_what_was_read_and_nothing_else(alice: User, bob: User) -> Non
 
     assert clear_read(user=alice) == 1
     assert set(Notification.objects.all()) == {unread, of_bob}
+
+
+def test_it_clears_nothing_that_is_not_on_its_way_yet(alice: User) -> None:
+    make_notification(alice, routed_at=NOW)
+    new = make_notification(alice)
+
+    assert clear_all(user=alice) == 1
+    assert list(Notification.objects.all()) == [new]
 
 
 @pytest.mark.parametrize(("late", "updated"), [(-1, 1), (0, 1), (1, 0)])
