@@ -80,6 +80,10 @@ class Claim:
             return Delivery.objects.filter(pk=self.first.pk)
         return Delivery.objects.filter(channel=self.channel_id, letter_id=self.first.letter_id)
 
+    def orphaned_rows(self) -> QuerySet[Delivery]:
+        """Its rows, should its channel have been deleted meanwhile."""
+        return Delivery.objects.filter(channel=None, letter_id=self.first.letter_id)
+
     def held_rows(self) -> QuerySet[Delivery]:
         """Its rows as long as the claim holds."""
         return self.all_rows().filter(state=Delivery.State.PENDING, next_attempt_at=self.until)

@@ -44,12 +44,10 @@ def write_sent(claim: Claim, *, now: datetime) -> None:
 
     A database that is away for a moment must not have it sent twice, so this tries again.
     """
-    rows = claim.all_rows().exclude(state=Delivery.State.SENT)
-    _surely(
-        lambda: rows.update(
-            state=Delivery.State.SENT, next_attempt_at=None, error="", sent_at=now, updated_at=now
-        )
-    )
+    sent = {"next_attempt_at": None, "error": "", "sent_at": now, "updated_at": now}
+    every = [claim.all_rows(), claim.orphaned_rows()]
+    unwritten = [rows.exclude(state=Delivery.State.SENT) for rows in every]
+    _surely(lambda: any(rows.update(state=Delivery.State.SENT, **sent) for rows in unwritten))
 
 
 def write_working(channel_ids: Collection[UUID], *, now: datetime) -> None:
@@ -115,7 +113,7 @@ def _with_jitter(pause: timedelta) -> timedelta:
     return pause * (1 + JITTER * random.random())  # noqa: S311  # nothing to guess here
 
 
-def _surely(write: Callable[[], int]) -> None:
+def _surely(write: Callable[[], object]) -> None:
     for _ in range(_WRITES - 1):
         try:
             write()

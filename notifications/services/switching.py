@@ -3,6 +3,7 @@
 Whoever changes a channel and its deliveries locks the channel first.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from notifications.defaults import ALWAYS_PASSING
-from notifications.models import Channel, Delivery, NotificationType, Priority
+from notifications.models import Channel, Delivery, Notification, NotificationType, Priority
 from notifications.services.email_channels import EMAIL, ensure_email_channels
 from notifications.services.messages import Message, notify
 from notifications.services.waking import wake_after_commit
@@ -59,7 +60,11 @@ def switch_on(channel: Channel, now: datetime) -> bool:
 
 
 def cancel(deliveries: QuerySet[Delivery], *, because: str, now: datetime) -> int:
-    """Cancel deliveries and return how many; what always passes of them goes by e-mail."""
+    """Cancel deliveries and return how many; what always passes of them goes by e-mail.
+
+    What a sender has claimed may have arrived already, and would come twice: it ends by itself.
+    """
+    deliveries = deliveries.exclude(_in_the_air(now=now))
     fall_back(deliveries, now=now)
     return deliveries.update(
         state=Delivery.State.CANCELLED,
@@ -97,6 +102,7 @@ def fall_back(deliveries: QuerySet[Delivery], *, now: datetime) -> int:
     ensure_email_channels(user_ids)
     working = Channel.objects.working().filter(user__in=user_ids, transport=EMAIL)
     channels = {channel.user_id: channel for channel in working}
+    told = _lock_notifications([notification_id for notification_id, _ in lost])
     planned = [
         Delivery(
             notification_id=notification_id,
@@ -109,12 +115,17 @@ def fall_back(deliveries: QuerySet[Delivery], *, now: datetime) -> int:
             updated_at=now,
         )
         for notification_id, user_id in lost
-        if user_id in channels
+        if user_id in channels and notification_id in told
     ]
     Delivery.objects.bulk_create(planned, ignore_conflicts=True, batch_size=500)
     if planned:
         wake_after_commit(EMAIL)
     return len(planned)
+
+
+def _in_the_air(*, now: datetime) -> Q:
+    """Return what a sender has claimed: it writes down what became of it, or the claim lapses."""
+    return Q(attempts__gt=0, error="", next_attempt_at__gt=now)
 
 
 def lock_channel(channel_id: UUID) -> Channel | None:
@@ -125,6 +136,13 @@ def lock_channel(channel_id: UUID) -> Channel | None:
         .defer("credentials")
         .first()
     )
+
+
+def _lock_notifications(ids: Sequence[UUID]) -> set[UUID]:
+    """Keep these from being deleted until the transaction ends; return those that still are."""
+    # In the order in which they are deleted, so that nobody waits for each other.
+    rows = Notification.objects.filter(pk__in=ids).order_by("created_at", "pk")
+    return set(rows.select_for_update(no_key=True).values_list("pk", flat=True))
 
 
 def fitting(text: str) -> str:

@@ -11,7 +11,8 @@ from accounts.task_messages import TaskMessage
 from accounts.tests.factories import NOW, make_user
 from notifications.delivering.transport import TransportError
 from notifications.models import Channel, Delivery, Notification
-from notifications.services import waking
+from notifications.services import switching, waking
+from notifications.services.channels import delete_channel
 from notifications.services.deliveries import deliver_due
 from notifications.services.outcomes import FAILURES_IN_A_ROW, MAX_ATTEMPTS
 from notifications.services.switching import fall_back, switch_off, switch_on
@@ -236,3 +237,52 @@ def test_falling_back_wakes_the_sender_of_email(monkeypatch: pytest.MonkeyPatch)
     make_delivery(alice, channel=channel)
     switch_off(channel, "Broken.", NOW)
     assert woken == [TaskMessage("notifications.deliver_by", ["email"], "deliveries")]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_its_user_just_deletes_stops_nobody(
+    hook: Carrier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice = make_user("alice")
+    channel = make_hook(alice)
+    deleted, kept = make_delivery(alice, channel=channel), make_delivery(alice, channel=channel)
+    ensure = switching.ensure_email_channels
+
+    def delete_meanwhile(user_ids: Any) -> None:
+        Notification.objects.filter(pk=deleted.notification_id).delete()
+        ensure(user_ids)
+
+    monkeypatch.setattr(switching, "ensure_email_channels", delete_meanwhile)
+    assert fall_back(channel.deliveries.all(), now=NOW) == 1
+    assert [email.notification_id for email in emails()] == [kept.notification_id]
+
+
+@pytest.mark.parametrize("hold", ["", "storm"])
+def test_what_is_in_the_air_when_its_channel_is_deleted_arrives_once(
+    alice: User, hook: Carrier, carrier: Carrier, hold: str
+) -> None:
+    channel = make_hook(alice)
+    in_the_air = make_delivery(alice, channel=channel, hold=hold)
+    waiting = make_delivery(alice, channel=channel, next_attempt_at=NOW + timedelta(hours=1))
+    hook.on_send = lambda _letter, _credentials: delete_channel(channel=channel, now=NOW)
+
+    deliver_due(clock=clock_at(NOW), transport="webhook")
+
+    in_the_air.refresh_from_db()
+    waiting.refresh_from_db()
+    assert (in_the_air.state, in_the_air.channel_id) == ("sent", None)
+    assert waiting.state == "cancelled"
+    assert [email.notification_id for email in emails()] == [waiting.notification_id]
+
+
+def test_what_was_in_the_air_and_did_not_arrive_goes_by_email(alice: User, hook: Carrier) -> None:
+    channel = make_hook(alice)
+    make_delivery(alice, channel=channel)
+
+    def fail(_letter: Any, _credentials: object) -> None:
+        delete_channel(channel=channel, now=NOW)
+        raise NO_SUCH_CHAT
+
+    hook.on_send = fail
+    deliver_due(clock=clock_at(NOW), transport="webhook")
+    assert len(emails()) == 1
