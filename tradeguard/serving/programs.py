@@ -20,9 +20,10 @@ STOP_ORDER = (
     ("redis",),
 )
 
-# Sending may take a second longer, and gives way to the tick, the pages and the broker: ten thousand
-# letters keep a processor busy for half a minute. The worker `default` does not: its transactions
-# keep SQLite's other writers waiting, a tick with a violation among them, so they must end soon.
+# Sending may take a second longer, and gives way to the tick, the pages and the broker: ten
+# thousand letters keep a processor busy for half a minute. The worker `default` does not: its
+# transactions keep SQLite's other writers waiting, a tick with a violation among them, so they must
+# end soon.
 SENDING_NICENESS = 10
 
 
