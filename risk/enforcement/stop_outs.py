@@ -9,6 +9,7 @@ from uuid import UUID
 from django.urls import reverse
 
 from accounts.core.zones import broker_zone, to_broker_epoch
+from accounts.figures import signed
 from notifications.models import NotificationType, Priority
 from notifications.services import Message
 from risk.desk import AccountFacts
@@ -102,7 +103,7 @@ def _message(stop_out: _StopOut) -> Message:
     account, count = stop_out.account, len(stop_out.positions)
     did = "goes on being liquidated" if stop_out.goes_on else "was liquidated"
     so_far = " so far" if stop_out.goes_on else ""
-    result = f"{stop_out.result:+,.2f} {stop_out.currency}"
+    result = f"{signed(stop_out.result)} {stop_out.currency}"
     key = f"stop_out:{account.id}:{stop_out.ticket}"
     return Message(
         user_id=account.user_id,

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Final
 
 from accounts.core.kinds import DealEntry, DealReason, DealType
+from accounts.figures import signed
 from accounts.models import Deal
 from risk.core.figures import counted_text, plain_text
 
@@ -111,8 +112,8 @@ def body_of(moves: Sequence[Move], currency: str) -> str:
 
 
 def money(amount: Decimal, currency: str) -> str:
-    """Write a result with its sign: "+12.30 USD"."""
-    return f"{amount:+,.2f} {currency}"
+    """Write a result with its sign: "+12.30 USD", "−4.00 USD"."""
+    return f"{signed(float(amount))} {currency}"
 
 
 def filled_sentence(deals: Sequence[Deal]) -> str:

@@ -18,7 +18,9 @@ Kind = Order.Kind
 LOOKED_AT: Final = timedelta(seconds=5)
 # A worker that has just started tells what its predecessor may have died over.
 RECENTLY: Final = timedelta(hours=1)
-_ASKED_FOR: Final = (Order.Origin.TICKET, Order.Origin.API, Order.Origin.COPY)
+# Behind these is a program, which nobody looks at.
+_UNATTENDED: Final = (Order.Origin.API, Order.Origin.COPY)
+_ASKED_FOR: Final = (Order.Origin.TICKET, *_UNATTENDED)
 _DONE: Final = (State.FILLED, State.PARTIAL, State.PLACED)
 _FAILED: Final = (State.REJECTED, State.EXPIRED, State.NOT_EXECUTED, State.LOST)
 _CLOSING: Final = (Kind.CLOSE, Kind.CLOSE_BY)
@@ -65,7 +67,7 @@ def recent_order_messages(host: str, now: datetime) -> list[Message]:
 def _is_news(order: Order) -> bool:
     if order.origin not in _ASKED_FOR or order.state not in (*_DONE, *_FAILED):
         return False
-    if order.reconciled_at is not None:
+    if order.origin in _UNATTENDED or order.reconciled_at is not None:
         return True
     ended_at = order.answered_at
     return ended_at is not None and ended_at - order.created_at > LOOKED_AT
@@ -85,8 +87,15 @@ def _message(order: Order) -> Message:
         object_type="order",
         object_id=str(order.pk),
         dedupe_key=key,
-        repeat_key=key,
+        repeat_key=_repeat_key(order) or key,
     )
+
+
+def _repeat_key(order: Order) -> str:
+    """Name what a program is refused again and again, for the same reason; "" for anything else."""
+    if order.state not in _FAILED or order.state == State.LOST:
+        return ""
+    return f"order:{order.account_id}:{order.kind}:{order.state}:{order.symbol}:{order.message}"
 
 
 def _priority(order: Order) -> Priority:

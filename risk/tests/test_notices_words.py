@@ -39,7 +39,7 @@ def test_deals_of_one_position_are_one_move() -> None:
     halves = [deal(1, price=1.1), deal(2, price=1.2, commission=Decimal("-0.5"))]
     (move,) = moves_of(halves, held=[])
     assert move.sentence("USD") == (
-        "0.2 lots of EURUSD closed by its stop loss at 1.15, -20.50 USD"
+        "0.2 lots of EURUSD closed by its stop loss at 1.15, −20.50 USD"
     )
 
 
@@ -53,13 +53,13 @@ def test_a_position_that_is_still_there_was_reduced() -> None:
 def test_a_reversal_says_so_with_its_result() -> None:
     (move,) = moves_of([deal(1, entry=2, reason=3, volume_lots=Decimal(2))], held=[1])
     assert move.sentence("USD") == (
-        "2 lots of EURUSD sold at 1.1 by a program, which turned the position round, -10.00 USD"
+        "2 lots of EURUSD sold at 1.1 by a program, which turned the position round, −10.00 USD"
     )
 
 
 def test_a_reason_that_nobody_knows_yet_is_left_out() -> None:
     (move,) = moves_of([deal(1, reason=77)], held=[])
-    assert move.sentence("USD") == "0.1 lots of EURUSD closed at 1.1, -10.00 USD"
+    assert move.sentence("USD") == "0.1 lots of EURUSD closed at 1.1, −10.00 USD"
 
 
 def test_a_title_counts_and_a_body_lists() -> None:
@@ -67,7 +67,7 @@ def test_a_title_counts_and_a_body_lists() -> None:
         [deal(1, position=1), deal(2, position=2), deal(3, position=3, entry=0, type=0)], held=[2]
     )
     assert title_of(moves, "USD") == (
-        "1 position opened, 1 position reduced, 1 position closed, -20.00 USD"
+        "1 position opened, 1 position reduced, 1 position closed, −20.00 USD"
     )
     assert len(body_of(moves, "USD").splitlines()) == 3
 
@@ -125,8 +125,19 @@ def order(**fields: Any) -> Order:
             ("order_rejected", "high", "Bold: EURUSD close came too late"),
         ),
         ({"state": State.FILLED}, ("order_filled", "low", "Bold: EURUSD order done")),
-        ({"origin": Origin.API}, ("order_rejected", "medium", "Bold: EURUSD order rejected")),
-        ({"origin": Origin.COPY}, ("order_rejected", "medium", "Bold: EURUSD order rejected")),
+        (
+            {"origin": Origin.API, "answered_at": START},
+            ("order_rejected", "medium", "Bold: EURUSD order rejected"),
+        ),
+        (
+            {"origin": Origin.COPY, "answered_at": START},
+            ("order_rejected", "medium", "Bold: EURUSD order rejected"),
+        ),
+        (
+            {"origin": Origin.API, "answered_at": START, "state": State.FILLED},
+            ("order_filled", "low", "Bold: EURUSD order done"),
+        ),
+        ({"origin": Origin.API, "state": State.SENT}, None),
         ({"origin": Origin.RULE}, None),
         ({"origin": Origin.PANIC}, None),
         ({"origin": Origin.LOCK}, None),
@@ -147,3 +158,28 @@ def test_a_fill_says_at_which_price() -> None:
     assert message.type == NotificationType.ORDER_FILLED
     assert message.body == "Bought 0.1 lots of EURUSD at 1.10002. Done."
     assert message.link.endswith(f"/orders/{filled.pk}")
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_same"),
+    [
+        ({}, True),
+        ({"symbol": "GBPUSD"}, False),
+        ({"message": "Market closed."}, False),
+        ({"account_id": "00000000-0000-0000-0000-000000000002"}, False),
+        ({"state": State.FILLED}, False),
+        ({"state": State.LOST}, False),
+    ],
+)
+def test_a_program_that_is_refused_again_is_counted(
+    fields: dict[str, Any], *, is_same: bool
+) -> None:
+    first, again = order_messages([order(origin=Origin.API), order(origin=Origin.API, **fields)])
+    assert (again.repeat_key == first.repeat_key) == is_same
+    assert again.dedupe_key != first.dedupe_key
+
+
+@pytest.mark.parametrize("state", [State.FILLED, State.LOST])
+def test_each_order_that_was_done_or_lost_is_told(state: str) -> None:
+    first, again = order_messages([order(state=state, reconciled_at=START) for _ in range(2)])
+    assert first.repeat_key != again.repeat_key

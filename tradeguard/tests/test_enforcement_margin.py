@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from accounts.figures import signed
 from accounts.models import Deal
 from accounts.tests.factories import make_user
 from notifications.models import Notification
@@ -43,7 +44,7 @@ def test_it_tells_of_a_stop_out_by_the_broker_once(stage: Stage) -> None:
     assert volumes(stage, account) == {}
     (body,) = liquidations()
     assert "closed " in body
-    assert "stop-out" in body
+    assert "(stop-out), with a result of −" in body
     stage.kill_worker()
     stage.run(10)
     assert len(liquidations()) == 1
@@ -69,7 +70,7 @@ def test_it_tells_all_that_a_stop_out_closes(stage: Stage) -> None:
     assert "closed 4 positions by itself so far" in liquidations()[-1]
     closed = Deal.objects.filter(account=account, entry=1)
     result = sum(deal.profit + deal.swap + deal.commission + deal.fee for deal in closed)
-    assert f"{result:+,.2f} USD" in liquidations()[-1]
+    assert f"{signed(float(result))} USD" in liquidations()[-1]
 
 
 def test_the_past_is_no_news(stage: Stage) -> None:
