@@ -16,7 +16,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 @dataclass
 class Manners:
-    """How the server answers; `arrived` is what it took, as it came over the wire."""
+    """How the server answers; `arrived` is what it took, `raw` as it came over the wire."""
 
     rcpt: str = "250 OK"
     sender: str = "250 OK"
@@ -27,6 +27,7 @@ class Manners:
     closes_after_each: bool = False
     password: str = ""
     arrived: list[EmailMessage] = field(default_factory=list)
+    raw: list[bytes] = field(default_factory=list)
     connections: int = 0
 
     async def handle_MAIL(  # noqa: N802  # aiosmtpd's name
@@ -60,6 +61,7 @@ class Manners:
             message = BytesParser(policy=default).parsebytes(content)
             assert isinstance(message, EmailMessage)
             self.arrived.append(message)
+            self.raw.append(content)
         if self.is_silent:
             await asyncio.sleep(30)
         if self.closes_after_each:

@@ -86,6 +86,31 @@ def test_it_brings_text_and_html(settings: Any) -> None:
     assert kinds == ["text/plain", "text/html"]
 
 
+@pytest.mark.parametrize(
+    "title",
+    [
+        "Bold",
+        "“Bold” is switched off: it said “not found”",
+        "Žluťoučký kůň " + "“ďábelské ódy” " * 9 + "–",
+        "Daily loss limit broken " * 6 + "again",
+        "Rozpočet " + "ř" * 150,
+        "Result −114.54 USD 🐎",
+    ],
+    ids=["short", "quotes", "long", "ascii", "a word", "beyond"],
+)
+def test_its_subject_is_the_title_on_the_first_line(settings: Any, title: str) -> None:
+    with mail_server(settings, Manners()) as server:
+        TRANSPORT.send(make_letter(title=title), {})
+
+    [message], [raw] = server.arrived, server.raw
+    assert message["Subject"] == f"TradeGuard: {title}"
+    assert not message["Subject"].defects
+    head = raw.split(b"\r\n\r\n")[0]
+    [first] = [line for line in head.split(b"\r\n") if line.startswith(b"Subject:")]
+    assert first.removeprefix(b"Subject:").strip()
+    assert all(len(line) <= 78 for line in head.split(b"\r\n"))
+
+
 def test_it_brings_a_batch_over_one_connection(settings: Any) -> None:
     with mail_server(settings, Manners()) as server, TRANSPORT.opened() as send:
         for name in ("alice", "bob", "charlie"):

@@ -4,6 +4,7 @@ import contextlib
 import smtplib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from email.header import Header
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -49,6 +50,18 @@ class EmailTransport(Transport):
 
 
 TRANSPORT = EmailTransport()
+
+
+class _Mail(EmailMultiAlternatives):
+    def message(self, **options: Any) -> Any:
+        message = super().message(**options)
+        title = str(self.subject)
+        if not title.isascii():
+            # Django encodes it without leaving room for "Subject: ", so that it would begin on the
+            # next line, and with a space for whoever reads it.
+            subject = Header(title, "utf-8", header_name="Subject")
+            message.replace_header("Subject", subject)
+        return message
 
 
 class _Line:
@@ -145,7 +158,7 @@ def _build_message(letter: Letter) -> EmailMultiAlternatives:
     }
     if letter.priority == "urgent":
         headers["Importance"] = "high"
-    message = EmailMultiAlternatives(
+    message = _Mail(
         subject=f"TradeGuard: {' '.join(letter.title.split())}",
         body=text,
         to=[letter.recipient.email],
