@@ -68,7 +68,7 @@ def _counted(error: Exception, context: Mapping[str, Any]) -> Exception:
 def _answer(error: Exception) -> Response | None:
     match error:
         case Refusal():
-            return _response(status.HTTP_409_CONFLICT, error.code, error.sentence)
+            return _refused(error)
         case ModelValidationError():
             return _invalid(_model_fields(error))
         case exceptions.ValidationError():
@@ -104,6 +104,14 @@ def _from_framework(error: exceptions.APIException) -> Response:
         response["WWW-Authenticate"] = challenge
     if wait := getattr(error, "wait", None):
         response["Retry-After"] = str(math.ceil(wait))
+    return response
+
+
+def _refused(error: Refusal) -> Response:
+    if error.wait_seconds is None:
+        return _response(status.HTTP_409_CONFLICT, error.code, error.sentence)
+    response = _response(status.HTTP_429_TOO_MANY_REQUESTS, error.code, error.sentence)
+    response["Retry-After"] = str(max(1, math.ceil(error.wait_seconds)))
     return response
 
 

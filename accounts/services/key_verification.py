@@ -168,11 +168,14 @@ def _refuse_too_many(key: ApiKey, now: datetime) -> None:
         asked_at = latest.first()
         if asked_at is not None and now - asked_at < timedelta(seconds=ANSWER_SECONDS):
             raise Refusal("It is being verified already; the answer is on its way.", code="pending")
-    if latest.filter(created_at__gt=now - timedelta(minutes=1)).count() >= MOST_PER_MINUTE:
+    since = now - timedelta(minutes=1)
+    recent = list(latest.filter(created_at__gt=since)[:MOST_PER_MINUTE])
+    if len(recent) >= MOST_PER_MINUTE:
         raise Refusal(
             f"It was verified {MOST_PER_MINUTE} times within a minute; brokers lock accounts that"
             " are tried too often. Wait a minute.",
             code="throttled",
+            wait_seconds=(recent[-1] - since).total_seconds(),
         )
 
 

@@ -32,6 +32,7 @@ def answer_to(error: Exception) -> tuple[int, dict[str, Any]]:
     ("error", "status", "code"),
     [
         (Refusal("No.", code="locked"), 409, "locked"),
+        (Refusal("Too many.", code="throttled", wait_seconds=3), 429, "throttled"),
         (Http404(), 404, "not_found"),
         (PermissionDenied(), 403, "permission_denied"),
         (exceptions.NotAuthenticated(), 401, "not_authenticated"),
@@ -52,6 +53,17 @@ def test_it_has_one_shape_for_all(error: Exception, status: int, code: str) -> N
     found, told = answer_to(error)
     assert (found, told["code"], told["fields"]) == (status, code, {})
     assert told["message"]
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(2.0, "2"), (2.1, "3"), (0.0, "1"), (None, None)])
+def test_it_tells_when_what_came_too_often_may_come_again(
+    seconds: float | None, told: str | None
+) -> None:
+    request = Request(RequestFactory().get("/api/v1/groups"))
+    refusal = Refusal("Too many.", code="throttled", wait_seconds=seconds)
+    response = exception_handler(refusal, {"request": request, "view": APIView()})
+    assert response is not None
+    assert response.headers.get("Retry-After") == told
 
 
 def test_it_keeps_what_the_models_say_at_their_fields() -> None:
