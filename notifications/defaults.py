@@ -40,8 +40,13 @@ _USUAL: Final[Mapping[NotificationType, Priority]] = {
 # Whoever trades knows them already.
 _SILENT: Final = frozenset({NotificationType.ORDER_FILLED})
 # Of these, what is less important stays in the centre: a position that the trader opened, as
-# opposed to one that its stop has closed.
-_MINIMUM: Final = {NotificationType.POSITION_UPDATE: Priority.MEDIUM}
+# opposed to one that its stop has closed; a rule at "caution", as opposed to "critical"; where the
+# broker liquidates, as opposed to a margin that is running out.
+_MINIMUM: Final = {
+    NotificationType.POSITION_UPDATE: Priority.MEDIUM,
+    NotificationType.RISK_WARNING: Priority.HIGH,
+    NotificationType.MARGIN_WARNING: Priority.HIGH,
+}
 # A connection that is back is told wherever its loss was, and a summary is made to be read.
 _MAILED_ANYWAY: Final = frozenset(
     {NotificationType.CONNECTION_RESTORED, NotificationType.DAILY_SUMMARY}

@@ -68,6 +68,20 @@ def test_it_keeps_ways_that_it_does_not_show(alice: User, page: Client) -> None:
     assert "telegram" in row.transports
 
 
+@pytest.mark.parametrize(
+    ("kind", "minimum"),
+    [
+        ("risk_warning", "high"),
+        ("margin_warning", "high"),
+        ("position_update", "medium"),
+        ("risk_breach", "low"),
+        ("order_rejected", "low"),
+    ],
+)
+def test_by_default_only_what_asks_for_action_goes_out(kind: str, minimum: str) -> None:
+    assert default_choice(kind).minimum_priority == minimum
+
+
 @pytest.mark.parametrize("kind", sorted(ALWAYS_PASSING))
 def test_it_offers_no_silence_for_what_always_passes(alice: User, page: Client, kind: str) -> None:
     assert f'name="mode-{kind}"' not in page.get(PATH).content.decode()
