@@ -6,6 +6,7 @@ from datetime import datetime
 from django.utils import formats, timezone
 
 from notifications.models import Delivery, Notification
+from notifications.screen.channels import EMAIL, is_mail_unsent
 from notifications.transports import transports
 
 State, Hold = Delivery.State, Delivery.Hold
@@ -13,13 +14,14 @@ State, Hold = Delivery.State, Delivery.Hold
 
 @dataclass(frozen=True, slots=True)
 class DeliveryLine:
-    """One delivery: `tone` is sent, waiting, failed or cancelled."""
+    """One delivery: `tone` is sent, waiting, failed or cancelled; `is_unsent`: sent to nobody."""
 
     icon: str
     channel: str
     tone: str
     words: str
     error: str
+    is_unsent: bool
 
 
 def delivery_lines(notification: Notification, *, now: datetime) -> list[DeliveryLine]:
@@ -38,6 +40,7 @@ def delivery_line(delivery: Delivery, *, now: datetime) -> DeliveryLine:
         tone="waiting" if delivery.state == State.PENDING else delivery.state,
         words=_words(delivery, now),
         error="" if delivery.state == State.SENT else delivery.error,
+        is_unsent=_is_unsent(delivery),
     )
 
 
@@ -51,13 +54,20 @@ def clock_time(moment: datetime, *, now: datetime) -> str:
 
 def _words(delivery: Delivery, now: datetime) -> str:
     if delivery.state == State.SENT:
-        moment = delivery.sent_at or delivery.updated_at
-        return f"sent at {clock_time(moment, now=now)}{_gathered(delivery)}"
+        at = f"at {clock_time(delivery.sent_at or delivery.updated_at, now=now)}"
+        if _is_unsent(delivery):
+            into = "went only into TradeGuard's log"
+            return f"{into} {at}{_gathered(delivery)}: no mail server is set up"
+        return f"sent {at}{_gathered(delivery)}"
     if delivery.state == State.FAILED:
         return f"failed after {_attempts(delivery.attempts)}"
     if delivery.state == State.CANCELLED:
         return "not sent any more"
     return _waiting(delivery, now)
+
+
+def _is_unsent(delivery: Delivery) -> bool:
+    return delivery.transport == EMAIL and delivery.state == State.SENT and is_mail_unsent()
 
 
 def _waiting(delivery: Delivery, now: datetime) -> str:

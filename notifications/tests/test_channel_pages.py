@@ -156,8 +156,13 @@ def test_it_says_when_mail_reaches_nobody(
     Delivery.objects.update(state=Delivery.State.SENT, sent_at=NOW)
     path = f"/notifications/channels/{channel.pk}/test?delivery={channel.deliveries.get().pk}"
     html = page.get(path, headers=HTMX).content.decode()
-    assert ("only into TradeGuard" in html) == is_said
-    assert ("look whether it arrived" in html) == (not is_said)
+    assert ("</strong> went only into TradeGuard" in html) == is_said
+    assert ("</strong> was sent at" in html) == (not is_said)
+    assert (": look whether it arrived." in html) == (not is_said)
+    path = f"/notifications/{channel.deliveries.get().notification_id}/deliveries"
+    html = page.get(path, headers=HTMX).content.decode()
+    assert ("went only into TradeGuard" in html) == is_said
+    assert ("sent at" in html) == (not is_said)
 
 
 def test_a_test_shows_how_the_channel_does_now(alice: User, page: Client) -> None:
