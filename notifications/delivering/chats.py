@@ -127,7 +127,7 @@ class ChatTransport(Transport):
         reason = " ".join(self.reason(answer).split())[:160]
         for secret in self.secrets(credentials):
             reason = reason.replace(secret, "…")
-        sentence = f"{self.label} said {status}: {reason}" if reason else f"{self.label}: {status}."
+        sentence = f"{self.label} said {status}{f': {reason}' if reason else '.'}"
         if status in _PASSING or not 400 <= status < 500:
             return TransportError(
                 sentence, permanent=False, retry_after_seconds=_retry_after(answer)

@@ -285,3 +285,18 @@ assert "apprise" not in sys.modules
 
     assert said.returncode == 0, said.stderr
     assert "Telegram" in said.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "reply", "sentence"),
+    [
+        ("telegram", telegram_says(429, "Too Many Requests"), "said 429: Too Many Requests"),
+        ("discord", answer(500), "Discord said 500."),
+        ("slack", answer(503), "Slack said 503."),
+    ],
+)
+def test_it_says_what_was_answered_in_one_way(name: str, reply: Reply, sentence: str) -> None:
+    with answered_by(reply), pytest.raises(TransportError) as caught:
+        transports()[name].send(make_letter(), ALL[name])
+
+    assert sentence in str(caught.value)
