@@ -5,15 +5,17 @@ something is under way there. Nothing of that may stay open for ever: each row e
 """
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 from django.db import transaction
 from django.db.models import Q
+from django.urls import reverse
 
 from accounts.models import AccountConnection, ConnectedAccount, TerminalHost
-from notifications.services import notify
+from notifications.services import Message, notify
 from risk.enforcement.notices import finished, held_up
 from risk.models import Enforcement, Order
 from risk.notices.orders import order_messages
@@ -72,7 +74,8 @@ def _settle_order(order: Order, account: ConnectedAccount | None, now: datetime)
     if changed:
         for name, value in values.items():
             setattr(order, name, value)
-        notify(order_messages([order]), now=now)
+        told = order_messages([order])
+        notify(told if account else [_without_page(each) for each in told], now=now)
     return changed
 
 
@@ -108,8 +111,17 @@ def _give_up(
     count = Enforcement.objects.bulk_update(
         ended, ["stage", "message", "finished_at", "next_attempt_at"]
     )
-    notify([finished(run) for run in ended], now=now)
+    told = [
+        finished(run) if run.account_id in accounts else _without_page(finished(run))
+        for run in ended
+    ]
+    notify(told, now=now)
     return count
+
+
+def _without_page(message: Message) -> Message:
+    """Link to the list of accounts: a deleted one has no pages any more."""
+    return replace(message, link=reverse("account-list"))
 
 
 def _tell_of_silence(runs: Iterable[Enforcement], now: datetime) -> int:

@@ -76,6 +76,8 @@ def test_what_is_open_ends_with_its_account(account: ConnectedAccount) -> None:
     assert (order.state, run.stage, run.finished_at) == (State.LOST, Stage.GIVEN_UP, NOW)
     assert "was deleted" in order.message
     assert "was deleted" in run.message
+    links = Notification.objects.filter(body__contains="was deleted").values_list("link", flat=True)
+    assert list(links) == ["/accounts", "/accounts"]
     assert settle_strays(now=NOW) == 0
 
 
