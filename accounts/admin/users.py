@@ -1,4 +1,5 @@
-from typing import Any
+from copy import copy
+from typing import Any, ClassVar
 
 from allauth.account.internal.flows.manage_email import emit_email_changed
 from allauth.account.models import EmailAddress, EmailConfirmation
@@ -18,7 +19,7 @@ from django.utils import timezone
 
 from accounts.admin.bases import LedgerAdmin, ServiceAdmin
 from accounts.models import ConnectedAccount, Tag, User
-from accounts.origin import Origin
+from accounts.origin import SYSTEM, Origin
 from accounts.services.accounts import delete_account
 from accounts.services.profile import set_email
 from accounts.services.program_sessions import PASSWORD_CHANGED, SWITCHED_OFF
@@ -56,11 +57,13 @@ class UserForm(UniqueEmailMixin, UserChangeForm):  # type: ignore[type-arg]
 class PasswordOfSomebodyForm(AdminPasswordChangeForm):  # type: ignore[type-arg]
     """Another password by staff ends all that is signed in as this user."""
 
+    origin: ClassVar[Origin] = SYSTEM
+
     def save(self, commit: bool = True) -> User:
         user: User = super().save(commit=commit)
         now = timezone.now()
         end_all(user=user, reason=PASSWORD_CHANGED, now=now)
-        announce(SecurityEvent(SecurityKind.PASSWORD_CHANGED, user.pk, now))
+        announce(SecurityEvent(SecurityKind.PASSWORD_CHANGED, user.pk, now, self.origin))
         return user
 
 
@@ -113,6 +116,20 @@ class UserAdmin(ServiceAdmin[User], DjangoUserAdmin):  # type: ignore[type-arg]
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return not _is_above(obj, request) and super().has_change_permission(request, obj)
+    def user_change_password(
+        self,
+        request: HttpRequest,
+        id: str,  # noqa: A002  # Django's own name
+        form_url: str = "",
+    ) -> Any:
+        # A copy for each request: this object serves all of them, and its form sees none.
+        asked = copy(self)
+        form = self.change_password_form
+        asked.change_password_form = type(
+            form.__name__, (form,), {"origin": Origin.of_request(request)}
+        )
+        return super(UserAdmin, asked).user_change_password(request, id, form_url)
+
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return not _is_above(obj, request) and super().has_delete_permission(request, obj)

@@ -10,6 +10,8 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 
 from accounts.models import User
+from accounts.services import security_events
+from accounts.services.security_events import SecurityEvent, SecurityKind
 from accounts.tests.admin_pages import submit
 from accounts.tests.factories import make_user, sign_in_staff
 from accounts.tests.test_who_signs_in import check_strict
@@ -118,6 +120,22 @@ def test_what_staff_change_ends_what_is_signed_in(
     assert not is_signed_in(browser)
     assert program_with(access).ask("GET", "accounts").status_code == 401
     assert alice.program_sessions.get().revoked_at is not None
+
+
+def test_a_password_by_staff_says_whose_doing_it_was(
+    boss: User, alice: User, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[SecurityEvent] = []
+    monkeypatch.setattr(security_events, "_tellers", [events.append])
+    sign_in_staff(client, boss)
+    events.clear()
+    new = {"password1": "another long one", "password2": "another long one"}
+    path = f"/admin/accounts/user/{alice.pk}/password/"
+    answer = client.post(path, {**new, "usable_password": "true"})
+    assert answer.status_code == 302
+    [event] = events
+    assert (event.kind, event.user_id) == (SecurityKind.PASSWORD_CHANGED, alice.pk)
+    assert (event.origin.user_id, event.origin.ip_address) == (boss.pk, "127.0.0.1")
 
 
 @pytest.mark.parametrize(
