@@ -1,5 +1,5 @@
 from copy import copy
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from allauth.account.internal.flows.manage_email import emit_email_changed
 from allauth.account.models import EmailAddress, EmailConfirmation
@@ -21,7 +21,7 @@ from accounts.admin.bases import LedgerAdmin, ServiceAdmin
 from accounts.models import ConnectedAccount, Tag, User
 from accounts.origin import SYSTEM, Origin
 from accounts.services.accounts import delete_account
-from accounts.services.profile import set_email
+from accounts.services.profile import set_email, tell_moved
 from accounts.services.program_sessions import PASSWORD_CHANGED, SWITCHED_OFF
 from accounts.services.security_events import SecurityEvent, SecurityKind, announce
 from accounts.services.two_factor import reset_two_factor
@@ -111,11 +111,11 @@ class UserAdmin(ServiceAdmin[User], DjangoUserAdmin):  # type: ignore[type-arg]
             if change:
                 before = EmailAddress(user=obj, email=form.initial["email"])
                 emit_email_changed(request, before, address)
+        if change and "time_zone" in form.changed_data:
+            tell_moved(user=obj, now=timezone.now())
         if change and not obj.is_active:
             end_all(user=obj, reason=SWITCHED_OFF, now=timezone.now())
 
-    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        return not _is_above(obj, request) and super().has_change_permission(request, obj)
     def user_change_password(
         self,
         request: HttpRequest,
@@ -124,12 +124,13 @@ class UserAdmin(ServiceAdmin[User], DjangoUserAdmin):  # type: ignore[type-arg]
     ) -> Any:
         # A copy for each request: this object serves all of them, and its form sees none.
         asked = copy(self)
-        form = self.change_password_form
-        asked.change_password_form = type(
-            form.__name__, (form,), {"origin": Origin.of_request(request)}
-        )
+        form: Any = self.change_password_form
+        attributes = {"origin": Origin.of_request(request)}
+        asked.change_password_form = cast("Any", type(form.__name__, (form,), attributes))
         return super(UserAdmin, asked).user_change_password(request, id, form_url)
 
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        return not _is_above(obj, request) and super().has_change_permission(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         return not _is_above(obj, request) and super().has_delete_permission(request, obj)

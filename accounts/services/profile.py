@@ -1,18 +1,42 @@
+from collections.abc import Callable
+from datetime import datetime
+
 from allauth.account.models import EmailAddress
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from accounts.models import User
 
+# Puts right what an app above has planned by a user's clock, in the transaction in which the user
+# gets another time zone.
+Mover = Callable[[User, datetime], None]
+_movers: list[Mover] = []
+
+
+def register_mover(mover: Mover) -> None:
+    if mover not in _movers:
+        _movers.append(mover)
+
 
 @transaction.atomic
-def update_profile(*, user: User, first_name: str, last_name: str, time_zone: str) -> User:
+def update_profile(
+    *, user: User, first_name: str, last_name: str, time_zone: str, now: datetime
+) -> User:
     """Change what a user says about themselves; raises ValidationError with the fields named."""
     user = _locked(user)
+    has_moved = time_zone != user.time_zone
     user.first_name, user.last_name, user.time_zone = first_name, last_name, time_zone
     user.full_clean(exclude=["password", "email"])
     user.save(update_fields=["first_name", "last_name", "time_zone"])
+    if has_moved:
+        tell_moved(user=user, now=now)
     return user
+
+
+def tell_moved(*, user: User, now: datetime) -> None:
+    """Have put right what was planned by the clock of the zone that the user had before."""
+    for mover in _movers:
+        mover(user, now)
 
 
 @transaction.atomic

@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
 from accounts.services.profile import ask_for_email, set_email, update_profile
+from accounts.tests.factories import NOW
 
 _LOCK = re.compile(r"\bUser\.objects(?:\.\w+\([^()]*\))*?\.select_for_update\(([^()]*)\)")
 _APPS = ("accounts", "notifications", "groups", "risk", "copytrade", "tradeguard")
@@ -45,7 +46,7 @@ def test_a_changed_profile_lets_others_point_at_the_user(alice: User) -> None:
         ) as asked,
         transaction.atomic(),
     ):
-        update_profile(user=alice, first_name="A", last_name="B", time_zone="UTC")
+        update_profile(user=alice, first_name="A", last_name="B", time_zone="UTC", now=NOW)
         set_email(user=alice, email="other@example.com")
         ask_for_email(user=alice, email="third@example.com")
 

@@ -77,7 +77,7 @@ def settings(request: HttpRequest) -> HttpResponse:
     form = ProfileForm(request.POST or None, instance=user)
     if request.method == "POST" and form.is_valid():
         try:
-            update_profile(user=user, **form.cleaned_data)
+            update_profile(user=user, now=timezone.now(), **form.cleaned_data)
         except ValidationError as error:
             form.take_error(error)
         else:

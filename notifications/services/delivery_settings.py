@@ -47,6 +47,14 @@ def reset_settings(*, settings: DeliverySettings, now: datetime) -> None:
     own.delete()
 
 
+@transaction.atomic
+def move_quiet_hours(user: User, now: datetime) -> None:
+    """Let what quiet hours hold wait for their end in the zone that the user has now."""
+    theirs = DeliverySettings.objects.filter(user=user)
+    if theirs.exclude(quiet_from=None).exists():
+        _release_held(hold_routing(user.pk), zone=user.time_zone, now=now)
+
+
 def hold_routing(user_id: int) -> DeliverySettings:
     """Return a user's settings, made when there are none, locked until the transaction ends.
 

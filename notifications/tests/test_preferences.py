@@ -2,10 +2,13 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.core.exceptions import ValidationError
+from django.test import Client
 
 from accounts.models import User
-from accounts.tests.factories import NOW
+from accounts.services.profile import update_profile
+from accounts.tests.factories import NOW, make_user, sign_in_staff
 from notifications.defaults import ALWAYS_PASSING, Choice, default_choice
 from notifications.models import (
     Channel,
@@ -27,6 +30,7 @@ from notifications.tests.factories import make_channel, make_delivery
 from notifications.transports import transports
 
 FILLED = NotificationType.ORDER_FILLED
+LATER = NOW + timedelta(minutes=5)
 OFF = Choice("off", "low", frozenset())
 
 
@@ -228,6 +232,45 @@ def test_quiet_hours_are_those_of_the_users_zone(alice: User, held: Delivery) ->
 
     held.refresh_from_db()
     assert held.next_attempt_at == NOW + timedelta(hours=2)
+
+
+@pytest.mark.parametrize("by", ["settings", "staff"])
+def test_quiet_hours_move_with_their_user(
+    alice: User, held: Delivery, client: Client, by: str
+) -> None:
+    if by == "settings":
+        client.force_login(alice)
+        page, given = "/settings", {"first_name": "", "last_name": ""}
+    else:
+        sign_in_staff(client, make_user("sam", is_staff=True, is_superuser=True))
+        page = f"/admin/accounts/user/{alice.pk}/change/"
+        given = {"username": alice.username, "email": alice.email, "is_active": "on"}
+        given |= {"date_joined_0": "2026-01-01", "date_joined_1": "00:00:00"}
+
+    with time_machine.travel(NOW, tick=False):
+        answer = client.post(page, {**given, "time_zone": "America/New_York"})
+
+    assert answer.status_code == 302
+    held.refresh_from_db()
+    assert held.next_attempt_at == NOW  # it is 07:00 there
+
+    update_profile(user=alice, first_name="", last_name="", time_zone="Asia/Tokyo", now=LATER)
+    held.refresh_from_db()
+    assert held.next_attempt_at == LATER  # it is past 21:00 there
+
+
+def test_another_name_moves_no_quiet_hours(alice: User, held: Delivery) -> None:
+    update_profile(user=alice, first_name="Al", last_name="", time_zone="UTC", now=LATER)
+
+    due = held.next_attempt_at
+    held.refresh_from_db()
+    assert held.next_attempt_at == due
+
+
+def test_who_has_no_quiet_hours_gets_no_settings_by_moving(alice: User) -> None:
+    update_profile(user=alice, first_name="", last_name="", time_zone="Asia/Tokyo", now=NOW)
+
+    assert not DeliverySettings.objects.exists()
 
 
 def test_other_settings_and_letters_on_their_way_keep_their_time(
