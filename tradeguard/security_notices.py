@@ -1,4 +1,4 @@
-"""Telling users what happened to their sign-in and their keys."""
+"""Telling users what happened to their sign-in, their keys and their channels."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,11 @@ Kind = SecurityKind
 _SESSIONS: Final = "/settings/sessions"
 _TWO_FACTOR: Final = "/settings/two-factor"
 _SETTINGS: Final = "/settings"
+_CHANNELS: Final = "/notifications/channels"
 _NOT_YOU: Final = "If it was not you, change your password and end what is signed in."
+_NOT_YOUR_CHANNEL: Final = (
+    "If it was not you, put your channels right, change your password and end what is signed in."
+)
 _GUESSING: Final = frozenset({Kind.PASSWORD_GUESSED_AT, Kind.CODE_GUESSED_AT})
 
 
@@ -141,11 +145,29 @@ _WORDS: Final[Mapping[SecurityKind, Words]] = {
         " watched any more.",
         "/keys",
     ),
+    Kind.CHANNEL_ADDED: Words(
+        "Channel added: {what}",
+        "{what} was added to your channels: what TradeGuard tells you can go there from now on.",
+        _CHANNELS,
+        _NOT_YOUR_CHANNEL,
+    ),
+    Kind.CHANNEL_CHANGED: Words(
+        "Channel changed: {what}",
+        "Your channel {what} got other credentials: it may reach somebody else now.",
+        _CHANNELS,
+        _NOT_YOUR_CHANNEL,
+    ),
+    Kind.CHANNEL_DELETED: Words(
+        "Channel deleted: {what}",
+        "Your channel {what} was deleted: TradeGuard tells you nothing there any more.",
+        _CHANNELS,
+        _NOT_YOUR_CHANNEL,
+    ),
 }
 
 
 def tell_security(event: SecurityEvent) -> None:
-    """Tell a user what happened to their sign-in or keys, in the transaction around."""
+    """Tell a user what happened to what protects them, in the transaction around."""
     user = User.objects.filter(pk=event.user_id, is_active=True).first()
     if user is not None:
         notify([_message(event, user)], now=event.at)
@@ -155,7 +177,8 @@ def _message(event: SecurityEvent, user: User) -> Message:
     words = _WORDS[event.kind]
     sentence = words.sentence.replace("{what}", event.what)
     parts = [sentence, _circumstances(event, user), words.advice]
-    is_key = event.kind.startswith("key_") and event.object_id
+    object_type = _object_type(event)
+    is_key = object_type == "api_key"
     # The same by the same person from the same place is one thing, whatever it was done to; from
     # elsewhere it is another thing.
     origin = event.origin
@@ -169,12 +192,20 @@ def _message(event: SecurityEvent, user: User) -> Message:
         title=words.title.replace("{what}", event.what),
         body=" ".join(part for part in parts if part),
         link=f"{words.link}/{event.object_id}" if is_key else words.link,
-        object_type="api_key" if is_key else "user",
-        object_id=event.object_id if is_key else str(user.pk),
+        object_type=object_type,
+        object_id=str(user.pk) if object_type == "user" else event.object_id,
         dedupe_key=_dedupe_key(event),
         repeat_key=same,
         told_by=event.told_by,
     )
+
+
+def _object_type(event: SecurityEvent) -> str:
+    if event.object_id and event.kind.startswith("key_"):
+        return "api_key"
+    if event.object_id and event.kind.startswith("channel_"):
+        return "channel"
+    return "user"
 
 
 def _dedupe_key(event: SecurityEvent) -> str:

@@ -1,4 +1,4 @@
-"""What happens to somebody's sign-in and secrets, handed to whoever tells the person.
+"""What happens to somebody's sign-in, secrets and channels, handed to whoever tells the person.
 
 `accounts` tells nobody anything. An app above registers, when it is loaded, a teller, which is
 called with each event in the transaction in which it happens.
@@ -33,11 +33,14 @@ class SecurityKind(StrEnum):
     KEY_ROTATED = "key_rotated"
     KEY_EXPIRED = "key_expired"
     KEY_REVOKED = "key_revoked"
+    CHANNEL_ADDED = "channel_added"
+    CHANNEL_CHANGED = "channel_changed"
+    CHANNEL_DELETED = "channel_deleted"
 
 
 @dataclass(frozen=True, slots=True)
 class SecurityEvent:
-    """Something that happened to a user's sign-in or keys; `origin` is who did it, from where.
+    """Something that happened to what protects a user; `origin` is who did it, from where.
 
     `what` says more in a few words: the browser, the key's name, how many were ended. `told_by`
     names a transport by which the user is told of it already.

@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
 from accounts.admin.bases import RehearsedForm, SecretField, ServiceAdmin
+from accounts.origin import SYSTEM, Origin
 from notifications.models import Channel
 from notifications.services.channels import add_channel, delete_channel, update_channel
 from notifications.services.switching import switch_off, switch_on
@@ -18,6 +19,7 @@ BY_STAFF = "Switched off by an administrator."
 
 
 class ChannelForm(RehearsedForm[Channel]):
+    origin: ClassVar[Origin] = SYSTEM
     name = forms.CharField(max_length=64, required=False, help_text="The transport's when empty.")
     # Not named as the model's field, which the form would fill with what is sealed elsewhere.
     secrets = SecretField(
@@ -52,12 +54,13 @@ class ChannelForm(RehearsedForm[Channel]):
         credentials = values.pop("secrets")
         try:
             if self.instance._state.adding:
-                return add_channel(credentials=credentials, now=now, **values)
+                return add_channel(credentials=credentials, now=now, origin=self.origin, **values)
             return update_channel(
                 channel=self.instance,
                 name=values["name"],
                 credentials=credentials or None,
                 now=now,
+                origin=self.origin,
             )
         except ValidationError as error:
             raise ValidationError(
@@ -110,8 +113,16 @@ class ChannelAdmin(ServiceAdmin[Channel]):
     def get_fields(self, request: HttpRequest, obj: Channel | None = None) -> Any:
         return self.new_fields if obj is None else super().get_fields(request, obj)
 
-    def delete_with_service(self, obj: Channel) -> None:
-        delete_channel(channel=obj, now=timezone.now())
+    def get_form(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        form = super().get_form(request, *args, **kwargs)
+        return type(form.__name__, (form,), {"origin": Origin.of_request(request)})
+
+    def delete_model(self, request: HttpRequest, obj: Channel) -> None:
+        delete_channel(channel=obj, now=timezone.now(), origin=Origin.of_request(request))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Channel]) -> None:
+        for channel in queryset.order_by("pk"):
+            self.delete_model(request, channel)
 
     @admin.action(description="Switch on again", permissions=["change"])
     def switch_on(self, request: HttpRequest, channels: QuerySet[Channel]) -> None:

@@ -15,6 +15,7 @@ from rest_framework.views import APIView
 
 from accounts.api.query import QueryFilterSet, TruthFilter
 from accounts.api.viewsets import OwnedViewSet
+from accounts.origin import Origin
 from notifications import selectors
 from notifications.api.serializers import (
     AddedChannelSerializer,
@@ -63,7 +64,9 @@ class ChannelViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OwnedView
         serializer.is_valid(raise_exception=True)
         given = {"name": "", "credentials": {}, **serializer.validated_data}
         with _at_credentials():
-            channel = channels.add_channel(user=self.owner, now=timezone.now(), **given)
+            channel = channels.add_channel(
+                user=self.owner, now=timezone.now(), origin=Origin.of_request(request), **given
+            )
         generated = channels.generated_credentials(channel=channel, given=given["credentials"])
         shown = {**ChannelSerializer(channel).data, "generated": generated}
         return Response(shown, status.HTTP_201_CREATED)
@@ -77,9 +80,11 @@ class ChannelViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OwnedView
         """Rename a channel, or give it other credentials, which switches it on again."""
         return self._change(request, partial=True)
 
-    def destroy(self, _request: Request, **_ids: object) -> Response:
+    def destroy(self, request: Request, **_ids: object) -> Response:
         """Delete a channel and its credentials; the one by e-mail stays."""
-        channels.delete_channel(channel=self.get_object(), now=timezone.now())
+        channels.delete_channel(
+            channel=self.get_object(), now=timezone.now(), origin=Origin.of_request(request)
+        )
         return Response(status=status.HTTP_204_NO_CONTENT)
 
     @extend_schema(request=None, responses={202: DeliverySerializer})
@@ -104,7 +109,10 @@ class ChannelViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, OwnedView
         serializer.is_valid(raise_exception=True)
         with _at_credentials():
             channels.update_channel(
-                channel=channel, now=timezone.now(), **serializer.validated_data
+                channel=channel,
+                now=timezone.now(),
+                origin=Origin.of_request(request),
+                **serializer.validated_data,
             )
         return self._shown(channel)
 

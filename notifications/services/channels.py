@@ -14,7 +14,9 @@ from django.db import transaction
 from django.views.decorators.debug import sensitive_variables
 
 from accounts.models import User
+from accounts.origin import SYSTEM, Origin
 from accounts.refusals import Refusal
+from accounts.services.security_events import SecurityEvent, SecurityKind, announce
 from notifications.delivering.transport import Transport
 from notifications.models import Channel, Delivery
 from notifications.services.delivery_settings import hold_routing
@@ -44,9 +46,15 @@ LONGEST_HINT = 100
 @sensitive_variables()
 @transaction.atomic
 def add_channel(
-    *, user: User, transport: str, name: str, credentials: Mapping[str, str], now: datetime
+    *,
+    user: User,
+    transport: str,
+    name: str,
+    credentials: Mapping[str, str],
+    now: datetime,
+    origin: Origin = SYSTEM,
 ) -> Channel:
-    """Give a user another channel; an empty name becomes the transport's.
+    """Give a user another channel, and tell them; an empty name becomes the transport's.
 
     Raises ValidationError at `transport`, `name` or what the transport calls its fields, and
     Refusal when the user has all the channels that one may have.
@@ -72,6 +80,7 @@ def add_channel(
     )
     _check_name(channel)
     channel.save(force_insert=True)
+    _announce(SecurityKind.CHANNEL_ADDED, channel, origin, now)
     return channel
 
 
@@ -83,12 +92,13 @@ def update_channel(
     name: str | None = None,
     credentials: Mapping[str, str] | None = None,
     now: datetime,
+    origin: Origin = SYSTEM,
 ) -> Channel:
     """Rename a channel, or give it other credentials, and return it as it is now.
 
     Credentials that are left out stay, and so does a secret that is left empty. A channel that is
-    reached in another way than before is tried again, also after it was switched off. Raises
-    ValidationError as `add_channel` does.
+    reached in another way than before is tried again, also after it was switched off, and its user
+    is told. Raises ValidationError as `add_channel` does.
     """
     channel = _locked(channel)
     fields = ["updated_at"]
@@ -98,17 +108,19 @@ def update_channel(
         fields.append("name")
     if credentials is not None and _replace_credentials(channel, credentials):
         fields += ["credentials", "hint", *_forget_failures(channel)]
+        _announce(SecurityKind.CHANNEL_CHANGED, channel, origin, now)
     channel.updated_at = now
     channel.save(update_fields=fields)
     return channel
 
 
 @transaction.atomic
-def delete_channel(*, channel: Channel, now: datetime) -> None:
+def delete_channel(*, channel: Channel, now: datetime, origin: Origin = SYSTEM) -> None:
     """Delete a channel and its credentials; what waits for it is cancelled and stays on record.
 
-    What always passes of that goes by e-mail, as it does when a channel is switched off. Raises
-    Refusal for the channel by e-mail, which is where urgent things go when all else fails.
+    What always passes of that goes by e-mail, as it does when a channel is switched off, and its
+    user is told. Raises Refusal for the channel by e-mail, which is where urgent things go when all
+    else fails.
     """
     if channel.transport == EMAIL:
         raise Refusal(
@@ -119,6 +131,7 @@ def delete_channel(*, channel: Channel, now: datetime) -> None:
     channel = _locked(channel)
     waiting = channel.deliveries.filter(state=Delivery.State.PENDING)
     cancel(waiting, because="The channel was deleted.", now=now)
+    _announce(SecurityKind.CHANNEL_DELETED, channel, origin, now)
     channel.delete()
 
 
@@ -174,6 +187,25 @@ def _count_tests(user: User, now: datetime) -> int:
 
 def _tests_key(user: User) -> str:
     return f"channel-tests:{user.pk}"
+
+
+def _announce(kind: SecurityKind, channel: Channel, origin: Origin, now: datetime) -> None:
+    """Tell the channel's user: whoever has stolen a session could have everything sent elsewhere.
+
+    What a command does, or a browser by itself, is nobody's doing.
+    """
+    if origin.user_id is None:
+        return
+    announce(
+        SecurityEvent(
+            kind,
+            channel.user_id,
+            now,
+            origin,
+            what=f"{channel.get_transport_display()} “{channel.name}”",
+            object_id=str(channel.pk),
+        )
+    )
 
 
 def _transport(name: str) -> Transport:

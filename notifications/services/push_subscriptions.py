@@ -8,6 +8,7 @@ from django.db import transaction
 from django.views.decorators.debug import sensitive_variables
 
 from accounts.models import User
+from accounts.origin import SYSTEM, Origin
 from accounts.vault.cipher import VaultError
 from notifications.models import Channel
 from notifications.services.channels import add_channel, delete_channel, update_channel
@@ -20,12 +21,19 @@ WEB_PUSH = "web_push"
 @sensitive_variables()
 @transaction.atomic
 def subscribe_browser(
-    *, user: User, subscription: Mapping[str, str], previous: str, browser: str, now: datetime
+    *,
+    user: User,
+    subscription: Mapping[str, str],
+    previous: str,
+    browser: str,
+    now: datetime,
+    origin: Origin = SYSTEM,
 ) -> Channel:
     """Give a user the channel of a browser, or renew the one that it has.
 
     `subscription` holds what the transport's fields name; `previous` is the address that the
-    browser had before, if any. What has this address under another user stays theirs: its push
+    browser had before, if any. The user is told of a new channel, not of one that a browser renews
+    by itself. What has this address under another user stays theirs: its push
     service says that it has ended. Raises ValidationError and Refusal as `add_channel` does.
     """
     # Without its key: a tick that tells this user something does not wait.
@@ -40,6 +48,7 @@ def subscribe_browser(
             name=free_name(browser, names),
             credentials=subscription,
             now=now,
+            origin=origin,
         )
     channel = update_channel(channel=channel, credentials=subscription, now=now)
     switch_on(channel, now)  # also when its address is the one that it was switched off with
@@ -53,12 +62,14 @@ def browser_channel(*, user: User, endpoint: str) -> Channel | None:
 
 
 @sensitive_variables()
-def unsubscribe_browser(*, user: User, endpoint: str, now: datetime) -> bool:
+def unsubscribe_browser(
+    *, user: User, endpoint: str, now: datetime, origin: Origin = SYSTEM
+) -> bool:
     """Delete the user's channel of this browser; returns whether there was one."""
     channel = browser_channel(user=user, endpoint=endpoint)
     if channel is None:
         return False
-    delete_channel(channel=channel, now=now)
+    delete_channel(channel=channel, now=now, origin=origin)
     return True
 
 

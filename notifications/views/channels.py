@@ -15,6 +15,7 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import HttpResponseClientRedirect
 
+from accounts.origin import Origin
 from accounts.refusals import Refusal
 from accounts.views.lookups import signed_in
 from accounts.views.modals import is_htmx, render_framed
@@ -40,6 +41,8 @@ from notifications.services.channels import (
 from notifications.services.switching import switch_on
 from notifications.transports import transports
 
+OUTCOME = "notifications/channel_test.html"
+BRIEF = "brief"  # in the query: the outcome without how the channel does
 TEST_WATCHED_SECONDS = 60
 LONGEST_NUMBER = 18  # digits
 
@@ -78,6 +81,7 @@ def channel_add(request: HttpRequest) -> HttpResponse:
                 name=form.cleaned_data["name"],
                 credentials=given,
                 now=timezone.now(),
+                origin=Origin.of_request(request),
             )
         except (ValidationError, Refusal) as error:
             form.take_error(error)
@@ -102,6 +106,7 @@ def channel_update(request: HttpRequest, channel_id: UUID) -> HttpResponse:
                 name=form.cleaned_data["name"],
                 credentials=form.credentials() or None,
                 now=timezone.now(),
+                origin=Origin.of_request(request),
             )
         except (ValidationError, Refusal) as error:
             form.take_error(error)
@@ -121,7 +126,7 @@ def channel_delete(request: HttpRequest, channel_id: UUID) -> HttpResponse:
         context = {"channel": channel, "waiting_count": waiting, "is_email": _is_email(channel)}
         return render_framed(request, "notifications/channel_delete.html", context)
     try:
-        delete_channel(channel=channel, now=timezone.now())
+        delete_channel(channel=channel, now=timezone.now(), origin=Origin.of_request(request))
     except Refusal as refusal:
         messages.error(request, refusal.sentence)
     else:
@@ -193,28 +198,33 @@ def _done(request: HttpRequest) -> HttpResponse:
 
 
 def _outcome(request: HttpRequest, channel: Channel, delivery: Delivery) -> HttpResponse:
-    """Show how a test stands, and with it how the channel does.
+    """Show how a test stands, and with it how the channel does unless that is not asked for."""
+    context = outcome_context(delivery)
+    if BRIEF not in request.GET:
+        transport = transports()[channel.transport]
+        context["card"] = channel_card(channel, transport, signed_in(request))
+    return render(
+        request, OUTCOME, context | {"channel": channel, "is_brief": BRIEF in request.GET}
+    )
 
-    The part asks again while the test is under way, for a minute.
-    """
+
+def outcome_context(delivery: Delivery) -> dict[str, Any]:
+    """Say how a test stands; the part asks again while it is under way, for a minute."""
     now = timezone.now()
     waited = (now - (delivery.created_at or now)).total_seconds()
     is_pending = delivery.state == Delivery.State.PENDING
-    context = {
-        "channel": channel,
+    return {
         "delivery": delivery,
         "line": delivery_line(delivery, now=now),
-        "card": channel_card(channel, transports()[channel.transport], signed_in(request)),
         "is_open": is_pending and waited < TEST_WATCHED_SECONDS,
         "is_late": is_pending and waited >= TEST_WATCHED_SECONDS,
     }
-    return render(request, "notifications/channel_test.html", context)
 
 
 def _refused(request: HttpRequest, channel: Channel, sentence: str) -> HttpResponse:
     if is_htmx(request):
         context = {"channel": channel, "refusal": sentence}
-        return render(request, "notifications/channel_test.html", context)
+        return render(request, OUTCOME, context)
     messages.error(request, sentence)
     return redirect("channel-list")
 

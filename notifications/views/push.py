@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
+from accounts.origin import Origin
 from accounts.refusals import Refusal
 from accounts.views.lookups import signed_in
 from notifications.services.push_keys import public_push_key
@@ -67,6 +68,7 @@ def push_subscription(request: HttpRequest) -> HttpResponse:
             previous=_text(asked, "previous"),
             browser=browser_name(request.headers.get("User-Agent", "")),
             now=timezone.now(),
+            origin=Origin.of_request(request),
         )
     except ValidationError as error:
         return JsonResponse({"error": " ".join(error.messages)}, status=400)
@@ -104,7 +106,12 @@ def push_off(request: HttpRequest) -> HttpResponse:
         endpoint = _text(_asked(request), "endpoint")
     except ValidationError as error:
         return JsonResponse({"error": " ".join(error.messages)}, status=400)
-    unsubscribe_browser(user=signed_in(request), endpoint=endpoint, now=timezone.now())
+    unsubscribe_browser(
+        user=signed_in(request),
+        endpoint=endpoint,
+        now=timezone.now(),
+        origin=Origin.of_request(request),
+    )
     return HttpResponse(status=204)
 
 
