@@ -32,6 +32,11 @@ urlpatterns = [
     path(
         "notifications/preferences/reset", preferences.preferences_reset, name="preferences-reset"
     ),
+    path(
+        "notifications/preferences/test/<slug:transport>",
+        preferences.preferences_test,
+        name="preferences-test",
+    ),
     path("notifications/channels", channels.channel_list, name="channel-list"),
     # The transport is named by ?transport=.
     path("notifications/channels/add", channels.channel_add, name="channel-add"),

@@ -6,7 +6,13 @@ from django.test import Client
 
 from accounts.models import User
 from notifications.defaults import ALWAYS_PASSING, default_choice
-from notifications.models import DeliverySettings, NotificationType, Preference
+from notifications.models import (
+    Channel,
+    Delivery,
+    DeliverySettings,
+    NotificationType,
+    Preference,
+)
 from notifications.screen.preferences import AREAS, EXPLANATIONS
 from notifications.screen.quiet import quiet_sentence
 from notifications.selectors.preferences import preference_matrix
@@ -14,6 +20,8 @@ from notifications.services.preferences import set_preference
 from notifications.tests.factories import make_channel
 
 PATH = "/notifications/preferences"
+HTMX = {"HX-Request": "true"}
+TELEGRAM = {"bot_token": "x", "chat_id": "1"}
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
 
 
@@ -171,3 +179,46 @@ def test_it_says_whether_now_is_quiet(
     said = quiet_sentence(now=NOON, zone="Europe/Prague", begins=begins, ends=ends)
     assert said.startswith("Now 14:00 in Europe/Prague")
     assert sentence in said
+
+
+def test_it_sends_a_test_by_each_channel_of_a_way(alice: User, page: Client) -> None:
+    names = ("Phone", "Desk")
+    for name in names:
+        make_channel(alice, "telegram", name=name, credentials=TELEGRAM)
+    html = page.get(PATH).content.decode()
+    assert html.count('form="test-telegram"') == 2  # in the column's head, and on a phone
+    html = page.post(f"{PATH}/test/telegram", headers=HTMX).content.decode()
+    sent = Delivery.objects.all()
+    assert sorted(each.channel_name for each in sent) == sorted(names)
+    for delivery in sent:
+        assert f"<strong>{delivery.channel_name}:</strong> the test is being sent." in html
+        path = f"/notifications/channels/{delivery.channel_id}/test?delivery={delivery.pk}"
+        assert f'hx-get="{path}&amp;brief"' in html
+        part = page.get(f"{path}&brief", headers=HTMX).content.decode()
+        assert "the test is being sent." in part
+        assert "hx-swap-oob" not in part
+
+
+def test_it_says_why_no_test_is_sent(alice: User, page: Client) -> None:
+    Channel.objects.filter(user=alice).update(switched_off_at=NOON)
+    assert "way-test" not in page.get(PATH).content.decode()
+    html = page.post(f"{PATH}/test/email", headers=HTMX).content.decode()
+    assert "is switched off: switch it on first." in html
+    assert not Delivery.objects.exists()
+
+
+def test_it_gives_everybody_a_channel_to_test(alice: User, page: Client) -> None:
+    Channel.objects.all().delete()
+    assert 'form="test-email"' in page.get(PATH).content.decode()
+    answer = page.post(f"{PATH}/test/email")
+    assert answer.headers["Location"] == PATH
+    assert "A test is on its way by" in page.get(PATH).content.decode()
+    assert Delivery.objects.get().channel == Channel.objects.get(user=alice)
+
+
+@pytest.mark.parametrize("transport", ["telegram", "pigeon"])
+def test_it_tests_no_way_that_is_not_there(bob: User, page: Client, transport: str) -> None:
+    make_channel(bob, "telegram", name="Phone", credentials=TELEGRAM)
+    assert page.get(f"{PATH}/test/email").status_code == 405
+    assert page.post(f"{PATH}/test/{transport}").status_code == 404
+    assert not Delivery.objects.exists()

@@ -4,24 +4,28 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import HttpResponseClientRedirect, reswap, trigger_client_event
 
 from accounts.models import User
+from accounts.refusals import Refusal
 from accounts.views.lookups import signed_in
 from accounts.views.modals import is_htmx, render_framed
 from notifications.forms.preferences import DeliverySettingsForm, MatrixForm, QuietForm
-from notifications.models import DeliverySettings
+from notifications.models import Channel, DeliverySettings
 from notifications.screen.channels import is_mail_unsent
 from notifications.screen.quiet import quiet_sentence
 from notifications.selectors.preferences import preference_matrix, settings_of
+from notifications.services.channels import EMAIL, ensure_email_channels, test_channel
 from notifications.services.delivery_settings import update_settings
 from notifications.services.preferences import set_defaults, set_matrix
 from notifications.transports import transports
+from notifications.views.channels import OUTCOME, outcome_context
 
 
 @login_required
@@ -57,6 +61,28 @@ def preferences_quiet(request: HttpRequest) -> HttpResponse:
 
 
 @login_required
+@require_POST
+def preferences_test(request: HttpRequest, transport: str) -> HttpResponse:
+    """Send a test by each of the user's channels of a transport, and show how they went."""
+    user = signed_in(request)
+    if transport == EMAIL:
+        ensure_email_channels([user.pk])
+    own = Channel.objects.owned_by(user).filter(transport=transport).defer("credentials")
+    if transport not in transports() or not own:
+        raise Http404
+    if is_htmx(request):
+        return HttpResponse("".join(_tested(request, channel) for channel in own))
+    for channel in own:
+        try:
+            test_channel(channel=channel, now=timezone.now())
+        except Refusal as refusal:
+            messages.error(request, refusal.sentence)
+        else:
+            messages.success(request, f"A test is on its way by “{channel.name}”.")
+    return redirect("notification-preferences")
+
+
+@login_required
 @require_http_methods(["GET", "POST"])
 def preferences_reset(request: HttpRequest) -> HttpResponse:
     """Set every type back to how it is told by default, after asking once."""
@@ -67,6 +93,15 @@ def preferences_reset(request: HttpRequest) -> HttpResponse:
     if is_htmx(request):
         return HttpResponseClientRedirect(reverse("notification-preferences"))
     return redirect("notification-preferences")
+
+
+def _tested(request: HttpRequest, channel: Channel) -> str:
+    context: dict[str, object] = {"channel": channel, "is_brief": True}
+    try:
+        context |= outcome_context(test_channel(channel=channel, now=timezone.now()))
+    except Refusal as refusal:
+        context["refusal"] = refusal.sentence
+    return render_to_string(OUTCOME, context, request)
 
 
 def _save(user: User, matrix_form: MatrixForm, settings_form: DeliverySettingsForm) -> bool:

@@ -10,6 +10,7 @@ from tradeguard.tests.test_browser import PATIENCE_MS, Visitor, browser, maya
 __all__ = ["browser", "maya"]  # its fixtures, used here as well
 
 pytestmark = pytest.mark.browser
+_ENDED = re.compile("sent at|log at")  # with a mail server, and without one
 
 
 def test_the_bell_is_read_without_a_reload(maya: Visitor) -> None:
@@ -66,12 +67,24 @@ def test_a_test_tells_how_it_went(maya: Visitor) -> None:
     loads = maya.page_loads
     card = page.locator(".channel:has(h2:has-text('E-mail'))")
     card.locator("button:has-text('Send me a test')").click()
-    expect(card.locator(".test")).to_contain_text("sent at", timeout=PATIENCE_MS)
+    expect(card.locator(".test")).to_contain_text(_ENDED, timeout=PATIENCE_MS)
     expect(card.locator(".channel-last")).to_contain_text("now")
     page.click("#add-telegram")
     expect(page.locator("#modal .steps li")).to_have_count(3)
     page.keyboard.press("Escape")
     expect(page.locator("#add-telegram")).to_be_focused()
+    assert maya.page_loads == loads
+
+
+def test_a_way_is_tested_where_it_is_chosen(maya: Visitor) -> None:
+    page = maya.page
+    page.goto(f"{maya.desk.url}/notifications/preferences")
+    loads = maya.page_loads
+    page.select_option("[name=mode-order_rejected]", "silent")
+    page.click(".way-column:has-text('E-mail') .way-test")
+    expect(page.locator("#tested-email .test")).to_contain_text(_ENDED, timeout=PATIENCE_MS)
+    expect(page.locator(".way-column .way-test").first).to_be_enabled()
+    expect(page.locator("[data-unsaved]")).to_be_visible()  # what was chosen is still there
     assert maya.page_loads == loads
 
 
