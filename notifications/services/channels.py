@@ -5,7 +5,7 @@ the worker that sends. Each transport says itself what it needs and whether it l
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from django.core.cache import cache
@@ -151,6 +151,7 @@ def test_channel(*, channel: Channel, now: datetime) -> Delivery:
         raise Refusal(
             f"You sent {recent} tests within a minute; wait a moment before the next.",
             code="throttled",
+            wait_seconds=_wait_seconds(noted, now),
         )
     cache.set(_tests_key(user), [*noted, now.timestamp()], TESTS_WITHIN.total_seconds())
     return plan_test(channel=channel, now=now)
@@ -174,6 +175,14 @@ def _noted_tests(user: User, now: datetime) -> list[float]:
     """Return when a user sent tests lately, whatever they have deleted of them since."""
     since = (now - TESTS_WITHIN).timestamp()
     return [at for at in cache.get(_tests_key(user), []) if at > since]
+
+
+def _wait_seconds(noted: Sequence[float], now: datetime) -> float:
+    """Return how long it takes until there is room for another test."""
+    within = TESTS_WITHIN.total_seconds()
+    if len(noted) < MOST_TESTS:  # the cache has forgotten them
+        return within
+    return noted[-MOST_TESTS] + within - now.timestamp()
 
 
 def _count_tests(user: User, now: datetime) -> int:

@@ -133,7 +133,8 @@ def test_it_sends_a_test_and_tells_where_to_look(client: Client) -> None:
     for _ in range(MOST_TESTS - 1):
         client.ask("POST", f"{CHANNELS}/{pk}/test")
     refused = client.ask("POST", f"{CHANNELS}/{pk}/test")
-    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "throttled")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (429, "throttled")
+    assert 0 < int(refused["Retry-After"]) <= 60
     assert Delivery.objects.count() == MOST_TESTS
 
 
