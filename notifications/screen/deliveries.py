@@ -14,14 +14,13 @@ State, Hold = Delivery.State, Delivery.Hold
 
 @dataclass(frozen=True, slots=True)
 class DeliveryLine:
-    """One delivery: `tone` is sent, waiting, failed or cancelled; `is_unsent`: sent to nobody."""
+    """One delivery: `tone` is sent, unsent (to nobody), waiting, failed or cancelled."""
 
     icon: str
     channel: str
     tone: str
     words: str
     error: str
-    is_unsent: bool
 
 
 def delivery_lines(notification: Notification, *, now: datetime) -> list[DeliveryLine]:
@@ -37,10 +36,9 @@ def delivery_line(delivery: Delivery, *, now: datetime) -> DeliveryLine:
     return DeliveryLine(
         icon=transport.icon if transport else "bell",
         channel=label if name in ("", label) else f"{label}, {name}",
-        tone="waiting" if delivery.state == State.PENDING else delivery.state,
+        tone=_tone(delivery),
         words=_words(delivery, now),
         error="" if delivery.state == State.SENT else delivery.error,
-        is_unsent=_is_unsent(delivery),
     )
 
 
@@ -64,6 +62,12 @@ def _words(delivery: Delivery, now: datetime) -> str:
     if delivery.state == State.CANCELLED:
         return "not sent any more"
     return _waiting(delivery, now)
+
+
+def _tone(delivery: Delivery) -> str:
+    if delivery.state == State.PENDING:
+        return "waiting"
+    return "unsent" if _is_unsent(delivery) else delivery.state
 
 
 def _is_unsent(delivery: Delivery) -> bool:

@@ -157,6 +157,7 @@ def test_it_says_when_mail_reaches_nobody(
     path = f"/notifications/channels/{channel.pk}/test?delivery={channel.deliveries.get().pk}"
     html = page.get(path, headers=HTMX).content.decode()
     assert ("</strong> went only into TradeGuard" in html) == is_said
+    assert ('data-tone="unsent"' in html) == is_said
     assert ("</strong> was sent at" in html) == (not is_said)
     assert (": look whether it arrived." in html) == (not is_said)
     path = f"/notifications/{channel.deliveries.get().notification_id}/deliveries"
