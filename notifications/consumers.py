@@ -21,6 +21,7 @@ LEVELS = {"urgent": "error", "high": "error", "medium": "info", "low": "info"}
 # More than these at once would cover the page that they are about.
 TOASTS_AT_ONCE = 5
 CENTRE = "/notifications"
+MOST_COUNTED = 100  # the bell says "99+"
 
 
 class NotificationConsumer(AsyncWebsocketConsumer):
@@ -36,7 +37,7 @@ class NotificationConsumer(AsyncWebsocketConsumer):
         self._topic = f"user.{user.pk}"
         await self.channel_layer.group_add(self._topic, self.channel_name)
         if self.is_html:
-            await self._send_count(await _count_unread(user))
+            await self._send_count(await _count_unread(user, MOST_COUNTED))
 
     async def disconnect(self, code: int) -> None:  # noqa: ARG002  # signature of channels
         if self._topic:
@@ -50,11 +51,11 @@ class NotificationConsumer(AsyncWebsocketConsumer):
         if not await self._may_look():
             return
         told: list[dict[str, Any]] = json.loads(event["payload"])
-        unread = await _count_unread(self.user)
         if self.is_html:
             await self._send_toasts([each for each in told if not each["is_silent"]])
-            await self._send_count(unread)
+            await self._send_count(await _count_unread(self.user, MOST_COUNTED))
             return
+        unread = await _count_unread(self.user)
         for notification in told:
             update = {"type": "notification", "data": {**notification, "unread": unread}}
             await self.send(text_data=compact_json(update))
@@ -99,7 +100,8 @@ class NotificationConsumer(AsyncWebsocketConsumer):
         return False
 
     async def _send_count(self, unread: int) -> None:
-        text = "" if unread == 0 else "99+" if unread > 99 else str(unread)
+        most = MOST_COUNTED - 1
+        text = "" if unread == 0 else f"{most}+" if unread > most else str(unread)
         cell = Cell("bell-count", (text,), "none" if unread == 0 else "some")
         await self.send(text_data=compact_json([cell.patch()]))
 
@@ -110,5 +112,5 @@ def _fold(notification: dict[str, Any]) -> str:
 
 
 @database_sync_to_async
-def _count_unread(user: User) -> int:
-    return count_unread(user=user)
+def _count_unread(user: User, at_most: int | None = None) -> int:
+    return count_unread(user=user, at_most=at_most)

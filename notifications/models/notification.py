@@ -96,10 +96,11 @@ class Notification(models.Model):
     class Meta:
         ordering = ["-created_at", "-id"]
         indexes = [
-            models.Index(fields=["user", "-created_at"], name="notifications_newest"),
+            # With what is hidden in it, all that is shown is counted without looking at any row.
+            models.Index(fields=["user", "-created_at", "is_hidden"], name="notifications_newest"),
             models.Index(
                 fields=["user", "created_at"],
-                condition=Q(read_at=None),
+                condition=Q(read_at=None, is_hidden=False),
                 name="notifications_unread",
             ),
             models.Index(

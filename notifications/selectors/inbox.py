@@ -1,10 +1,11 @@
 """What a user's inbox holds."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Q, QuerySet
 
 from notifications.models import Notification, NotificationType, Priority
 
@@ -43,25 +44,26 @@ def latest_notifications(*, user: object, limit: int = 10) -> list[Notification]
     return list(list_notifications(user=user)[:limit])
 
 
-def count_unread(*, user: object) -> int:
-    return Notification.objects.owned_by(user).unread().count()
+def count_unread(*, user: object, at_most: int | None = None) -> int:
+    """Count what a user has not read; with `at_most`, no further than that."""
+    return Notification.objects.owned_by(user).unread().order_by()[:at_most].count()
 
 
 def get_statistics(*, user: object, now: datetime) -> InboxStatistics:
-    notifications = Notification.objects.owned_by(user).shown()
-    return InboxStatistics(
-        total_unread=notifications.unread().count(),
-        by_type=_count_by(notifications, "type", NotificationType.values),
-        by_priority=_count_by(notifications, "priority", Priority.values),
-        recent_count=notifications.filter(created_at__gt=now - RECENT).count(),
-    )
-
-
-def _count_by(
-    notifications: QuerySet[Notification], field: str, values: list[str]
-) -> dict[str, int]:
-    rows = notifications.order_by().values_list(field).annotate(Count("pk"))
-    return {**dict.fromkeys(values, 0), **dict(rows)}
+    total_unread = recent_count = 0
+    by_type = Counter(dict.fromkeys(NotificationType.values, 0))
+    by_priority = Counter(dict.fromkeys(Priority.values, 0))
+    groups = Notification.objects.owned_by(user).shown().order_by().values_list("type", "priority")
+    for kind, priority, count, unread, recent in groups.annotate(
+        Count("pk"),
+        unread=Count("pk", filter=Q(read_at=None)),
+        recent=Count("pk", filter=Q(created_at__gt=now - RECENT)),
+    ):
+        by_type[kind] += count
+        by_priority[priority] += count
+        total_unread += unread
+        recent_count += recent
+    return InboxStatistics(total_unread, by_type, by_priority, recent_count)
 
 
 def describe(notification: Notification) -> dict[str, str | None]:

@@ -3,12 +3,22 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import connection
+from django.db.models import Q
+from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
 from accounts.models import User
 from accounts.tests.factories import NOW
 from notifications.models import Notification, NotificationType, Priority
-from notifications.selectors import count_unread, describe, latest_notifications
+from notifications.selectors import (
+    RECENT,
+    count_unread,
+    describe,
+    get_statistics,
+    latest_notifications,
+    list_notifications,
+)
 from notifications.tests.factories import make_notification
 
 URL = "/api/v1/notifications"
@@ -172,6 +182,53 @@ def test_it_counts(client: APIClient, alice: User, bob: User) -> None:
     assert counts["by_type"]["risk_breach"] == 2
     assert counts["by_type"]["connection_restored"] == 0
     assert counts["by_priority"] == {"low": 0, "medium": 0, "high": 1, "urgent": 2}
+
+
+def test_it_counts_what_is_recent(alice: User) -> None:
+    for ago in (RECENT - timedelta(seconds=1), RECENT, RECENT + timedelta(seconds=1)):
+        make_notification(alice, now=NOW - ago)
+    make_notification(alice, now=NOW, is_hidden=True)
+
+    counts = get_statistics(user=alice, now=NOW)
+
+    assert (counts.recent_count, counts.total_unread) == (1, 3)
+    assert set(counts.by_type) == set(NotificationType.values)
+
+
+def test_it_counts_at_one_look(
+    alice: User, django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    for number, kind in enumerate(NotificationType.values):
+        make_notification(alice, type=kind, priority=Priority.values[number % 4])
+
+    with django_assert_num_queries(1):
+        counts = get_statistics(user=alice, now=NOW)
+
+    assert set(counts.by_type.values()) == {1}
+    assert sum(counts.by_priority.values()) == counts.total_unread == len(NotificationType)
+
+
+@pytest.mark.parametrize(("at_most", "count"), [(2, 2), (3, 3), (4, 3), (None, 3)])
+def test_it_counts_what_is_unread_no_further_than_asked(
+    alice: User, at_most: int | None, count: int
+) -> None:
+    for _ in range(3):
+        make_notification(alice)
+    make_notification(alice, read_at=NOW)
+
+    assert count_unread(user=alice, at_most=at_most) == count
+
+
+def test_what_is_unread_is_found_without_what_is_hidden(alice: User) -> None:
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL enable_seqscan = off")  # else it reads such a small table
+    [index] = [each for each in Notification._meta.indexes if each.name == "notifications_unread"]
+    assert index.condition == Q(read_at=None, is_hidden=False)
+
+    unread = Notification.objects.owned_by(alice).unread()
+    for found in (unread, unread.order_by()[:100], list_notifications(user=alice, unread=True)):
+        assert "notifications_unread" in found.explain()
 
 
 def test_it_offers_the_latest_for_the_bell(alice: User, bob: User) -> None:

@@ -14,6 +14,7 @@ from django.test import Client
 from accounts.models import User
 from accounts.tests.factories import NOW
 from notifications.consumers import TOASTS_AT_ONCE, NotificationConsumer
+from notifications.models import Notification
 from notifications.services import route_due
 from notifications.tests.factories import make_notification
 
@@ -164,3 +165,20 @@ async def test_it_tells_nothing_more_after_signing_out(alice: User, client: Clie
     message = {"type": "user.account_connection", "payload": json.dumps(connection)}
     await layer.group_send(f"user.{alice.pk}", message)
     assert (await page.receive_output(timeout=5))["code"] == 4401
+
+
+@pytest.mark.parametrize(("unread", "shown"), [(99, "99"), (100, "99+"), (101, "99+")])
+async def test_the_bell_counts_no_further_than_it_shows(
+    alice: User, unread: int, shown: str
+) -> None:
+    rows = [
+        Notification(user=alice, type="security", title="A", dedupe_key=f"{n}", created_at=NOW)
+        for n in range(unread)
+    ]
+    await database_sync_to_async(Notification.objects.bulk_create)(rows)
+
+    socket = await open_socket(alice, "?format=html")
+    count = json.loads(await socket.receive_from(timeout=5))
+    await socket.disconnect(timeout=5)
+
+    assert count == [["bell-count", shown, "some"]]
