@@ -166,6 +166,27 @@ def test_it_says_when_mail_reaches_nobody(
     assert ("sent at" in html) == (not is_said)
 
 
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({}, "</strong> is being sent."),
+        ({"state": "sent", "sent_at": NOW, "attempts": 1}, "</strong> was sent at"),
+        ({"state": "failed", "attempts": 2}, "</strong> failed after 2 attempts."),
+        ({"state": "cancelled"}, "</strong>: not sent any more."),
+        ({"attempts": 1, "error": "No answer."}, "</strong>: 1 attempt failed, "),
+    ],
+)
+def test_a_test_ends_in_a_sentence(
+    alice: User, page: Client, fields: dict[str, Any], words: str
+) -> None:
+    channel = make_channel(alice, "telegram", name="Phone", credentials=TELEGRAM)
+    path = f"/notifications/channels/{channel.pk}/test"
+    page.post(path, headers=HTMX)
+    channel.deliveries.update(**fields)
+    asked = f"{path}?delivery={channel.deliveries.get().pk}"
+    assert f"The test{words}" in page.get(asked, headers=HTMX).content.decode()
+
+
 def test_a_test_shows_how_the_channel_does_now(alice: User, page: Client) -> None:
     channel = make_channel(alice, "telegram", name="Phone", credentials=TELEGRAM)
     path = f"/notifications/channels/{channel.pk}/test"
