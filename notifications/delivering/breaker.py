@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import Final
@@ -27,6 +27,7 @@ class _Server:
     failures: int = 0
     closed_until: datetime | None = None
     trial_until: datetime | None = None
+    known_by: set[Hashable] = field(default_factory=set)
 
 
 class Breaker:
@@ -71,15 +72,24 @@ class Breaker:
         with self._lock:
             self._servers.pop(server, None)
 
-    def note_failure(self, server: Hashable, *, now: datetime) -> None:
+    def note_failure(self, server: Hashable, *, now: datetime, by: Hashable = None) -> None:
+        """Note that a server did not answer; except at a trial, once `by` the same one."""
         with self._lock:
             known = self._servers.setdefault(server, _Server())
+            was_trial, known.trial_until = known.trial_until is not None, None
+            if by is not None and by in known.known_by and not was_trial:
+                return
+            known.known_by.add(by)
             known.failures += 1
-            known.trial_until = None
             doublings = known.failures - FAILURES_IN_A_ROW
             if doublings >= 0:
                 pause = min(SHORTEST_PAUSE * 2 ** min(doublings, 10), LONGEST_PAUSE)
                 known.closed_until = now + pause
+
+    def close(self, server: Hashable, *, until: datetime) -> None:
+        """Let nothing go to a server until then, as it asked."""
+        with self._lock:
+            self._servers.setdefault(server, _Server()).closed_until = until
 
     def forget_all(self) -> None:
         with self._lock:

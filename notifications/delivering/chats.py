@@ -130,7 +130,10 @@ class ChatTransport(Transport):
         sentence = f"{self.label} said {status}{f': {reason}' if reason else '.'}"
         if status in _PASSING or not 400 <= status < 500:
             return TransportError(
-                sentence, permanent=False, retry_after_seconds=_retry_after(answer)
+                sentence,
+                permanent=False,
+                retry_after_seconds=_retry_after(answer),
+                was_answered=True,
             )
         return TransportError(sentence, permanent=True, is_gone=self.is_gone(answer))
 

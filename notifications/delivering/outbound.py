@@ -219,6 +219,7 @@ def require_taken(
         f"{whom} answered {status}.",
         permanent=status < 500 and status not in _TEMPORARY,
         retry_after_seconds=_retry_after(response.headers.get("Retry-After", "")),
+        was_answered=True,
     )
 
 

@@ -13,7 +13,8 @@ class TransportError(Exception):
     """A letter did not arrive; trying again helps unless it is `permanent`.
 
     `is_gone`: the channel will never work again, such as a browser's subscription that has ended.
-    `retry_after_seconds`: what the other side asked for. The message is shown to the user and must
+    `was_answered`: the other side itself said so, and was not just silent. `retry_after_seconds`:
+    what it asked for. The message is shown to the user and must
     hold no secret.
     """
 
@@ -24,11 +25,13 @@ class TransportError(Exception):
         permanent: bool,
         is_gone: bool = False,
         retry_after_seconds: float | None = None,
+        was_answered: bool = False,
     ) -> None:
         super().__init__(message)
         self.permanent = permanent
         self.is_gone = is_gone
         self.retry_after_seconds = retry_after_seconds
+        self.was_answered = was_answered or permanent or retry_after_seconds is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ a moment that names the claim. A sender that dies lets it lapse, and the next on
 """
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -55,6 +56,7 @@ class Candidate:
     """
 
     channel_id: UUID
+    user_id: int
     was_left: bool
     delivery_id: int | None = None
     hold: str = ""
@@ -105,16 +107,28 @@ def due_transports(*, now: datetime) -> list[str]:
     return [name for name, _ in sorted(named, key=lambda row: (row[1], row[0]))]
 
 
-def plan(transport: str, *, now: datetime) -> list[Candidate]:
+def plan(
+    transport: str,
+    *,
+    now: datetime,
+    without: Collection[int] = (),
+    only: Collection[int] | None = None,
+    turns: Mapping[int, int] | None = None,
+) -> list[Candidate]:
     """Return the letters that are due by a transport: what is urgent first, then by turns.
 
-    The channels take turns, so that whoever is told one thing does not wait for whoever is told a
-    hundred.
+    The users take turns, and the channels of each, so that whoever is told one thing does not wait
+    for whoever is told a hundred. `without` and `only` are ids of users, `turns` tells how
+    many each had before.
     """
     rows = due(now=now).filter(transport=transport)
+    if without:
+        rows = rows.exclude(channel__user__in=without)
+    if only is not None:
+        rows = rows.filter(channel__user__in=only)
     found = [*_single_letters(rows), *_gathered_letters(rows)]
     found.sort(key=lambda pair: pair[0])
-    return [candidate for _, candidate in found[:PLAN_SIZE]]
+    return [candidate for _, candidate in _by_turns_of_users(found, turns or {})[:PLAN_SIZE]]
 
 
 # What is urgent, then whose turn it is, then what waits longest.
@@ -184,6 +198,19 @@ def give_back(claim: Claim, *, now: datetime, until: datetime, because: str = ""
     )
 
 
+def give_back_together(claims: Sequence[Claim], *, now: datetime) -> None:
+    """Leave letters that were claimed at once and not tried to whoever comes next, now."""
+    if len(claims) == 1:
+        give_back(claims[0], now=now, until=now)
+    elif claims:
+        rows = Delivery.objects.filter(
+            pk__in=[claim.first.pk for claim in claims],
+            state=Delivery.State.PENDING,
+            next_attempt_at=claims[0].until,
+        )
+        rows.update(attempts=F("attempts") - 1, next_attempt_at=now, updated_at=now)
+
+
 def note_waiting(transport: str, because: str, *, now: datetime) -> None:
     """Note why what is due by a transport is not tried, where nothing is noted yet."""
     rows = Delivery.objects.filter(
@@ -207,6 +234,18 @@ def _claimed(now: datetime, until: datetime) -> dict[str, Any]:
     }
 
 
+def _by_turns_of_users(
+    found: Iterable[tuple[_Place, Candidate]], turns_before: Mapping[int, int]
+) -> list[tuple[_Place, Candidate]]:
+    """Have users take turns with letters that stand in the order of their channels' turns."""
+    turns = Counter(turns_before)
+    placed = []
+    for (goes_first, _, due_at, pk), candidate in found:
+        turns[candidate.user_id] += 1
+        placed.append(((goes_first, turns[candidate.user_id], due_at, pk), candidate))
+    return sorted(placed, key=lambda pair: pair[0])
+
+
 def _single_letters(rows: QuerySet[Delivery]) -> list[tuple[_Place, Candidate]]:
     turn = Window(
         RowNumber(),
@@ -217,14 +256,28 @@ def _single_letters(rows: QuerySet[Delivery]) -> list[tuple[_Place, Candidate]]:
         rows.filter(hold=Delivery.Hold.NONE)
         .annotate(goes_first=_GOES_FIRST, turn=turn)
         .order_by("-goes_first", "turn", "next_attempt_at", "pk")
-        .values_list("pk", "channel", "goes_first", "turn", "next_attempt_at", "attempts", "error")
+        .values_list(
+            "pk",
+            "channel",
+            "channel__user",
+            "goes_first",
+            "turn",
+            "next_attempt_at",
+            "attempts",
+            "error",
+        )
     )
     return [
         (
             (-goes_first, place, due_at, pk),
-            Candidate(channel_id=channel, was_left=attempts > 0 and not error, delivery_id=pk),
+            Candidate(
+                channel_id=channel,
+                user_id=user,
+                was_left=attempts > 0 and not error,
+                delivery_id=pk,
+            ),
         )
-        for pk, channel, goes_first, place, due_at, attempts, error in planned[:PLAN_SIZE]
+        for pk, channel, user, goes_first, place, due_at, attempts, error in planned[:PLAN_SIZE]
         if channel is not None and due_at is not None
     ]
 
@@ -233,7 +286,7 @@ def _gathered_letters(rows: QuerySet[Delivery]) -> list[tuple[_Place, Candidate]
     planned = (
         rows.exclude(hold=Delivery.Hold.NONE)
         .order_by()
-        .values_list("channel", "hold", "letter_id")
+        .values_list("channel", "channel__user", "hold", "letter_id")
         .annotate(
             goes_first=Max(_GOES_FIRST),
             due_at=Min("next_attempt_at"),
@@ -247,10 +300,11 @@ def _gathered_letters(rows: QuerySet[Delivery]) -> list[tuple[_Place, Candidate]
             (-goes_first, 1, due_at, pk),
             Candidate(
                 channel_id=channel,
+                user_id=user,
                 was_left=attempts > 0 and not error,
                 hold=hold,
                 letter_id=letter_id,
             ),
         )
-        for channel, hold, letter_id, goes_first, due_at, pk, attempts, error in planned
+        for channel, user, hold, letter_id, goes_first, due_at, pk, attempts, error in planned
     ]

@@ -2,7 +2,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from notifications.services.sending import breaker, stopping
+from notifications.services.roads import breaker, pace
+from notifications.services.sending import stopping
 from notifications.tests.carrier import Carrier
 from notifications.transports import transports
 
@@ -12,6 +13,7 @@ def _fresh_senders() -> Iterator[None]:
     """What senders know of servers belongs to the process, so to all tests."""
     yield
     breaker.forget_all()
+    pace.forget_all()
     stopping.clear()
 
 

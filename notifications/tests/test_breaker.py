@@ -70,3 +70,28 @@ def test_pauses_grow_up_to_their_longest(failed_trials: int) -> None:
     pause_seconds = (until - NOW).total_seconds()
     longest_seconds = LONGEST_PAUSE.total_seconds()
     assert pause_seconds == min(SHORTEST_PAUSE.total_seconds() * 2**failed_trials, longest_seconds)
+
+
+def test_one_user_closes_nothing_for_all() -> None:
+    breaker = Breaker()
+    for user in (1, 1, 1, 1, 2, 2, 2):
+        breaker.note_failure("host", now=NOW, by=user)
+    assert breaker.passage("host", now=NOW) is Passage.OPEN
+    breaker.note_failure("host", now=NOW, by=3)
+    assert breaker.passage("host", now=NOW) is Passage.CLOSED
+
+    breaker.note_failure("host", now=NOW + MOMENT, by=3)
+    assert breaker.closed_until("host") == NOW + SHORTEST_PAUSE
+
+    # Whose trial it is that fails does not matter.
+    later = NOW + SHORTEST_PAUSE
+    assert breaker.passage("host", now=later) is Passage.TRIAL
+    breaker.note_failure("host", now=later, by=3)
+    assert breaker.closed_until("host") == later + 2 * SHORTEST_PAUSE
+
+
+def test_it_closes_until_it_is_told() -> None:
+    breaker = Breaker()
+    breaker.close("host", until=NOW)
+    assert breaker.is_closed("host", now=NOW - MOMENT)
+    assert not breaker.is_closed("host", now=NOW)

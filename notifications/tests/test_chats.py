@@ -157,6 +157,7 @@ def test_it_knows_what_each_answer_means(
 
     assert len(made) == 1  # no attempt of the plugin's own
     assert (caught.value.permanent, caught.value.is_gone) == (permanent, is_gone)
+    assert caught.value.was_answered is True
 
 
 def test_it_says_where_a_telegram_group_went() -> None:

@@ -70,6 +70,24 @@ def test_a_hundred_letters_to_one_do_not_hold_up_another(alice: User, bob: User)
     assert letters_of().index(single.pk) == 1
 
 
+def test_many_channels_of_one_do_not_hold_up_another(alice: User, bob: User) -> None:
+    for _ in range(5):
+        channel = make_channel(alice, "webhook")
+        make_delivery(alice, channel=channel, **CALM, next_attempt_at=NOW - LATER)
+        make_delivery(alice, channel=channel, **CALM, next_attempt_at=NOW - LATER, hold="storm")
+    single = make_delivery(bob, channel=make_channel(bob, "webhook"), **CALM)
+    assert letters_of("webhook").index(single.pk) == 1
+
+
+def test_it_plans_for_some_or_for_all_others(alice: User, bob: User) -> None:
+    of_alice, of_bob = make_delivery(alice), make_delivery(bob)
+
+    [only] = plan("email", now=NOW, only=[alice.pk])
+    [without] = plan("email", now=NOW, without=[alice.pk])
+    assert (only.delivery_id, without.delivery_id) == (of_alice.pk, of_bob.pk)
+    assert plan("email", now=NOW, only=[]) == []
+
+
 def test_it_plans_nothing_that_cannot_go(alice: User, bob: User, charlie: User) -> None:
     make_delivery(alice, next_attempt_at=NOW + timedelta(microseconds=1))
     make_delivery(bob, channel=make_channel(bob, switched_off_at=NOW))
@@ -162,7 +180,9 @@ def test_a_storm_of_thousands_is_one_letter(alice: User, carrier: Carrier) -> No
 def test_two_senders_never_have_the_same_letter(alice: User) -> None:
     singles = [make_delivery(alice).pk for _ in range(3)]
     group = make_delivery(alice, hold="storm")
-    gathered = Candidate(channel_id=UUID(str(group.channel_id)), was_left=False, hold="storm")
+    gathered = Candidate(
+        channel_id=UUID(str(group.channel_id)), user_id=alice.pk, was_left=False, hold="storm"
+    )
 
     assert [claim.first.pk for claim in claim_singles(singles[::-1], now=NOW)] == singles[::-1]
     assert claim_singles(singles, now=NOW) == []
@@ -239,7 +259,12 @@ def test_it_cancels_what_has_no_way_to_go(alice: User, bob: User, carrier: Carri
 def test_batches_keep_the_order_and_what_goes_alone(kinds: list[tuple[bool, bool]]) -> None:
     channel = uuid4()
     letters = [
-        Candidate(channel_id=channel, was_left=was_left, delivery_id=None if gathered else number)
+        Candidate(
+            channel_id=channel,
+            user_id=1,
+            was_left=was_left,
+            delivery_id=None if gathered else number,
+        )
         for number, (was_left, gathered) in enumerate(kinds)
     ]
     batches = list(_batches(letters))

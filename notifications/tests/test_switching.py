@@ -11,7 +11,7 @@ from accounts.task_messages import TaskMessage
 from accounts.tests.factories import NOW, make_user
 from notifications.delivering.transport import TransportError
 from notifications.models import Channel, Delivery, Notification
-from notifications.services import switching, waking
+from notifications.services import email_channels, switching, waking
 from notifications.services.channels import delete_channel
 from notifications.services.deliveries import deliver_due
 from notifications.services.outcomes import FAILURES_IN_A_ROW, MAX_ATTEMPTS
@@ -246,7 +246,7 @@ def test_what_its_user_just_deletes_stops_nobody(
     alice = make_user("alice")
     channel = make_hook(alice)
     deleted, kept = make_delivery(alice, channel=channel), make_delivery(alice, channel=channel)
-    ensure = switching.ensure_email_channels
+    ensure = email_channels.ensure_email_channels
 
     def delete_meanwhile(user_ids: Any) -> None:
         Notification.objects.filter(pk=deleted.notification_id).delete()

@@ -213,6 +213,7 @@ def test_it_knows_what_is_worth_another_attempt(status: int, permanent: bool) ->
     assert error.permanent is permanent
     assert str(error) == f"The receiver answered {status}."
     assert error.retry_after_seconds is None
+    assert error.was_answered is True
 
 
 @pytest.mark.parametrize(
