@@ -87,10 +87,10 @@ def write_postponed(
 
 def write_failed(
     claim: Claim, error: str, *, is_channels_fault: bool, is_gone: bool, now: datetime
-) -> None:
-    """Write that a letter failed for good; a channel that does so again and again is switched off.
+) -> bool:
+    """Write that a letter failed for good; tell whether its channel was switched off for that.
 
-    What always passes of it goes by e-mail.
+    A channel that fails again and again is. What always passes of it goes by e-mail.
     """
     text = fitting(error)
     with transaction.atomic():
@@ -100,13 +100,15 @@ def write_failed(
             state=Delivery.State.FAILED, next_attempt_at=None, error=text, updated_at=now
         )
         if not written or channel is None or not is_channels_fault:
-            return
+            return False
         Channel.objects.filter(pk=channel.pk).update(
             failures_in_a_row=F("failures_in_a_row") + 1, last_error=text
         )
-        if is_gone or channel.failures_in_a_row + 1 >= FAILURES_IN_A_ROW:
+        is_over = is_gone or channel.failures_in_a_row + 1 >= FAILURES_IN_A_ROW
+        if is_over:
             switch_off(channel, text, now)
     logger.warning("A letter by %s failed for good: %s", claim.first.transport, text)
+    return is_over
 
 
 def _with_jitter(pause: timedelta) -> timedelta:

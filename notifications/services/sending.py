@@ -252,9 +252,11 @@ class Sender:
     ) -> None:
         # What went out before it counts before it.
         self._write_working()
-        write_failed(
-            claim, error, is_channels_fault=is_channels_fault, is_gone=is_gone, now=self._clock()
-        )
+        now = self._clock()
+        if write_failed(
+            claim, error, is_channels_fault=is_channels_fault, is_gone=is_gone, now=now
+        ):
+            self._resting[claim.channel_id] = now  # the rest goes where nothing is sent
 
     def _write_working(self) -> None:
         write_working(self._working, now=self._clock())

@@ -13,7 +13,7 @@ from notifications.delivering.transport import TransportError
 from notifications.models import Channel, Delivery, Notification
 from notifications.services import email_channels, switching, waking
 from notifications.services.channels import delete_channel
-from notifications.services.deliveries import deliver_due
+from notifications.services.deliveries import cancel_stranded, deliver_due
 from notifications.services.outcomes import FAILURES_IN_A_ROW, MAX_ATTEMPTS
 from notifications.services.switching import fall_back, switch_off, switch_on
 from notifications.tests.carrier import Carrier
@@ -286,3 +286,19 @@ def test_what_was_in_the_air_and_did_not_arrive_goes_by_email(alice: User, hook:
     hook.on_send = fail
     deliver_due(clock=clock_at(NOW), transport="webhook")
     assert len(emails()) == 1
+
+
+def test_what_was_claimed_for_a_channel_that_is_gone_becomes_one_email(
+    alice: User, hook: Carrier, carrier: Carrier
+) -> None:
+    channel = make_hook(alice)
+    for _ in range(4):
+        make_delivery(alice, channel=channel)
+    hook.error = TransportError("The browser is gone.", permanent=True, is_gone=True)
+
+    deliver_due(clock=clock_at(NOW), transport="webhook")
+    cancel_stranded(now=NOW)
+    deliver_due(clock=clock_at(NOW), transport="email")
+
+    assert len(hook.tried) == 1
+    assert sorted(letter.total for letter in carrier.sent) == [1, 3]
