@@ -93,14 +93,14 @@ async def test_it_counts_on_the_bell_and_shows_a_toast(alice: User) -> None:
     assert count == [["bell-count", "2", "some"]]
 
 
-async def test_it_shows_no_toast_of_what_is_silent(alice: User) -> None:
+async def test_it_neither_shows_nor_counts_what_is_silent(alice: User) -> None:
     page = await open_socket(alice, "?format=html")
     await page.receive_from(timeout=5)
     await tell(alice, type="order_filled", priority="low")
     count = json.loads(await page.receive_from(timeout=5))
     await page.disconnect(timeout=5)
 
-    assert count == [["bell-count", "1", "some"]]
+    assert count == [["bell-count", "", "none"]]
 
 
 async def test_it_counts_what_repeats_without_a_toast(alice: User) -> None:

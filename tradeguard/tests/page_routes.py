@@ -67,6 +67,7 @@ class Page:
             "notification_id": desk.ids["notifications"],
             "key_id": desk.ids["api-keys"],
             "channel_id": desk.ids["notifications/channels"],
+            "transport": "webhook",  # of the channel above; nobody else has one
             "ticket": desk.ticket,
             "breach_id": desk.ids["risk-rules/breaches"],
             "preset_key": desk.ids["risk-rules/presets"],
