@@ -189,6 +189,11 @@ def test_it_knows_which_refusals_pass(
     assert words in str(error)
 
 
+def test_what_it_says_of_one_mailbox_is_no_silence(settings: Any) -> None:
+    assert fail(settings, rcpt="450 4.2.0 Greylisted").was_answered
+    assert not fail(settings, sender="451 4.3.0 Later").was_answered
+
+
 def test_it_signs_in(settings: Any) -> None:
     settings.EMAIL_HOST_USER, settings.EMAIL_HOST_PASSWORD = "desk", PASSWORD
 

@@ -105,7 +105,11 @@ class _Line:
         try:
             message.send()
         except (OSError, ValueError) as error:
-            return TransportError(_sentence(error), permanent=_is_permanent(error))
+            # What a server says of one mailbox says nothing of the others.
+            is_about_it = isinstance(error, smtplib.SMTPRecipientsRefused)
+            return TransportError(
+                _sentence(error), permanent=_is_permanent(error), was_answered=is_about_it
+            )
         return None
 
 
