@@ -3,7 +3,7 @@ from django.db.models import Q
 
 
 class Migration(migrations.Migration):
-    dependencies = [("notifications", "0006_ids_of_preferences")]
+    dependencies = [("notifications", "0005_email_channels")]
 
     operations = [
         migrations.AddIndex(

@@ -3,7 +3,7 @@ from django.db.models import Q
 
 
 class Migration(migrations.Migration):
-    dependencies = [("notifications", "0007_index_of_failures")]
+    dependencies = [("notifications", "0006_index_of_failures")]
 
     operations = [
         migrations.RemoveIndex(model_name="notification", name="notifications_newest"),
