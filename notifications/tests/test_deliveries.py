@@ -11,7 +11,7 @@ from accounts.tests.factories import NOW, make_user
 from notifications.delivering.letters import Letter
 from notifications.delivering.transport import Credentials, TransportError
 from notifications.models import Channel, Delivery
-from notifications.services import sending
+from notifications.services import roads, sending
 from notifications.services.claiming import CLAIM_LASTS
 from notifications.services.deliveries import (
     FALLS_BACK_AFTER,
@@ -141,7 +141,7 @@ def test_it_retries_a_temporary_error_with_growing_pauses(alice: User, carrier: 
         assert stored.next_attempt_at is not None
         assert now + pause <= stored.next_attempt_at <= now + pause * (1 + JITTER)
         now = stored.next_attempt_at
-        sending.breaker.forget_all()
+        roads.breaker.forget_all()
 
     deliver_due(clock=clock_at(now))
 
@@ -308,7 +308,7 @@ def test_a_dead_host_closes_itself_and_no_other(alice: User, hook: Carrier) -> N
 def test_a_test_passes_although_the_server_was_away(alice: User, hook: Carrier) -> None:
     channel = make_channel(alice, "webhook", credentials={"host": "dead.example"})
     for _ in range(3):
-        sending.breaker.note_failure(("webhook", "dead.example"), now=NOW)
+        roads.breaker.note_failure(("webhook", "dead.example"), now=NOW)
     test = make_delivery(alice, channel=channel, dedupe_key="test:1")
 
     assert deliver_due(clock=clock_at(NOW)) == 1
