@@ -63,14 +63,17 @@ def judge(notification: Notification, wishes: Wishes) -> Verdict:
     """Decide how a notification is told, apart from when.
 
     What always passes asks for no mode and no minimum; it goes by e-mail when no transport that was
-    chosen has a working channel.
+    chosen has a working channel. What is below the minimum stays on the pages.
     """
     choice = wishes.choice(notification)
     passes = always_passes(notification.type, notification.priority)
     if not passes and choice.mode == Mode.OFF:
         return Verdict(is_hidden=True)
-    if not passes and (choice.mode == Mode.SILENT or _is_minor(notification, choice)):
+    if not passes and choice.mode == Mode.SILENT:
         return Verdict(is_silent=True)
+    if not passes and _is_minor(notification, choice):
+        # Open pages show it and the bell counts it, unless it is of no weight at all.
+        return Verdict(is_silent=notification.priority == Priority.LOW)
     working = wishes.channels.get(notification.user_id, ())
     chosen = _by(choice.transports, working)
     if passes and not chosen:
