@@ -20,7 +20,7 @@
   // What is told alike of many accounts takes one toast: the newest, with the number of the others.
   function foldToasts() {
     const newest = new Map();
-    Array.from(document.querySelectorAll("[data-fold]")).reverse().forEach((toast) => {
+    Array.from(document.querySelectorAll("[data-toast][data-fold]")).reverse().forEach((toast) => {
       const kept = newest.get(toast.dataset.fold);
       if (!kept) {
         newest.set(toast.dataset.fold, toast);

@@ -228,7 +228,7 @@ def test_a_newcomers_first_account_comes_and_goes(browser: Browser, desk: Served
     page.fill("dialog [name=name]", "First")
     page.fill("dialog [name=password]", NEW_ACCOUNT["password"])
     page.press("dialog [name=name]", "Enter")
-    expect(page.locator("[data-fold]")).to_have_attribute("aria-expanded", "false")
+    expect(page.locator("[data-folding] [data-fold]")).to_have_attribute("aria-expanded", "false")
     expect(page.locator("#main")).to_be_focused()
 
     page.click("[aria-label='Delete First']")

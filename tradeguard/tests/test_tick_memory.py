@@ -319,7 +319,7 @@ def test_an_early_breach_becomes_a_violation_at_the_limit(stage: Stage) -> None:
     assert (rule.breach_count, rule.last_breach_at) == (1, breach.violated_at)
     stage.run(10)
     told = Notification.objects.filter(type="risk_breach").order_by("created_at")
-    assert [("close to" in one.title, "violated" in one.title) for one in told] == [
+    assert [("acts before its limit" in one.title, "violated" in one.title) for one in told] == [
         (True, False),
         (False, True),
     ]
