@@ -16,6 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from tradeguard import openapi
 from tradeguard.embedded import load_secrets, read_redis_url
+from tradeguard.logs import log_lines
 from tradeguard.schedule import beat_schedule
 
 env = environ.Env()
@@ -391,23 +392,4 @@ CELERY_BEAT_SCHEDULE_FILENAME = str(HOME / "run" / "beat-schedule")
 CELERY_BEAT_MAX_LOOP_INTERVAL = 1
 CELERY_BEAT_SCHEDULE = beat_schedule(TERMINAL_HOSTS, TICK_INTERVAL_SECONDS)
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
-    },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
-    "loggers": {
-        # One line per tick, five times a second, says nothing.
-        "celery.app.trace": {"level": "WARNING"},
-        "celery.worker.strategy": {"level": "WARNING"},
-        "celery.beat": {"level": "WARNING"},
-        "daphne": {"level": "WARNING"},
-        "django.channels.server": {"level": "WARNING"},
-        # It notes every address that it writes to, and those of webhooks and browsers are secret;
-        # in warnings, too, as of an answer whose headers cannot be read.
-        "urllib3": {"level": "ERROR"},
-    },
-}
+LOGGING = log_lines(env.str("LOG_LEVEL", default="INFO"))
