@@ -61,12 +61,27 @@ def symbol_holders_key(symbol: str, role: str) -> str:
     return f"symbol_holders:{symbol}:{role}"
 
 
-def order_data_key(order: str) -> str:
+def order_data_key(order: UUID) -> str:
     return f"order_data:{{{order}}}"
 
 
-def order_triggers_key(order: str) -> str:
+def order_triggers_key(order: UUID) -> str:
     return f"order_triggers:{{{order}}}"
+
+
+def master_followers_key(provider_id: UUID) -> str:
+    """Name the set of the accounts that copy a provider's opens."""
+    return f"copy_master_followers:{{{provider_id}}}:active"
+
+
+def follower_master_key(follower_id: UUID) -> str:
+    """Name the set of the accounts that an account copies; mostly there is one."""
+    return f"copy_follower_master:{{{follower_id}}}:provider_id"
+
+
+def mirror_key(name: str, host: str) -> str:
+    """Name the register of what a mirror of database rows has written for a host."""
+    return f"{name}_written:{{{host}}}"
 
 
 def market_key(server: str, symbol: str) -> str:

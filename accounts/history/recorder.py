@@ -20,6 +20,7 @@ from django.db import (
     connections,
 )
 
+from accounts.core.right_of_way import RIGHT_OF_WAY
 from accounts.history.deals import NewDeals, Tell, new_deals, write_deals
 from accounts.history.minutes import MINUTE_SECONDS, Minute, MinuteCollector
 from accounts.history.snapshots import LATE, write_minute
@@ -92,6 +93,8 @@ class HistoryRecorder:
             close_old_connections()
         try:
             for _ in range(_WRITES_PER_JOB):
+                if not self._is_inline:
+                    RIGHT_OF_WAY.give()
                 if not (self._next_deals() or self._next_minute()):
                     return
         except DatabaseError as error:

@@ -23,8 +23,17 @@ class Forget(Protocol):
         """Close what is open about an account that is deleted, and take it out of everything."""
 
 
+class ChangeCheck(Protocol):
+    def __call__(self, *, account_id: UUID, change: str) -> str | None:
+        """Say, in a sentence, why the account cannot be changed so now, or None.
+
+        `change` is worded as in "it cannot be deleted".
+        """
+
+
 _locks: list[AccountLock] = []
 _forgets: list[Forget] = []
+_change_checks: list[ChangeCheck] = []
 
 
 def register_lock(lock: AccountLock) -> None:
@@ -37,6 +46,11 @@ def register_forget(forget: Forget) -> None:
         _forgets.append(forget)
 
 
+def register_change_check(check: ChangeCheck) -> None:
+    if check not in _change_checks:
+        _change_checks.append(check)
+
+
 def lock_reasons(*, account_ids: Collection[UUID]) -> dict[UUID, str]:
     """Return why which of these accounts are locked; one that is free is left out."""
     found: dict[UUID, str] = {}
@@ -46,7 +60,10 @@ def lock_reasons(*, account_ids: Collection[UUID]) -> dict[UUID, str]:
 
 
 def refuse_if_locked(*, account_id: UUID, change: str) -> None:
-    """Raise Refusal when the account is locked; `change` continues "it cannot be …"."""
+    """Raise Refusal when the account is locked, or in use by something that bars the change.
+
+    `change` continues "it cannot be …".
+    """
     reason = lock_reasons(account_ids=[account_id]).get(account_id)
     if reason is not None:
         raise Refusal(
@@ -54,6 +71,10 @@ def refuse_if_locked(*, account_id: UUID, change: str) -> None:
             " has acknowledged that with a reason.",
             code="locked",
         )
+    for check in _change_checks:
+        sentence = check(account_id=account_id, change=change)
+        if sentence is not None:
+            raise Refusal(sentence, code="in_use")
 
 
 def forget_account(*, account_id: UUID, now: datetime) -> None:

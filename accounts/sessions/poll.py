@@ -21,12 +21,13 @@ class Poll:
     seconds, NaN = never) and ``age_seconds`` (monotonic, inf = never) tell when it was asked for.
     ``batch.deals`` holds deals newer than the committed cursor, of accounts accepted now.
     ``is_read`` is False when no answer came. ``identity_*`` count, since the process began, the
-    answers that said whose they are and those for another account. The arrays are not to be
-    written to.
+    answers that said whose they are and those for another account. ``running_seconds`` is how long
+    these sessions have been polled. The arrays are not to be written to.
     """
 
     now: datetime
     monotonic: float
+    running_seconds: float
     roster_version: int
     account_ids: tuple[UUID, ...]
     batch: ReadingBatch

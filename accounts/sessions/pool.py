@@ -1,5 +1,6 @@
 """All sessions of one terminal host: one poll per tick brings the latest proven readings."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor
 from dataclasses import replace
@@ -58,6 +59,7 @@ class SessionPool:
         self._line = Line(source, executor or InlineExecutor(), wait_seconds)
         self._transitions = Transitions(self.table, random or SystemRandom().random)
         self._members = Membership(self.table, self._transitions)
+        self._began = math.inf  # the first poll, monotonic
 
     def sync(
         self, roster: RosterChange, cursors: Mapping[UUID, int], now: datetime, monotonic: float
@@ -113,6 +115,7 @@ class SessionPool:
     def poll(self, now: datetime, monotonic: float) -> Poll:
         """Read all sessions that are logged in, in one round trip, and judge what they answer."""
         moment = Moment(now, monotonic)
+        self._began = min(self._began, monotonic)
         accepted, deals, is_read = self._read(moment)
         self._judge(accepted, moment)
         changes, failed_retries = self._transitions.take()
@@ -120,6 +123,7 @@ class SessionPool:
         return Poll(
             now=now,
             monotonic=monotonic,
+            running_seconds=monotonic - self._began,
             roster_version=self._members.version,
             account_ids=self.table.account_ids,
             batch=replace(self._members.latest, deals=deals),

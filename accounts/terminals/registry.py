@@ -1,6 +1,7 @@
 """Who answers for the accounts of a terminal host."""
 
 from collections.abc import Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from threading import Lock
 from typing import Any, Protocol
@@ -8,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from accounts.terminals.alike import AlikeOrders, Answered, fail_all
 from accounts.terminals.codes import IPC_NOT_STARTED
 from accounts.terminals.link import LinkError
 from accounts.terminals.processes.programs import TerminalPrograms
@@ -28,6 +30,16 @@ class Source(Protocol):
     for success and LOGIN_UNDER_WAY for one to ask after again; a code may be a `LoginAnswer`, which
     has a sentence. ``call`` answers the methods of the simulated broker's link: history_deals,
     rates, symbol_info, symbol_tick and so on. Each raises LinkError when nobody answers.
+
+    ``submit`` is a call that nobody waits for: a thousand may be under way at once, and one that
+    hangs holds up no other. It never raises; its future fails with what ``call`` would raise, at
+    the latest when the time of such a call is up, and gives rows as they came, lists perhaps as
+    tuples. Cancelled before it has left, it is never sent. ``submit("order_send", login, request,
+    server)`` looks at the account once more where the order is sent, and fails with a LinkError
+    whose `may_have_executed` is False when it is not this login of this server. ``submit_many``
+    is that for the arguments of many calls, which leave in one piece where there is one line for
+    all. ``submit_alike`` is the same for orders that hardly differ: ``answered`` is told of each of
+    them exactly once, however it ends, perhaps before the call returns; there is no cancelling.
     """
 
     def authorise_many(self, credentials: Sequence[tuple[int, str, str]]) -> Sequence[int]: ...
@@ -37,6 +49,12 @@ class Source(Protocol):
     ) -> ReadingBatch: ...
 
     def call(self, method: str, *arguments: Any) -> Any: ...
+
+    def submit(self, method: str, *arguments: Any) -> "Future[Any]": ...
+
+    def submit_many(self, method: str, calls: Sequence[tuple[Any, ...]]) -> "list[Future[Any]]": ...
+
+    def submit_alike(self, orders: AlikeOrders, answered: Answered) -> None: ...
 
 
 class NoTerminals:
@@ -54,6 +72,18 @@ class NoTerminals:
     def call(self, method: str, *arguments: Any) -> Any:
         del method, arguments  # whatever is asked, nobody answers
         raise LinkError(IPC_NOT_STARTED, NO_TERMINALS)
+
+    def submit(self, method: str, *arguments: Any) -> "Future[Any]":
+        del method, arguments
+        answer: Future[Any] = Future()
+        answer.set_exception(LinkError(IPC_NOT_STARTED, NO_TERMINALS))
+        return answer
+
+    def submit_many(self, method: str, calls: Sequence[tuple[Any, ...]]) -> "list[Future[Any]]":
+        return [self.submit(method, *arguments) for arguments in calls]
+
+    def submit_alike(self, orders: AlikeOrders, answered: Answered) -> None:
+        fail_all(orders, answered, LinkError(IPC_NOT_STARTED, NO_TERMINALS))
 
 
 _registered: dict[str, Source] = {}

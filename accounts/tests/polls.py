@@ -56,6 +56,7 @@ def poll_of(
     return Poll(
         now=now,
         monotonic=now.timestamp(),
+        running_seconds=0.0,
         roster_version=1,
         account_ids=account_ids or tuple(account.pk for account in accounts),
         batch=batch,

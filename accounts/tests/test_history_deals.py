@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -6,9 +6,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 
-from accounts.history.deals import NewDeals, new_deals, stored_deals, write_deals
+from accounts.history.deals import (
+    NewDeal,
+    NewDeals,
+    Tell,
+    new_deals,
+    stored_deals,
+    write_deals,
+)
 from accounts.models import ConnectedAccount, Deal, User
 from accounts.services.accounts import delete_account
 from accounts.tests.factories import NOW, make_account
@@ -127,33 +134,76 @@ def test_it_keeps_many_in_order(account: ConnectedAccount) -> None:
     assert tickets() == list(range(10, 2500))
 
 
+def write(account: ConnectedAccount, tell: Tell, *tickets_read: int) -> None:
+    rows = deal_rows(*({"ticket": ticket} for ticket in tickets_read))
+    new = new_deals(poll_of([account], NOW, deals=rows))
+    assert new is not None
+    write_deals(new, tell)
+
+
 def test_it_tells_what_is_stored_for_the_first_time(account: ConnectedAccount) -> None:
     told: list[int] = []
 
-    def tell(new: NewDeals, deals: Sequence[Deal]) -> None:
+    def tell(new: NewDeals, deals: Sequence[NewDeal]) -> Callable[[], object]:
         assert new.read_at == NOW
-        assert Deal.objects.filter(ticket__in=[deal.ticket for deal in deals]).count() == len(deals)
-        told.extend(deal.ticket for deal in deals)
+        found = [deal.ticket for deal in deals]
 
-    for tickets_read in ((1, 2), (2, 3), (3,)):
-        rows = deal_rows(*({"ticket": ticket} for ticket in tickets_read))
-        new = new_deals(poll_of([account], NOW, deals=rows))
-        assert new is not None
-        write_deals(new, tell)
-    assert told == [1, 2, 3]
+        def say() -> None:
+            stored = Deal.objects.filter(ticket__in=found)
+            assert stored.count() == len(found)
+            told.extend(found)
+
+        return say
+
+    for tickets_read in ((1, 2), (2, 3), (3,), (4, 4)):
+        write(account, tell, *tickets_read)
+    assert told == [1, 2, 3, 4]
+    assert tickets() == [1, 2, 3, 4]
 
 
+def test_it_finds_words_before_anybody_has_to_wait_for_it(account: ConnectedAccount) -> None:
+    depths: list[int] = []
+
+    def tell(_new: NewDeals, _deals: Sequence[NewDeal]) -> Callable[[], object]:
+        depths.append(len(connection.savepoint_ids))
+        return lambda: depths.append(len(connection.savepoint_ids))
+
+    before = len(connection.savepoint_ids)
+    write(account, tell, 1)
+    assert depths[0] == before < depths[1]
+
+
+@pytest.mark.parametrize("is_worded", [False, True])
 @pytest.mark.parametrize(
     ("error", "is_stored"), [(ValueError("no words"), True), (OperationalError("away"), False)]
 )
 def test_telling_costs_no_deal_but_waits_for_the_database_with_it(
-    account: ConnectedAccount, error: Exception, is_stored: bool
+    account: ConnectedAccount, error: Exception, is_stored: bool, is_worded: bool
 ) -> None:
-    def tell(new: NewDeals, deals: Sequence[Deal]) -> None:
+    def say() -> None:
         raise error
 
-    new = new_deals(poll_of([account], NOW, deals=deal_rows({"ticket": 1})))
-    assert new is not None
+    def tell(_new: NewDeals, _deals: Sequence[NewDeal]) -> Callable[[], object]:
+        if not is_worded:
+            raise error
+        return say
+
     with suppress(OperationalError):
-        write_deals(new, tell)
+        write(account, tell, 1)
     assert Deal.objects.exists() is is_stored
+
+
+def test_what_another_worker_stores_meanwhile_is_told_by_that_one(
+    account: ConnectedAccount,
+) -> None:
+    told: list[list[int]] = []
+
+    def tell(_new: NewDeals, deals: Sequence[NewDeal]) -> Callable[[], object]:
+        found = [deal.ticket for deal in deals]
+        if 2 in found:
+            make_deal(account, ticket=2)
+        return lambda: told.append(found)
+
+    write(account, tell, 1, 2, 3)
+    assert told == [[1, 3]]
+    assert tickets() == [1, 2, 3]

@@ -69,6 +69,71 @@ def test_it_sends_an_order_and_shows_its_position_price_and_deal(desk: TerminalD
     assert len(desk.read(1001, cursors=[answer[1]]).deals) == 0
 
 
+def test_a_reader_that_is_ahead_takes_no_deals_from_one_that_is_behind(desk: TerminalDesk) -> None:
+    desk.connected(1001)
+    desk.server.deposit(1001, 5.0)
+    wait_for(lambda: len(desk.read(1001).deals) == 2)
+    first, second = desk.read(1001).deals["ticket"].tolist()
+
+    for _ in range(20):
+        assert desk.read(1001, cursors=[second]).deals["ticket"].tolist() == []
+        assert desk.read(1001, cursors=[first]).deals["ticket"].tolist() == [second]
+        assert desk.outcomes(1001) == [ANSWERED]
+
+
+def test_a_reader_that_falls_behind_keeps_no_other_waiting(
+    desk: TerminalDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("accounts.terminals.processes.source.CURSOR_SECONDS", 0.0)
+    desk.connected(1001)
+    newest = int(desk.read(1001).accounts["last_deal"][0])
+    ahead = [newest]
+    wait_for(lambda: desk.read(1001, cursors=ahead).accounts["outcome"][0] == ANSWERED)
+
+    assert desk.outcomes(1001) == [SILENT]
+    assert desk.read(1001, cursors=ahead).accounts["outcome"].tolist() == [ANSWERED]
+
+    monkeypatch.undo()
+    wait_for(lambda: desk.outcomes(1001) == [ANSWERED])
+    assert desk.read(1001).deals["ticket"].tolist() == [newest]
+    assert desk.read(1001, cursors=ahead).deals["ticket"].tolist() == []
+
+
+def test_two_readers_at_their_own_pace_get_every_deal_once(desk: TerminalDesk) -> None:
+    desk.connected(1001)
+    wait_for(lambda: len(desk.read(1001).deals) == 1)
+    got: dict[str, list[int]] = {"tick": [], "watch": []}
+    cursors = {"tick": 0, "watch": 0}
+
+    def look(reader: str) -> None:
+        batch = desk.read(1001, cursors=[cursors[reader]])
+        if batch.accounts["outcome"][0] == ANSWERED and len(batch.deals):
+            got[reader] += batch.deals["ticket"].tolist()
+            cursors[reader] = got[reader][-1]
+
+    for number in range(12):
+        desk.server.deposit(1001, 1.0)
+        desk.server.deposit(1001, 1.0)  # of the same second
+        if number == 6:
+            os.kill(desk.source.processes()[1001], signal.SIGKILL)
+            wait_for(lambda: desk.outcomes(1001) == [GONE])
+            desk.log_in(1001)
+        for place in range(4):
+            time.sleep(0.01)
+            look("watch")
+            if place == number % 4:
+                look("tick")
+
+    def is_through() -> bool:
+        look("watch")
+        look("tick")
+        return len(got["watch"]) >= 25 <= len(got["tick"])
+
+    wait_for(is_through)
+    assert got["tick"] == got["watch"] == sorted(set(got["watch"]))
+    assert len(got["watch"]) == 25
+
+
 def test_it_answers_the_rows_that_the_broker_answers(desk: TerminalDesk) -> None:
     desk.connected(1001)
     desk.source.call("order_send", 1001, BUY)
@@ -85,7 +150,10 @@ def test_it_answers_the_rows_that_the_broker_answers(desk: TerminalDesk) -> None
         assert type(ours) is type(theirs)
 
 
-def test_a_cursor_that_goes_back_brings_the_deals_again(desk: TerminalDesk) -> None:
+def test_a_cursor_that_goes_back_brings_the_deals_again(
+    desk: TerminalDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("accounts.terminals.processes.source.CURSOR_SECONDS", 0.0)
     desk.connected(1001)
     newest = int(desk.read(1001).accounts["last_deal"][0])
     wait_for(lambda: desk.read(1001, cursors=[newest]).accounts["outcome"][0] == ANSWERED)

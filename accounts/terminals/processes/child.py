@@ -94,6 +94,7 @@ class Child:
         self._ids = count(1)
         self._fence: Future[Any] | None = None
         self._is_behind = False  # the newest look may have been taken with an older cursor
+        self._whole_from = 0  # and holds every deal after this ticket all the same
         self.cursor: int | None = None
         self.hello: Hello | None = None
         self.bye: Bye | None = None
@@ -148,12 +149,16 @@ class Child:
         return answer
 
     def move_cursor(self, newest_stored: int) -> None:
-        """Name the newest stored deal; readings taken with a higher one do not count any more."""
+        """Name the newest stored deal; readings taken with a higher one lack deals after it."""
         is_back = self.cursor is not None and newest_stored < self.cursor
+        self._whole_from = max(self._whole_from, newest_stored)
+        if is_back:
+            # Before anything else, for a look that comes now must not end the wait for the next.
+            self._fence = None
+            self._is_behind = True
         self._sender.put(frame(Kind.CURSOR, cursor_payload(newest_stored)))
         self.cursor = newest_stored
         if is_back:
-            self._is_behind = True
             try:
                 # What comes after its answer was taken with the new cursor.
                 self._fence = self.request("version", (), FENCE_SECONDS)
@@ -164,9 +169,11 @@ class Child:
         """Let go of what it said: it is about another session."""
         self.look = None
 
-    def current(self) -> Look | None:
-        """Return the newest look that holds all deals after the cursor."""
-        return None if self._is_behind else self.look
+    def current(self, cursor: int) -> Look | None:
+        """Return the newest look, if it holds all deals after a ticket."""
+        if self._is_behind and cursor < self._whole_from:
+            return None
+        return self.look
 
     def overdue(self, now: float) -> str | None:
         """Return the method of a request whose time is up."""
@@ -265,6 +272,7 @@ class Child:
         self.look = Look(payload, taken_at, time.monotonic() - under_way, next(_looks))
         if self._is_behind and self._fence is not None and self._fence.done():
             self._is_behind = False
+            self._whole_from = self.cursor or 0
 
     def _answered(self, came: Frame) -> None:
         with self._lock:

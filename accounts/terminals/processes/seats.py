@@ -69,6 +69,7 @@ class Seat:
     failures: int = 0
     not_before: float = 0.0
     cursor: int | None = None
+    cursors: dict[int, float] = field(default_factory=dict)  # when each was asked for last
     read: float = 0.0
     decoded: Decoded | None = None
 

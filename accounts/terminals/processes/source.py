@@ -4,6 +4,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from os import cpu_count
 from random import SystemRandom
@@ -12,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from accounts.terminals.alike import ORDER_SEND, AlikeOrders, Answered, submit_singly
 from accounts.terminals.child.frames import FrameError
 from accounts.terminals.codes import (
     AUTHORIZATION_FAILED,
@@ -21,6 +23,7 @@ from accounts.terminals.codes import (
     IPC_TIMEOUT,
     LOGIN_UNDER_WAY,
 )
+from accounts.terminals.link import LinkError
 from accounts.terminals.processes.batches import Names, Part, assembled, decoded
 from accounts.terminals.processes.child import Child
 from accounts.terminals.processes.failures import AnswerLostError, not_sent
@@ -38,12 +41,13 @@ from accounts.terminals.processes.seats import (
 from accounts.terminals.readings import Outcome, ReadingBatch
 
 Integers = npt.NDArray[np.int64]
-ORDER_SEND: Final = "order_send"
 NO_CURSOR: Final = np.iinfo(np.int64).max
 _HISTORY: Final = frozenset({"history_deals", "history_orders", "rates", "ticks", "symbols"})
 _LISTS: Final = frozenset({"positions", "orders", "history_deals", "history_orders", "symbols"})
 # Whoever watches an account reads it several times a second.
 HELD_SECONDS: Final = 1.0
+# A reader that has not named a cursor for so long has another one by now, or reads no more.
+CURSOR_SECONDS: Final = 2.0
 # Who takes another password for an account of theirs stops reading it within so long.
 LETTING_GO_SECONDS: Final = 2.0
 _UNDER_WAY: Final = LoginAnswer.of(LOGIN_UNDER_WAY)
@@ -115,22 +119,46 @@ class ChildProcesses:
         Raises CallRefusedError when the terminal refused or was not asked, AnswerLostError when
         nobody knows whether what was asked has been carried out.
         """
-        login = int(arguments[0])
-        with self._lock:
-            seat = self._seats.get(login)
-            child = seat.child if seat is not None and seat.is_logged_in else None
-        if child is None:
-            raise not_sent(f"No terminal is logged in to account {login}.")
-        if self._is_silent(child, time.monotonic()):
-            raise not_sent(f"The terminal of account {login} does not answer.")
         limit = self._limit_of(method)
-        answer = child.request(method, arguments, limit)
+        answer = self._request(method, arguments, limit)
         try:
             result = answer.result(timeout=limit + 0.5)
         except FutureTimeout as error:
             answer.cancel()
             raise AnswerLostError("The terminal did not answer in time.") from error
         return list(result) if method in _LISTS else result
+
+    def submit(self, method: str, *arguments: Any) -> "Future[Any]":
+        """Ask as `call` does, without waiting; the keeper sees to it that each future ends."""
+        try:
+            return self._request(method, arguments, self._limit_of(method))
+        except LinkError as error:
+            answer: Future[Any] = Future()
+            answer.set_exception(error)
+            return answer
+
+    def submit_many(self, method: str, calls: Sequence[tuple[Any, ...]]) -> "list[Future[Any]]":
+        """Ask each terminal for itself: they share no line that they could be written to."""
+        return [self.submit(method, *arguments) for arguments in calls]
+
+    def submit_alike(self, orders: AlikeOrders, answered: Answered) -> None:
+        submit_singly(self.submit, orders, answered)
+
+    def _request(
+        self, method: str, arguments: tuple[Any, ...], limit_seconds: float
+    ) -> "Future[Any]":
+        login, server = int(arguments[0]), ""
+        if method == ORDER_SEND and len(arguments) > 2:
+            # The child compares what its terminal shows with the seat, so the seat must fit.
+            arguments, server = arguments[:2], str(arguments[2])
+        with self._lock:
+            seat = self._seats.get(login)
+            child = seat.child if seat is not None and seat.is_logged_in else None
+        if child is None or seat is None or server not in ("", seat.server):
+            raise not_sent(f"No terminal is logged in to account {login}.")
+        if self._is_silent(child, time.monotonic()):
+            raise not_sent(f"The terminal of account {login} does not answer.")
+        return child.request(method, arguments, limit_seconds)
 
     def close(self) -> None:
         """End every process, and wait until none is left."""
@@ -257,8 +285,8 @@ class ChildProcesses:
             return _GONE
         if not seat.is_logged_in:
             return _REFUSED
-        self._move_cursor(seat, child, cursor)
-        look = child.current()
+        self._move_cursor(seat, child, cursor, now)
+        look = child.current(cursor)
         age_seconds = math.inf if look is None else look.age_seconds(now)
         if look is None or age_seconds > self._limits.silence:
             return _SILENT
@@ -269,14 +297,23 @@ class ChildProcesses:
                 return _SILENT
         return Part(Outcome.ANSWERED, 1, seat.decoded, age_seconds, look.number, cursor)
 
-    def _move_cursor(self, seat: Seat, child: Child, cursor: int) -> None:
-        """Tell the child which deals are stored; the pool names none until readings count."""
+    def _move_cursor(self, seat: Seat, child: Child, cursor: int, now: float) -> None:
+        """Tell the child which deals all readers have stored; the pool names none at first.
+
+        An account may have several readers, each with a cursor of its own. A child that followed
+        each of them in turn would drop what one has stored and another has not seen.
+        """
         if cursor == NO_CURSOR and (seat.cursor is not None or child.cursor is not None):
             return
-        if cursor != NO_CURSOR:
-            seat.cursor = cursor
-        if child.cursor != cursor:
-            child.move_cursor(cursor)
+        seat.cursors[cursor] = now
+        seat.cursors = {
+            each: asked for each, asked in seat.cursors.items() if now - asked <= CURSOR_SECONDS
+        }
+        lowest = min(seat.cursors)
+        if lowest != NO_CURSOR:
+            seat.cursor = lowest
+        if child.cursor != lowest:
+            child.move_cursor(lowest)
 
     def _is_silent(self, child: Child, now: float) -> bool:
         return child.is_silent(now, self._limits.silence, self._limits.silence)

@@ -6,12 +6,14 @@ They look the same on a trade server in this process and on a client of the brok
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ..alike import AlikeOrders, Answered, submit_singly
 from ..readings import ReadingBatch
 from . import constants as mt5
 from .faults.specs import DEFAULT_HANG_SECONDS, FaultKind, FaultSpec
@@ -45,6 +47,26 @@ class BrokerCalls(ABC):
     @abstractmethod
     def call(self, method: str, *arguments: Any) -> Any:
         """Carry out one method with plain arguments; raise LinkError or ValueError."""
+
+    def submit(self, method: str, *arguments: Any) -> "Future[Any]":
+        """Send a call without waiting for its answer; the future fails as `call` does.
+
+        In this process the answer is there at once.
+        """
+        answer: Future[Any] = Future()
+        try:
+            answer.set_result(self.call(method, *arguments))
+        except Exception as error:
+            answer.set_exception(error)
+        return answer
+
+    def submit_many(self, method: str, calls: Sequence[tuple[Any, ...]]) -> "list[Future[Any]]":
+        """Send calls of one method side by side; each has an answer of its own."""
+        return [self.submit(method, *arguments) for arguments in calls]
+
+    def submit_alike(self, orders: AlikeOrders, answered: Answered) -> None:
+        """Send orders that hardly differ; `answered` is told of each of them exactly once."""
+        submit_singly(self.submit, orders, answered)
 
     def create_server(self, name: str, *, prefix: str = "", suffix: str = "") -> bool:
         """Open a server whose symbols have a prefix and a suffix; return False when it exists.

@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from .engine import Engine
 from .faults.disturbances import CALM, Disturbance
 from .faults.interference import Interference
 from .faults.register import Faults
-from .faults.specs import ALL_CALLS, QUOTATION_CALLS, TERMINAL_CALLS
+from .faults.specs import ALL_CALLS, QUOTATION_CALLS, TERMINAL_CALLS, FaultKind
 from .link import CODE_INVALID_PARAMS, CODE_NO_CONNECTION, BrokerCrash, TerminalLink
 from .prices.exports import Export
 from .prices.market import Market
@@ -38,6 +39,20 @@ _FAULT_CALLS = (
     "set_fault", "add_fault", "script_faults", "random_faults", "faults", "clear_fault",
     "clear_faults",
 )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class BegunCall:
+    """A call that has come in, and the faults that strike it."""
+
+    terminal: str
+    method: str
+    arguments: tuple[Any, ...]
+    disturbance: Disturbance
+
+    @property
+    def may_hang(self) -> bool:
+        return self.disturbance.of(FaultKind.HANG) is not None
 
 
 def raise_crash() -> None:
@@ -116,25 +131,51 @@ class TradeServer(BrokerCalls):
         Raises LinkError for what a terminal cannot answer, ValueError for wrong arguments of an
         administration call.
         """
-        answer = self._methods.get(method)
-        if answer is None:
-            raise LinkError(CODE_INVALID_PARAMS, f"Terminal: Invalid params ({method})")
-        disturbance = self._disturbance(terminal, method, arguments)
+        call = self.begin(terminal, method, arguments)
         # Outside the lock: a hung or slow terminal holds up nobody else.
-        if disturbance:
-            self._interference.before(disturbance, terminal, arguments[0])
+        if call.disturbance:
+            self._interference.before(call.disturbance, terminal, arguments[0])
+        result, written = self.carry_out(call)
+        self.durable(written)
+        self.finish(call)
+        return result
+
+    def begin(self, terminal: str, method: str, arguments: tuple[Any, ...]) -> BegunCall:
+        """Take in a call that is answered in steps: `waits`, `carry_out`, `durable`, `finish`.
+
+        Whoever has many of them does one step for all. Each step raises what `call_as` does.
+        """
+        if method not in self._methods:
+            raise LinkError(CODE_INVALID_PARAMS, f"Terminal: Invalid params ({method})")
+        return BegunCall(
+            terminal, method, arguments, self._disturbance(terminal, method, arguments)
+        )
+
+    def waits(self, call: BegunCall) -> Iterator[float]:
+        """Yield how many seconds to wait, one time after another, before it is carried out."""
+        if call.disturbance:
+            yield from self._interference.waits(call.disturbance, call.terminal, call.arguments[0])
+
+    def carry_out(self, call: BegunCall) -> tuple[Any, int]:
+        """Return the answer, and the number of what was written, for `durable`."""
         with self._lock:
-            self._terminals.visit = Visit(terminal, disturbance)
-            if method in _ADMINISTRATION_CALLS:
+            self._terminals.visit = Visit(call.terminal, call.disturbance)
+            if call.method in _ADMINISTRATION_CALLS:
                 self._engine.touch()
             try:
-                result = answer(*arguments)
+                result = self._methods[call.method](*call.arguments)
             finally:
                 written = self._engine.commit()
+        return result, written
+
+    def durable(self, written: int) -> None:
+        """Return when what was written up to a number is on the disk."""
         self._engine.durable(written)
-        if disturbance:
-            self._interference.after(disturbance, terminal, arguments[0])
-        return result
+
+    def finish(self, call: BegunCall) -> None:
+        """Let the answer go out; raises LinkError when a fault keeps it back."""
+        if call.disturbance:
+            self._interference.after(call.disturbance, call.terminal, call.arguments[0])
 
     def step(self) -> None:
         """Let prices, stops and robots catch up with the clock."""
@@ -157,5 +198,11 @@ class TradeServer(BrokerCalls):
             raise LinkError(CODE_NO_CONNECTION)
         if not self._faults:
             return CALM
+        # An order that names its server looks at the account first, as a reading's calls do.
+        calls = ("account_info", method) if _names_server(method, arguments) else (method,)
         with self._lock:
-            return self._faults.meet(login, (method,))
+            return self._faults.meet(login, calls)
+
+
+def _names_server(method: str, arguments: tuple[Any, ...]) -> bool:
+    return method == "order_send" and len(arguments) > 2

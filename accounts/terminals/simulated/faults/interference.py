@@ -1,6 +1,6 @@
 """What a fault does to a call on its way in and out, while nobody else has to wait for it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from accounts.terminals.link import LinkError, LinkTimeout
 
@@ -33,6 +33,14 @@ class Interference:
 
     def before(self, disturbance: Disturbance, terminal: str, login: int) -> None:
         """Let a call come in; raises LinkError when it does not get through."""
+        for seconds in self.waits(disturbance, terminal, login):
+            self._sleep(seconds)
+
+    def waits(self, disturbance: Disturbance, terminal: str, login: int) -> Iterator[float]:
+        """Let a call come in as `before` does, for someone who does other things meanwhile.
+
+        Yields how many seconds to wait each time; only a fault that hangs blocks.
+        """
         for fault in disturbance.faults:
             kind = fault.spec.kind
             if kind is FaultKind.DISCONNECT_TERMINAL:
@@ -42,7 +50,7 @@ class Interference:
             if kind is FaultKind.HANG:
                 fault.hang(self._clock())
             elif kind is FaultKind.LATENCY:
-                self._sleep(fault.latency_seconds())
+                yield fault.latency_seconds()
             elif fault.spec.moment == BEFORE:
                 self._crash(fault, terminal, login)
 

@@ -5,31 +5,28 @@ import logging
 import secrets
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+from accounts.terminals.alike import AlikeOrders, Answered, fail_all
 from accounts.terminals.link import LinkError, LinkTimeout
 
 from ..calls import BrokerCalls
 from ..link import (
-    CODE_CALL_FAILED,
     CODE_INVALID_VERSION,
     CODE_NO_CONNECTION,
     CODE_RECEIVE_FAILED,
-    CODE_TIMEOUT,
     TerminalLink,
 )
+from .answers import BrokerError, result_of
+from .pipelined_line import PipelinedLine
 from .wire import LAYOUT, introduce, receive, send
 
+__all__ = ["BrokerError", "RemoteBroker"]
+
 logger = logging.getLogger(__name__)
-
-
-class BrokerError(LinkError):
-    """The broker failed at a call for a reason of its own; it may have carried it out."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(CODE_CALL_FAILED, f"Terminal: Call failed ({reason})")
 
 
 class RemoteBroker(BrokerCalls):
@@ -56,9 +53,39 @@ class RemoteBroker(BrokerCalls):
         self._misfit: int | None = None  # the broker of another version that was told of
         self._idle: list[socket.socket] = []
         self._lock = threading.Lock()
+        self._line: PipelinedLine | None = None
+        self._line_lock = threading.Lock()
 
     def call(self, method: str, *arguments: Any) -> Any:
         return self.call_as(self._name, method, *arguments)
+
+    def submit(self, method: str, *arguments: Any) -> "Future[Any]":
+        """Send a call on the one connection that all such calls share; see `Source`."""
+        try:
+            return self._pipelined_line().submit(self._name, method, arguments)
+        except LinkError as error:
+            answer: Future[Any] = Future()
+            answer.set_exception(error)
+            return answer
+
+    def submit_many(self, method: str, calls: Sequence[tuple[Any, ...]]) -> "list[Future[Any]]":
+        """Send calls of one method in one piece; see `Source`."""
+        try:
+            return self._pipelined_line().submit_many(self._name, method, calls)
+        except LinkError as error:
+            answers: list[Future[Any]] = [Future() for _ in calls]
+            for answer in answers:
+                answer.set_exception(error)
+            return answers
+
+    def submit_alike(self, orders: AlikeOrders, answered: Answered) -> None:
+        """Send orders that hardly differ, framed together; see `Source`."""
+        try:
+            line = self._pipelined_line()
+        except LinkError as error:
+            fail_all(orders, answered, error)
+        else:
+            line.submit_alike(self._name, orders, answered)
 
     def terminal(self) -> TerminalLink:
         return TerminalLink(self.call_as, _new_name())
@@ -80,7 +107,7 @@ class RemoteBroker(BrokerCalls):
             raise
         with self._lock:
             self._idle.append(connection)
-        return _result(answer)
+        return result_of(answer)
 
     def is_reachable(self) -> bool:
         try:
@@ -94,6 +121,16 @@ class RemoteBroker(BrokerCalls):
             idle, self._idle = self._idle, []
         for connection in idle:
             connection.close()
+        with self._line_lock:
+            line, self._line = self._line, None
+        if line is not None:
+            line.close()
+
+    def _pipelined_line(self) -> PipelinedLine:
+        with self._line_lock:
+            if self._line is None or self._line.is_broken:
+                self._line = PipelinedLine(self._connected(), self._timeout_seconds)
+            return self._line
 
     def _check_layout(self, address: Mapping[str, Any]) -> None:
         """Refuse a broker of another version; after its update one of the two was not restarted."""
@@ -152,14 +189,3 @@ def _is_alive(connection: socket.socket) -> bool:
     except OSError:
         return False
     return False
-
-
-def _result(answer: dict[str, Any]) -> Any:
-    if "link_error" in answer:
-        code, text = answer["link_error"]
-        raise LinkTimeout(code, text) if code == CODE_TIMEOUT else LinkError(code, text)
-    if "value_error" in answer:
-        raise ValueError(answer["value_error"])
-    if "failure" in answer:
-        raise BrokerError(answer["failure"])
-    return list(answer["result"]) if answer["is_list"] else answer["result"]

@@ -8,15 +8,15 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from accounts.terminals.link import LinkError
-
 from ..books.journal import JournalError
 from ..server import TradeServer
-from .wire import LAYOUT, admit, receive, send
+from .answers import answer_of, answer_of_failure
+from .pipeline import Numbered, Pipeline
+from .wire import LAYOUT, admit, frame, receive, send
 
 if sys.platform == "win32":
     import msvcrt
@@ -151,8 +151,7 @@ class BrokerService:
             client.settimeout(_HANDSHAKE_SECONDS)
             admit(client, self._key)
             client.settimeout(None)
-            while not self._stopping.is_set():
-                send(client, self._answer(receive(client)))
+            self._serve_calls(client)
         except JournalError:
             logger.debug("A connection ended with the books.")
         except OSError as error:
@@ -162,25 +161,54 @@ class BrokerService:
                 self._clients.discard(client)
             client.close()
 
+    def _serve_calls(self, client: socket.socket) -> None:
+        """Answer calls: those with a number in any order, on a line that has no others."""
+        pipeline: Pipeline | None = None
+        try:
+            while not self._stopping.is_set():
+                request = receive(client)
+                if not isinstance(request, tuple) or len(request) != 4:
+                    send(client, self._answer(request))
+                    continue
+                if pipeline is None:
+                    pipeline = self._pipeline(client)
+                terminal, method, arguments, number = request
+                pipeline.put(number, str(terminal), method, arguments)
+        finally:
+            if pipeline is not None:
+                pipeline.close()
+
+    def _pipeline(self, client: socket.socket) -> Pipeline:
+        lock = threading.Lock()
+
+        def answer(answers: Sequence[Numbered]) -> None:
+            data = b"".join(frame(each) for each in answers)
+            with lock:
+                client.sendall(data)
+
+        def broken() -> None:
+            self._give_up_books()
+            _shut(client)
+
+        return Pipeline(self._server, answer, broken)
+
     def _answer(self, request: Any) -> Mapping[str, Any]:
         try:
             terminal, method, arguments = request
             result = self._server.call_as(str(terminal), method, *arguments)
-        except LinkError as error:
-            return {"link_error": (error.code, error.text)}
-        except (ValueError, TypeError, KeyError) as error:
-            return {"value_error": str(error)}
         except JournalError:
             # No answer: the connection breaks, and nobody takes the order for accepted.
-            if not self._stopping.is_set():
-                logger.exception("The books cannot be kept any more.")
-                self.failed = True
-                self._stopping.set()
+            self._give_up_books()
             raise
         except Exception as error:
-            logger.exception("A call failed.")
-            return {"failure": f"{type(error).__name__}: {error}"}
-        return {"result": result, "is_list": isinstance(result, list)}
+            return answer_of_failure(error)
+        return answer_of(result)
+
+    def _give_up_books(self) -> None:
+        if not self._stopping.is_set():
+            logger.error("The books cannot be kept any more.", exc_info=True)
+            self.failed = True
+            self._stopping.set()
 
     def _publish_address(self) -> None:
         address = {"host": "127.0.0.1", "port": self.port, "key": self._key.hex(),

@@ -10,6 +10,7 @@ import secrets
 import socket
 import struct
 import zlib
+from collections.abc import Iterator
 from typing import Any
 
 import msgpack
@@ -32,7 +33,10 @@ _NONCE_BYTES = 32
 _ARRAY = 1
 # Two programs that lay out readings differently must not talk: they would take them apart wrongly.
 _DTYPES = (ACCOUNT_DTYPE, POSITION_DTYPE, ORDER_DTYPE, DEAL_DTYPE, PRICE_DTYPE)
-LAYOUT = zlib.crc32(repr((ReadingBatch.__slots__, [dtype.descr for dtype in _DTYPES])).encode())
+_VERSION = 2  # calls may carry a number, and their answers come in any order then
+LAYOUT = zlib.crc32(
+    repr((_VERSION, ReadingBatch.__slots__, [dtype.descr for dtype in _DTYPES])).encode()
+)
 
 
 class WireError(ConnectionError):
@@ -40,8 +44,45 @@ class WireError(ConnectionError):
 
 
 def send(sock: socket.socket, value: Any) -> None:
+    sock.sendall(frame(value))
+
+
+def frame(value: Any) -> bytes:
+    """Return a value as it crosses the wire, for whoever sends several at once."""
     payload = encode(value)
-    sock.sendall(_LENGTH.pack(len(payload)) + payload)
+    return _LENGTH.pack(len(payload)) + payload
+
+
+class Framer:
+    """Frames one value after another, with what that takes made once; for one thread."""
+
+    def __init__(self) -> None:
+        self._packer = msgpack.Packer(default=_encoded)
+
+    def frame(self, value: Any) -> bytes:
+        payload = bytes(self._packer.pack(value))
+        return _LENGTH.pack(len(payload)) + payload
+
+
+class Unframer:
+    """Takes in a stream of bytes as it comes in pieces, and gives out each whole value."""
+
+    def __init__(self) -> None:
+        self._pending = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[Any]:
+        """Take in the next bytes; raises WireError for what is no frame."""
+        self._pending += data
+        while len(self._pending) >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(self._pending)
+            if length > _LARGEST_FRAME_BYTES:
+                raise WireError(f"a frame of {length} bytes is too long")
+            end = _LENGTH.size + length
+            if len(self._pending) < end:
+                return
+            payload = self._pending[_LENGTH.size : end]
+            del self._pending[:end]
+            yield decode(payload)
 
 
 def receive(sock: socket.socket) -> Any:

@@ -15,7 +15,7 @@ from .. import constants as mt5
 from ..engine import Engine
 from ..faults.disturbances import CALM, Disturbance
 from ..faults.specs import FaultKind
-from ..link import CODE_ALGO_TRADING_OFF
+from ..link import CODE_ALGO_TRADING_OFF, CODE_NO_CONNECTION
 from ..rights import Rights, refused
 from ..state import AccountState, emptied, present_state, torn
 from . import rows
@@ -127,8 +127,11 @@ class Terminals:
         found = [rows.order_row(orders, row, state.naming) for row in mine[asked].tolist()]
         return _of_group(found, _ORDER_SYMBOL, group)
 
-    def order_send(self, login: int, request: Mapping[str, Any]) -> Row | None:
+    def order_send(self, login: int, request: Mapping[str, Any], server: str = "") -> Row | None:
+        """Carry out an order; with a ``server`` only for the very account of that login there."""
         account, desk = self.account(login), self._engine.desk
+        if server:
+            self._require(account, login, server)
         if not self._books.accounts["python_api"][account]:
             raise LinkError(CODE_ALGO_TRADING_OFF)
         barred, comment = self._barred(account)
@@ -192,6 +195,15 @@ class Terminals:
         if bool(state.account["investor"][0]) == may_only_watch:
             return state
         return replace(state, account={**state.account, "investor": np.array([may_only_watch])})
+
+    def _require(self, account: int, login: int, server: str) -> None:
+        """Raise LinkError, for an order that never left, when another account would answer."""
+        if self._has(FaultKind.NONE):
+            raise LinkError(CODE_NO_CONNECTION, "The terminal does not say whose it is.")
+        accounts = self._books.accounts
+        shown = self._books.servers[int(accounts["server"][account])]
+        if (int(accounts["login"][account]), shown) != (login, server):
+            raise LinkError(CODE_NO_CONNECTION, "The terminal shows another account.")
 
     def _barred(self, account: int) -> tuple[int, str]:
         """Return why this terminal can send no orders, as retcode and comment; 0 when it can."""
