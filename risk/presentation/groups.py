@@ -19,6 +19,7 @@ from risk.presentation.cells import (
     status_cell,
 )
 from risk.presentation.headlines import group_headline, is_stale, page_title, unbroken
+from risk.presentation.weakest import weakest_rule
 
 
 def group_parts(risk: RiskObject) -> list[Part]:
@@ -65,25 +66,6 @@ def card_part(risk: RiskObject) -> Part:
         *((rule["rule_id"], rule.get("name")) for rule in rules),
     )
     return Part(prefix, "risk/parts/group_card.html", key, context, cells_of(context.values()))
-
-
-def weakest_rule(risk: RiskObject) -> RiskObject | None:
-    """Return the rule that makes the weakest account the weakest, None when nothing is known."""
-    weakest = risk.get("weakest_account")
-    if not weakest:
-        return None
-    candidates = [
-        rule
-        for rule in risk["rules"]
-        if rule.get("weakest_account") and rule["weakest_account"]["id"] == weakest["id"]
-    ]
-    matching = [rule for rule in candidates if rule["status"] == weakest["status"]] or candidates
-    return min(matching, key=_by_buffer, default=None)
-
-
-def _by_buffer(rule: RiskObject) -> float:
-    buffer = rule.get("buffer")
-    return float("inf") if buffer is None else float(buffer)
 
 
 def _title_part(risk: RiskObject) -> Part:

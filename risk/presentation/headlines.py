@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from accounts.screen.cells import CONNECTION_NAMES
 from accounts.terminals.readings import STALE_AFTER_SECONDS
 from risk.presentation.cells import STATUS_NAMES, RiskObject
+from risk.presentation.weakest import weakest_rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +90,8 @@ _TROUBLE = {
 
 
 def _weakest_names(risk: RiskObject) -> tuple[str, str]:
-    weakest = risk["weakest_account"]
-    for rule in risk["rules"]:
-        its_weakest = rule.get("weakest_account")
-        if its_weakest and its_weakest["id"] == weakest["id"] and rule["status"] == risk["status"]:
-            return weakest["name"], rule.get("name") or "a rule"
-    return weakest["name"], "a rule"
+    rule = weakest_rule(risk)
+    return risk["weakest_account"]["name"], (rule and rule.get("name")) or "a rule"
 
 
 def _unseen_note(risk: RiskObject) -> str:

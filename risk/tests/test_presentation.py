@@ -4,8 +4,9 @@ from uuid import uuid4
 import pytest
 
 from risk.presentation.cells import bar_cell, by_importance
-from risk.presentation.groups import group_parts, weakest_rule
+from risk.presentation.groups import group_parts
 from risk.presentation.headlines import group_headline, own_sentence
+from risk.presentation.weakest import weakest_rule
 
 
 def make_rule(**fields: Any) -> dict[str, Any]:
@@ -98,6 +99,19 @@ def test_it_finds_the_rule_that_makes_the_account_the_weakest() -> None:
     rule = weakest_rule(make_risk(calm, make_rule(), nearer))
     assert rule is not None
     assert rule["rule_id"] == "r3"
+
+
+@pytest.mark.parametrize("rule_type", ["PROFIT_TARGET", "MIN_TRADING_DAYS", "CONSISTENCY"])
+def test_an_objective_makes_no_account_the_weakest(rule_type: str) -> None:
+    objective = make_rule(rule_id="r2", rule_type=rule_type, name="To be reached", buffer=0.01)
+    risk = make_risk(objective, make_rule())
+
+    rule = weakest_rule(risk)
+
+    assert rule is not None
+    assert rule["rule_id"] == "r1"
+    assert "Daily loss" in group_headline(risk).sentence
+    assert weakest_rule(make_risk(objective)) is None
 
 
 @pytest.mark.parametrize(
