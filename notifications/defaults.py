@@ -26,6 +26,7 @@ _USUAL: Final[Mapping[NotificationType, Priority]] = {
     NotificationType.ORDER_FILLED: Priority.LOW,
     NotificationType.ORDER_REJECTED: Priority.MEDIUM,
     NotificationType.POSITION_UPDATE: Priority.LOW,
+    NotificationType.COPY_RELATIONSHIP: Priority.MEDIUM,
     NotificationType.COPY_SKIPPED: Priority.MEDIUM,
     NotificationType.COPY_ERROR: Priority.HIGH,
     NotificationType.CASCADE: Priority.URGENT,

@@ -16,6 +16,7 @@ class NotificationType(models.TextChoices):
     ORDER_FILLED = "order_filled", "Order filled"
     ORDER_REJECTED = "order_rejected", "Order not executed"
     POSITION_UPDATE = "position_update", "Position opened or closed"
+    COPY_RELATIONSHIP = "copy_relationship", "Copying offered, paused or ended"
     COPY_SKIPPED = "copy_skipped", "Copy skipped"
     COPY_ERROR = "copy_error", "Copy failed"
     CASCADE = "cascade", "Followers closed with their provider"

@@ -20,7 +20,7 @@ AREAS: Final[Mapping[str, Sequence[Kind]]] = {
         Kind.POSITION_UPDATE,
         Kind.STRATEGY_ERROR,
     ),
-    "Copying": (Kind.COPY_SKIPPED, Kind.COPY_ERROR, Kind.CASCADE),
+    "Copying": (Kind.COPY_RELATIONSHIP, Kind.COPY_SKIPPED, Kind.COPY_ERROR, Kind.CASCADE),
     "Connections": (Kind.CONNECTION_LOST, Kind.CONNECTION_RESTORED, Kind.IDENTITY_MISMATCH),
     "You and TradeGuard": (Kind.SECURITY, Kind.SYSTEM_ALERT, Kind.DAILY_SUMMARY),
 }
@@ -36,6 +36,7 @@ EXPLANATIONS: Final[Mapping[Kind, str]] = {
     Kind.ORDER_REJECTED: "An order was refused by a rule or by the broker, or came too late.",
     Kind.POSITION_UPDATE: "Opened, reduced or closed at the broker, with its result.",
     Kind.STRATEGY_ERROR: "Trading by programs, or at all, was switched off on an account.",
+    Kind.COPY_RELATIONSHIP: "Somebody offers you to copy an account, or answers your offer.",
     Kind.COPY_SKIPPED: "A trade was not copied, and why.",
     Kind.COPY_ERROR: "A copy could not be carried out.",
     Kind.CASCADE: "A provider was closed, and the followers with it.",

@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -54,7 +55,10 @@ def notify(messages: Sequence[Message], *, now: datetime) -> list[Notification]:
     """
     user_ids = {message.user_id for message in messages}
     known = set(User.objects.filter(pk__in=user_ids).values_list("pk", flat=True))
-    drafts = [_draft(message, now=now) for message in messages if message.user_id in known]
+    wanted = [message for message in messages if message.user_id in known]
+    # Of one moment, the id decides who stands above whom: as told, the last one on top.
+    ids = sorted(uuid.uuid4() for _ in wanted)
+    drafts = [_draft(one, message, now=now) for one, message in zip(ids, wanted, strict=True)]
     if not drafts:
         return []
     if connection.in_atomic_block:
@@ -94,8 +98,9 @@ def _insert_new(drafts: Sequence[Notification]) -> list[Notification]:
     return [draft for draft in drafts if draft.pk in written]
 
 
-def _draft(message: Message, *, now: datetime) -> Notification:
+def _draft(pk: uuid.UUID, message: Message, *, now: datetime) -> Notification:
     return Notification(
+        pk=pk,
         user_id=message.user_id,
         type=message.type,
         priority=message.priority,

@@ -18,6 +18,7 @@ _ICONS: Final = {
     NotificationType.ORDER_FILLED: "order",
     NotificationType.ORDER_REJECTED: "none",
     NotificationType.POSITION_UPDATE: "portfolio",
+    NotificationType.COPY_RELATIONSHIP: "copy",
     NotificationType.COPY_SKIPPED: "copy",
     NotificationType.COPY_ERROR: "copy",
     NotificationType.CASCADE: "groups",

@@ -69,6 +69,14 @@ def test_it_tells_a_change_once_that_stands_twice_in_one_call(alice: User) -> No
     assert Notification.objects.count() == 1
 
 
+def test_it_lists_what_was_told_of_one_moment_as_told(alice: User) -> None:
+    keys = [f"breach:{number}" for number in (3, 1, 2, 9, 5, 8)]
+    notify([make_message(alice, dedupe_key=key) for key in keys], now=NOW)
+
+    newest_first = Notification.objects.values_list("dedupe_key", flat=True)
+    assert list(newest_first) == keys[::-1]
+
+
 def test_it_leaves_out_a_user_who_is_gone(alice: User) -> None:
     message = make_message(alice)
     User.objects.filter(pk=alice.pk).delete()
