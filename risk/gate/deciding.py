@@ -10,6 +10,7 @@ from risk.core.gate.verdicts import Check, GateDecision, Verdict
 from risk.gate.commissions import LEARNED
 from risk.gate.host_book import BOOKS, View
 from risk.gate.intents import CommissionOf, TermsOf, aloft, intent_of
+from risk.gate.rounds import ledger_rows
 from risk.models import AccountLock, GateCheck, Order
 
 
@@ -76,23 +77,7 @@ def passed(order: Order) -> GateDecision:
 
 def check_rows(decision: GateDecision, now: datetime) -> list[GateCheck]:
     """Return the rows of a decision for the ledger."""
-    return [
-        GateCheck(
-            order_id=decision.order_id,
-            number=number,
-            check_name=check.name,
-            rule_id=check.rule_id,
-            rule_name=check.rule_name[:64],
-            verdict=check.verdict.value,
-            value=check.value,
-            limit=check.limit,
-            unit=check.unit[:16],
-            allowed_volume=check.allowed_volume,
-            sentence=check.sentence[:255],
-            created_at=now,
-        )
-        for number, check in enumerate(decision.checks)
-    ]
+    return ledger_rows(decision.order_id, decision.checks, now)
 
 
 def _is_of(

@@ -44,7 +44,7 @@ def intent_of(
         symbol=order.symbol,
         is_buy=is_buy,
         is_market=is_market,
-        volume=_asked(order) if volume is None else volume,
+        volume=asked(order) if volume is None else volume,
         price=price,
         stop_loss=order.stop_loss,
         take_profit=order.take_profit,
@@ -131,7 +131,8 @@ def _is_shown(order: Order, row: int, book: Book) -> bool:
     return bool((positions["magic"] == order.tag).any() or (waiting["magic"] == order.tag).any())
 
 
-def _asked(order: Order) -> Decimal:
+def asked(order: Order) -> Decimal:
+    """Return the lots that an order was given with."""
     return order.requested_volume or order.volume or Decimal(0)
 
 

@@ -59,7 +59,7 @@ def _bars(check: AccountCheck, cases: Cases) -> Flags:
         case AccountCheck.READING:
             return ~(sheet.known[row] & sheet.is_connected[row])
         case AccountCheck.IDENTITY:
-            asked = np.array([intent.is_expected for intent in cases.intents], dtype=np.bool_)
+            asked = cases.intents.flags(lambda intent: intent.is_expected)
             return ~(sheet.is_expected[row] & asked)
         case AccountCheck.TRADING_ALLOWED:
             # Without a reading neither is known, which is a check of its own.
@@ -77,13 +77,18 @@ def _bars(check: AccountCheck, cases: Cases) -> Flags:
         case AccountCheck.PRICES:
             return _fails(cases, lambda intent: price_fault(intent) is None)
         case AccountCheck.VOLUME:
-            return _fails(cases, lambda intent: volume_fault(intent) is None)
+            return _fails_by_volume(cases)
         case _:
             return np.zeros(len(cases), dtype=np.bool_)
 
 
 def _fails(cases: Cases, passes: Callable[[Intent], bool]) -> Flags:
-    return np.array([not passes(intent) for intent in cases.intents], dtype=np.bool_)
+    return ~cases.intents.flags(passes)
+
+
+def _fails_by_volume(cases: Cases) -> Flags:
+    faults = cases.intents.each(cases.intents.volumes, volume_fault)
+    return np.array([fault is not None for fault in faults], dtype=np.bool_)
 
 
 def _volumes(lines: Lines, cases: Cases) -> None:
@@ -128,8 +133,8 @@ def _view(column: Floats, count: int, checks: int) -> Floats:
 
 
 def _told(cases: Cases, take: Callable[[SymbolTerms], float]) -> Floats:
-    return np.array(
-        [np.nan if intent.terms is None else take(intent.terms) for intent in cases.intents]
+    return cases.intents.numbers(
+        lambda intent: None if intent.terms is None else take(intent.terms)
     )
 
 
@@ -183,18 +188,18 @@ def price_fault(intent: Intent) -> str | None:
     return None
 
 
-def volume_fault(intent: Intent) -> str | None:
-    """Say why the broker takes no order of this volume, too large a one apart."""
+def volume_fault(intent: Intent, volume: Decimal) -> str | None:
+    """Say why the broker takes no such order of a volume, too large a one apart."""
     terms = intent.terms
     if terms is None:
         return None
     smallest = Decimal(repr(terms.volume_min))
-    if intent.volume < smallest:
-        return f"{intent.volume.normalize():f} lots is below the smallest volume of {smallest:f}."
-    if terms.step > 0 and intent.volume % terms.step:
-        below = terms.floored(intent.volume)
+    if volume < smallest:
+        return f"{volume.normalize():f} lots is below the smallest volume of {smallest:f}."
+    if terms.step > 0 and volume % terms.step:
+        below = terms.floored(volume)
         return (
-            f"{intent.volume.normalize():f} lots is no whole number of steps of {terms.step:f};"
+            f"{volume.normalize():f} lots is no whole number of steps of {terms.step:f};"
             f" {below:f} would be."
         )
     return None

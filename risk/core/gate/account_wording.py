@@ -12,9 +12,8 @@ from risk.core.gate.account_checks import (
 )
 from risk.core.gate.cases import Cases
 from risk.core.gate.check_figures import largest_text, money_text, number_text
-from risk.core.gate.lines import Lines
-from risk.core.gate.numbers import Numbers
-from risk.core.gate.verdicts import Check, Verdict
+from risk.core.gate.told import Found, Told
+from risk.core.gate.verdicts import Check
 
 _PASSES: Final = {
     AccountCheck.READING: "The reading is fresh.",
@@ -28,50 +27,47 @@ _PASSES: Final = {
 }
 
 
-def word_account_check(
-    cases: Cases, lines: Lines, line: int, verdict: Verdict, numbers: Numbers, lots: str
-) -> Check:
-    check, case = AccountCheck(int(lines.kind[line])), int(lines.case[line])
-    passes = verdict is Verdict.ALLOW
-    if check in (AccountCheck.VOLUME, AccountCheck.VOLUME_LIMIT, AccountCheck.FREE_MARGIN):
-        sentence = _size_sentence(check, cases, case, numbers, lots, passes=passes)
-    else:
-        sentence = _PASSES[check] if passes else _BARS[check](cases, case)
+def word_account_check(told: Told, check: AccountCheck) -> Check:
     unit = "lots" if check in (AccountCheck.VOLUME, AccountCheck.VOLUME_LIMIT) else ""
     if check is AccountCheck.FREE_MARGIN:
-        unit = cases.book.accounts.currencies[int(cases.row[case])]
+        unit = told.facts.currency
     return Check(
         name=check.text,
-        verdict=verdict,
-        sentence=sentence,
-        value=numbers.value,
-        limit=numbers.limit,
+        verdict=told.verdict,
+        sentence=told.fault or _sentence(told, check),
+        value=told.value,
+        limit=told.limit,
         unit=unit,
-        allowed_volume=numbers.allowed,
+        allowed_volume=told.allowed,
     )
 
 
-def _size_sentence(
-    check: AccountCheck, cases: Cases, case: int, numbers: Numbers, lots: str, *, passes: bool
-) -> str:
+def _sentence(told: Told, check: AccountCheck) -> str:
     if check is AccountCheck.VOLUME:
-        fault = volume_fault(cases.intents[case])
-        if fault is not None:
-            return fault
-        if passes:
-            return f"{lots} lots is a volume that the broker takes."
-        return f"{lots} lots is more than the largest volume of {number_text(numbers.limit)}."
+        if told.passes:
+            return f"{told.lots} lots is a volume that the broker takes."
+        return f"{told.lots} lots is more than the largest volume of {number_text(told.limit)}."
     if check is AccountCheck.VOLUME_LIMIT:
-        if numbers.limit is None:
+        if told.limit is None:
             return "The symbol has no limit on one direction."
-        held, limit = number_text(numbers.value), number_text(numbers.limit)
-        text = f"One direction would hold {held} of {limit} lots"
-        return f"{text}." if passes else f"{text}{largest_text(numbers)}."
-    if math.isnan(cases.margin_per_lot[case]) and not passes:
-        return "What margin the order takes is not known."
-    money = money_text(cases, case)
-    text = f"The order takes {money(numbers.value)} of {money(numbers.limit)} free margin"
-    return f"{text}." if passes else f"{text}{largest_text(numbers)}."
+        held, limit = number_text(told.value), number_text(told.limit)
+        return _ended(told, f"One direction would hold {held} of {limit} lots")
+    if check is AccountCheck.FREE_MARGIN:
+        if Found.KNOWS_NO_MARGIN in told.found and not told.passes:
+            return "What margin the order takes is not known."
+        taken, free = money_text(told, told.value), money_text(told, told.limit)
+        return _ended(told, f"The order takes {taken} of {free} free margin")
+    return _PASSES[check] if told.passes else ""
+
+
+def _ended(told: Told, text: str) -> str:
+    return f"{text}." if told.passes else f"{text}{largest_text(told)}."
+
+
+def fault_of(check: AccountCheck, cases: Cases, case: int) -> str:
+    """Say why this check does not let an order pass; empty where its numbers tell that."""
+    bars = _BARS.get(check)
+    return "" if bars is None else bars(cases, case)
 
 
 def _reading(cases: Cases, case: int) -> str:
@@ -84,6 +80,11 @@ def _reading(cases: Cases, case: int) -> str:
     if not sheet.known[row] and age <= 2:
         return "The last reading of the account can't be used, and an order needs a good one."
     return f"The last reading is {age:.1f} seconds old, and an order needs a fresh one."
+
+
+def _volume(cases: Cases, case: int) -> str:
+    intents = cases.intents
+    return volume_fault(intents.form_of(case), intents.volumes[case]) or ""
 
 
 _BARS: Final[Mapping[AccountCheck, Callable[[Cases, int], str]]] = {
@@ -101,8 +102,11 @@ _BARS: Final[Mapping[AccountCheck, Callable[[Cases, int], str]]] = {
         f"The account is locked: {cases.book.accounts.lock_reasons[int(cases.row[case])]}"
     )[:250],
     AccountCheck.SYMBOL: lambda cases, case: (
-        f"The terminal does not tell the terms of {cases.intents[case].symbol}."
+        f"The terminal does not tell the terms of {cases.intents.form_of(case).symbol}."
     ),
-    AccountCheck.TRADE_MODE: lambda cases, case: trade_mode_fault(cases.intents[case]) or "",
-    AccountCheck.PRICES: lambda cases, case: price_fault(cases.intents[case]) or "",
+    AccountCheck.TRADE_MODE: lambda cases, case: (
+        trade_mode_fault(cases.intents.form_of(case)) or ""
+    ),
+    AccountCheck.PRICES: lambda cases, case: price_fault(cases.intents.form_of(case)) or "",
+    AccountCheck.VOLUME: _volume,
 }

@@ -9,6 +9,7 @@ import numpy as np
 from accounts.terminals.readings import Rows
 from risk.core.arrays import Flags, Floats, Integers
 from risk.core.gate.book import Book, InFlight, Intent
+from risk.core.gate.intents import Intents
 from risk.core.stops import losses_at_stops
 
 _SELL = 1
@@ -40,7 +41,7 @@ class Cases:
     without their signs. `closing_lots` is what of the order only takes a netting position away.
     """
 
-    intents: Sequence[Intent]
+    intents: Intents
     book: Book
     row: Integers
     symbol: Integers
@@ -75,16 +76,16 @@ class Cases:
         return len(self.row)
 
 
-def cases_of(book: Book, intents: Sequence[Intent], in_flight: Sequence[InFlight]) -> Cases:
+def cases_of(book: Book, intents: Intents, in_flight: Sequence[InFlight]) -> Cases:
     """Lay out the orders of a round, at most one of each account."""
     symbols = dict(zip(book.symbols, range(len(book.symbols)), strict=True))
-    for name in (*(each.symbol for each in intents), *(each.symbol for each in in_flight)):
+    for name in (*(each.symbol for each in intents.forms), *(each.symbol for each in in_flight)):
         symbols.setdefault(name, len(symbols))
-    row = np.array([intent.row for intent in intents], dtype=np.int64)
-    symbol = np.array([symbols[intent.symbol] for intent in intents], dtype=np.int64)
-    sign = np.array([intent.sign for intent in intents])
+    row = intents.rows
+    symbol = _places(symbols[form.symbol] for form in intents.forms)[intents.form]
+    sign = intents.numbers(lambda form: form.sign)
     netting = book.accounts.is_netting[row]
-    is_market = np.array([intent.is_market for intent in intents], dtype=np.bool_)
+    is_market = intents.flags(lambda form: form.is_market)
     case_of = np.full(len(book.accounts), -1, dtype=np.int64)
     case_of[row] = np.arange(len(intents))
     flying = [each for each in in_flight if case_of[each.row] >= 0]
@@ -114,20 +115,15 @@ def cases_of(book: Book, intents: Sequence[Intent], in_flight: Sequence[InFlight
         symbol=symbol,
         symbols=symbols,
         sign=sign,
-        volume=np.array([float(intent.volume) for intent in intents]),
+        volume=np.array([float(volume) for volume in intents.volumes]),
         is_market=is_market,
         is_netting=netting,
-        has_stop=np.array([bool(intent.stop_loss) for intent in intents], dtype=np.bool_),
-        loss_per_lot=_numbers(intent.loss_per_lot for intent in intents),
-        notional_per_lot=_numbers(map(_notional, intents)),
-        margin_per_lot=_numbers(
-            _margin(intent, float(book.accounts.leverage[intent.row])) for intent in intents
-        ),
-        cost_per_lot=np.array([intent.cost_per_lot for intent in intents]),
-        hedged_fraction=_numbers(
-            1.0 if intent.terms is None else min(intent.terms.hedged_fraction, 1.0)
-            for intent in intents
-        ),
+        has_stop=intents.flags(lambda form: bool(form.stop_loss)),
+        loss_per_lot=intents.numbers(lambda form: form.loss_per_lot),
+        notional_per_lot=intents.numbers(_notional),
+        margin_per_lot=_numbers(intents.each(book.accounts.leverage[row].tolist(), _margin)),
+        cost_per_lot=intents.numbers(lambda form: form.cost_per_lot),
+        hedged_fraction=intents.numbers(_hedged_fraction),
         held=held,
         same_lots=same,
         opposite_lots=opposite,
@@ -238,6 +234,10 @@ def _notional(intent: Intent) -> float | None:
         return None
     spread = max(terms.ask - terms.bid, 0.0) if terms.bid > 0 else 0.0
     return terms.notional_per_lot(price - intent.sign * spread)
+
+
+def _hedged_fraction(intent: Intent) -> float:
+    return 1.0 if intent.terms is None else min(intent.terms.hedged_fraction, 1.0)
 
 
 def _margin(intent: Intent, leverage: float) -> float | None:

@@ -1,35 +1,26 @@
 """The figures in the sentences of checks."""
 
-from collections.abc import Callable
-
-import numpy as np
+import math
 
 from risk.core.figures import amount_text, plain_text
-from risk.core.gate.cases import Cases
-from risk.core.gate.numbers import Numbers
+from risk.core.gate.told import Told
 
 
-def money_text(cases: Cases, case: int) -> Callable[[float | None], str]:
-    sheet, row = cases.book.accounts, int(cases.row[case])
-    digits, currency = int(sheet.digits[row]), sheet.currencies[row]
-
-    def text(amount: float | None) -> str:
-        if amount is None:
-            return "an unknown amount"
-        return f"{amount_text(amount, digits)} {currency}"
-
-    return text
+def money_text(told: Told, amount: float | None) -> str:
+    if amount is None:
+        return "an unknown amount"
+    return f"{amount_text(amount, told.facts.digits)} {told.facts.currency}"
 
 
-def largest_text(numbers: Numbers) -> str:
-    if not numbers.largest:
+def largest_text(told: Told) -> str:
+    if not told.largest:
         return ""
-    lots = "lot" if numbers.largest == "1" else "lots"
-    return f"; {numbers.largest} {lots} would pass"
+    lots = "lot" if told.largest == "1" else "lots"
+    return f"; {told.largest} {lots} would pass"
 
 
 def number_text(number: float | None) -> str:
-    return "?" if number is None or not np.isfinite(number) else plain_text(number)
+    return "?" if number is None or not math.isfinite(number) else plain_text(number)
 
 
 def quotient_text(number: float | None) -> str:

@@ -11,14 +11,16 @@ from risk.core.arrays import Codes, Floats, Integers
 from risk.core.gate.account_checks import account_lines
 from risk.core.gate.book import Book, InFlight, Intent
 from risk.core.gate.cases import Cases, cases_of
+from risk.core.gate.findings import Findings, findings_of
+from risk.core.gate.intents import Intents
 from risk.core.gate.lines import BLOCKS, REDUCES, VOLUME_NOISE, WARNS, Lines, joined
-from risk.core.gate.numbers import numbers_of
 from risk.core.gate.rule_checks import rule_lines
 from risk.core.gate.verdicts import VERDICTS, Check, GateDecision, Verdict
-from risk.core.gate.wording import word
 
 # The tables of a round grow with the orders times the symbols of the host.
 _MOST_PER_ROUND = 1_000
+# Of so many orders it is noted together what was found: few enough to look at one of them.
+NOTED_TOGETHER = 100
 _WARN, _REDUCE, _BLOCK = (
     VERDICTS.index(each) for each in (Verdict.WARN, Verdict.REDUCE, Verdict.BLOCK)
 )
@@ -35,43 +37,63 @@ class Round:
     volumes: tuple[Decimal, ...]  # of each order, what may be sent
     by_case: Integers = field(repr=False)  # the lines of each order behind one another
     starts: Integers = field(repr=False)
+    noted: dict[int, Findings] = field(default_factory=dict, repr=False)  # by part
 
     def explain(self, case: int) -> list[Check]:
         """Word the checks of one order, those of the account before those of the rules."""
-        mine = self.by_case[self.starts[case] : self.starts[case + 1]]
-        lines, allowed = self.lines.taken(mine), self.allowed[mine]
-        verdicts = [VERDICTS[code] for code in self.verdicts[mine].tolist()]
-        asked, sent = self.cases.intents[case].volume, self.volumes[case]
-        # What made the order smaller, or stopped it, is told of what was asked for.
-        told = [
-            asked if sent == 0 or verdict in (Verdict.REDUCE, Verdict.BLOCK) else sent
-            for verdict in verdicts
-        ]
-        volumes = [float(lots) for lots in told]
-        amounts = lines.amount(np.array(volumes))
-        checks = []
-        for line, (verdict, lots) in enumerate(zip(verdicts, told, strict=True)):
-            numbers = numbers_of(
-                self.cases, lines, line, volumes[line], float(amounts[line]), float(allowed[line])
+        part, place = divmod(case, NOTED_TOGETHER)
+        return self.part(part).checks(place)
+
+    def decisive(self, case: int, verdict: Verdict) -> Check:
+        """Word the check of one order that decided so."""
+        part, place = divmod(case, NOTED_TOGETHER)
+        return self.part(part).decisive(place, verdict)
+
+    def parts(self) -> Iterator[Findings]:
+        """Give what the checks of the orders found, a part of the orders at a time."""
+        return map(self.part, range(self.part_count))
+
+    @property
+    def part_count(self) -> int:
+        return -(-len(self.cases) // NOTED_TOGETHER)
+
+    def part(self, number: int) -> Findings:
+        if number not in self.noted:
+            first = number * NOTED_TOGETHER
+            end = min(first + NOTED_TOGETHER, len(self.cases))
+            mine = self.by_case[self.starts[first] : self.starts[end]]
+            self.noted[number] = findings_of(
+                self.cases,
+                range(first, end),
+                self.lines.taken(mine),
+                allowed=self.allowed[mine],
+                verdicts=self.verdicts[mine],
+                volumes=self.volumes,
             )
-            text = f"{lots.normalize():f}"
-            checks.append(word(self.cases, lines, line, verdict, numbers, text))
-        return checks
+        return self.noted[number]
 
 
 def decide(
-    book: Book, intents: Sequence[Intent], in_flight: Sequence[InFlight]
+    book: Book,
+    intents: Sequence[Intent],
+    in_flight: Sequence[InFlight],
+    rounds: list[Round] | None = None,
 ) -> list[GateDecision]:
     """Decide on orders that open something, in their order.
 
     An order that passes counts as filled, with what may be sent of it, for its account's next.
+    `rounds` gets the rounds in which that is done, with all that was looked at.
     """
     decisions: dict[int, GateDecision] = {}
     aloft = list(in_flight)
-    waiting = list(range(len(intents)))
+    orders = Intents.of(intents)
+    rows: list[int] = orders.rows.tolist()
+    waiting = list(range(len(orders)))
     while waiting:
-        chosen, waiting = _next_of_each(intents, waiting)
-        result = decide_round(book, [intents[place] for place in chosen], aloft)
+        chosen, waiting = _next_of_each(rows, waiting)
+        result = decide_round(book, orders.taken(chosen), aloft)
+        if rounds is not None:
+            rounds.append(result)
         for case, (place, decision) in enumerate(zip(chosen, _decisions(result), strict=True)):
             decisions[place] = decision
             if waiting and decision.is_allowed and decision.volume:
@@ -79,7 +101,7 @@ def decide(
     return [decisions[place] for place in range(len(intents))]
 
 
-def decide_round(book: Book, intents: Sequence[Intent], in_flight: Sequence[InFlight]) -> Round:
+def decide_round(book: Book, intents: Intents, in_flight: Sequence[InFlight]) -> Round:
     """Decide on at most one order of each account."""
     cases = cases_of(book, intents, in_flight)
     lines = joined(account_lines(cases), rule_lines(cases))
@@ -118,13 +140,13 @@ def flown(cases: Cases, case: int, volume: Decimal) -> InFlight:
     )
 
 
-def _next_of_each(intents: Sequence[Intent], waiting: Sequence[int]) -> tuple[list[int], list[int]]:
+def _next_of_each(rows: Sequence[int], waiting: Sequence[int]) -> tuple[list[int], list[int]]:
     """Take the next order of each account, and return the places of the others too."""
     seen: set[int] = set()
     chosen: list[int] = []
     later: list[int] = []
     for place in waiting:
-        row = intents[place].row
+        row = rows[place]
         if row in seen or len(chosen) >= _MOST_PER_ROUND:
             later.append(place)
             seen.add(row)
@@ -136,14 +158,14 @@ def _next_of_each(intents: Sequence[Intent], waiting: Sequence[int]) -> tuple[li
 
 def _reduced(cases: Cases, lines: Lines, allowed: Floats) -> list[Decimal]:
     """Return what the rules that reduce leave of each order, in whole steps."""
-    volumes = [intent.volume for intent in cases.intents]
+    volumes = list(cases.intents.volumes)
     reduces = (lines.effect == REDUCES) & (cases.volume[lines.case] > allowed + VOLUME_NOISE)
     if not reduces.any():
         return volumes
     smallest = np.full(len(cases), np.inf)
     np.minimum.at(smallest, lines.case[reduces], allowed[reduces])
     for case in np.flatnonzero(np.isfinite(smallest)).tolist():
-        terms = cases.intents[case].terms
+        terms = cases.intents.form_of(case).terms
         volumes[case] = Decimal(0) if terms is None else terms.floored(float(smallest[case]))
     return volumes
 
@@ -154,5 +176,6 @@ def _decisions(result: Round) -> Iterator[GateDecision]:
     for case, code in enumerate(worst.tolist()):
         verdict = VERDICTS[code]
         volume = Decimal(0) if verdict is Verdict.BLOCK else result.volumes[case]
-        order_id = result.cases.intents[case].order_id
-        yield GateDecision(order_id, verdict, volume, partial(result.explain, case))
+        order_id = result.cases.intents.order_ids[case]
+        explain, decisive = partial(result.explain, case), partial(result.decisive, case, verdict)
+        yield GateDecision(order_id, verdict, volume, explain, decisive)

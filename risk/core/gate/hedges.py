@@ -18,7 +18,7 @@ def opposed_elsewhere(cases: Cases, case: int, pair: int) -> float:
     Accounts of one rule are compared by the instrument behind their symbols.
     """
     book, row = cases.book, int(cases.row[case])
-    intent = cases.intents[case]
+    intent = cases.intents.form_of(case)
     wanted = _instrument(book, row, intent.symbol)
     around = book.surroundings
     rule = int(book.table.rule_index[pair])

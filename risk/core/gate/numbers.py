@@ -1,71 +1,58 @@
-"""The numbers of one check, in the unit in which people know the rule."""
+"""The numbers of checks, in the unit in which people know the rules."""
 
-import math
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-from accounts.symbol_terms import SymbolTerms
+from risk.core.arrays import Flags, Floats
 from risk.core.gate.account_checks import AccountCheck
 from risk.core.gate.cases import Cases
 from risk.core.gate.lines import Lines
 from risk.core.pairs import RULE_TYPES
 from risk.core.rule_types import RuleType
 
-_BY_EQUITY: Final = frozenset({RuleType.MAX_LEVERAGE, RuleType.MAX_EXPOSURE})
-_SIZED: Final = frozenset(
-    {AccountCheck.VOLUME, AccountCheck.VOLUME_LIMIT, AccountCheck.FREE_MARGIN}
-)
+_SIZED: Final = [
+    int(each) for each in (AccountCheck.VOLUME, AccountCheck.VOLUME_LIMIT, AccountCheck.FREE_MARGIN)
+]
+_MARGIN_LEVEL: Final = RULE_TYPES.index(RuleType.MARGIN_LEVEL)
+_BY_EQUITY: Final = [
+    RULE_TYPES.index(each) for each in (RuleType.MAX_LEVERAGE, RuleType.MAX_EXPOSURE)
+]
 _SMALLEST_MONEY: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """`allowed` is in lots, None without a limit; `largest` is it as a volume that may be sent."""
+    """One element per check; NaN stands for no number."""
 
-    value: float | None
-    limit: float | None
-    allowed: float | None
-    largest: str
-    is_unknown: bool
+    value: Floats
+    limit: Floats
+    is_unknown: Flags
 
 
-def numbers_of(
-    cases: Cases, lines: Lines, line: int, volume: float, amount: float, allowed: float
-) -> Numbers:
-    """Return the numbers of a check; `amount` is what it would come to, in its inner unit."""
-    case = int(lines.case[line])
-    amount -= float(lines.cost[line]) * volume
-    equity = float(cases.book.accounts.equity[cases.row[case]])
-    left = equity - float(cases.cost_per_lot[case]) * volume
-    limit = float(lines.budget[line])
-    is_unknown = not math.isfinite(amount) or math.isnan(limit)
-    rule_type = RULE_TYPES[lines.kind[line]] if lines.pair[line] >= 0 else None
-    value: float | None = amount
-    if rule_type is None and lines.kind[line] not in _SIZED:
-        value, limit = None, math.inf
-    elif rule_type is RuleType.MARGIN_LEVEL:
-        value = left / amount * 100.0 if amount > 0 else None
-        limit = float(cases.book.table.fixed_amount[lines.pair[line]])
-    elif rule_type in _BY_EQUITY:
-        value = amount / max(left, _SMALLEST_MONEY)
-        limit /= max(equity, _SMALLEST_MONEY)
-    return Numbers(
-        value=_finite(value),
-        limit=_finite(limit),
-        allowed=_finite(allowed),
-        largest=_largest(cases.intents[case].terms, allowed),
-        is_unknown=is_unknown,
-    )
+def numbers_of(cases: Cases, lines: Lines, volumes: Floats) -> Numbers:
+    """Return the numbers of checks as if these volumes, one per check, were filled."""
+    case, pair, kind = lines.case, lines.pair, lines.kind
+    with np.errstate(all="ignore"):
+        value = lines.amount(volumes) - lines.cost * volumes
+        limit = lines.budget.copy()
+        is_unknown = ~np.isfinite(value) | np.isnan(limit)
+        equity = cases.book.accounts.equity[cases.row[case]]
+        left = equity - cases.cost_per_lot[case] * volumes
+        is_ruled = pair >= 0
+        unsized = ~is_ruled & ~np.isin(kind, _SIZED)
+        value[unsized], limit[unsized] = np.nan, np.inf
+        by_margin = np.flatnonzero(is_ruled & (kind == _MARGIN_LEVEL))
+        amount = value[by_margin]
+        value[by_margin] = np.where(amount > 0, left[by_margin] / amount * 100.0, np.nan)
+        limit[by_margin] = cases.book.table.fixed_amount[pair[by_margin]]
+        by_equity = np.flatnonzero(is_ruled & np.isin(kind, _BY_EQUITY))
+        value[by_equity] /= np.maximum(left[by_equity], _SMALLEST_MONEY)
+        limit[by_equity] /= np.maximum(equity[by_equity], _SMALLEST_MONEY)
+    return Numbers(finite(value), finite(limit), is_unknown)
 
 
-def _finite(number: float | None) -> float | None:
-    return None if number is None or not np.isfinite(number) else float(number)
-
-
-def _largest(terms: SymbolTerms | None, allowed: float) -> str:
-    if terms is None or not np.isfinite(allowed):
-        return ""
-    volume = terms.floored(allowed)
-    return f"{volume.normalize():f}" if volume > 0 else ""
+def finite(numbers: Floats) -> Floats:
+    """Return the numbers with NaN in place of what is infinite."""
+    return np.where(np.isfinite(numbers), numbers, np.nan)

@@ -72,14 +72,6 @@ def _defer(lines: Lines) -> None:
     lines.effect[hosts & np.isnan(lines.before + lines.once)] = WARNS
 
 
-def is_narrowed(lines: Lines, cases: Cases, line: int) -> bool:
-    """Tell whether a line is of a rule on one strategy, of which TradeGuard's orders are no part.
-
-    An order through TradeGuard has a magic number of its own.
-    """
-    return cases.book.table.rule(int(lines.pair[line])).magic is not None
-
-
 def _losses(lines: Lines, cases: Cases, at: Integers) -> None:
     """Set the loss at the stop, commission included, against what is left to the floor."""
     case, pair, book = lines.case[at], lines.pair[at], cases.book
@@ -153,7 +145,7 @@ def _exposure(lines: Lines, cases: Cases, at: Integers) -> None:
 def _currency_exposure(lines: Lines, cases: Cases, line: int) -> None:
     """Take the one of the order's two currencies that leaves less room."""
     case = int(lines.case[line])
-    table, terms = cases.book.table, cases.intents[case].terms
+    table, terms = cases.book.table, cases.intents.form_of(case).terms
     wanted = table.symbol_filters[int(table.symbol_filter[lines.pair[line]])]
     if terms is None:
         lines.before[line] = np.nan
@@ -264,7 +256,10 @@ def _limit_by_equity(lines: Lines, cases: Cases, at: Integers) -> None:
 
 def _leave_out_others(lines: Lines, cases: Cases, at: Integers) -> None:
     """Let everything pass in a symbol that the rule does not name."""
-    for line in at:
+    table = cases.book.table
+    number = table.symbol_filter[lines.pair[at]]
+    named = [one for one in np.unique(number).tolist() if table.symbol_filters[int(one)]]
+    for line in at[np.isin(number, named)]:
         if not is_named(lines, cases, int(line)):
             lines.before[line], lines.budget[line], lines.per_lot[line] = 0.0, np.inf, 0.0
             lines.cost[line] = 0.0
@@ -274,7 +269,7 @@ def is_named(lines: Lines, cases: Cases, line: int) -> bool:
     """Tell whether a rule looks at the symbol of the order."""
     table = cases.book.table
     named = table.symbol_filters[int(table.symbol_filter[lines.pair[line]])]
-    return not named or cases.intents[int(lines.case[line])].symbol in named
+    return not named or cases.intents.form_of(int(lines.case[line])).symbol in named
 
 
 _FILLS: Final[Mapping[RuleType, Callable[[Lines, Cases, Integers], None]]] = {

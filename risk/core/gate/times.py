@@ -40,7 +40,7 @@ def _minutes_to_news(cases: Cases, case: int, window: NewsWindow) -> float:
     around, row = cases.book.surroundings, int(cases.row[case])
     user = int(around.users[row]) if len(around.users) else None
     calendar = around.calendars.get(user) if user is not None else None
-    terms = cases.intents[case].terms
+    terms = cases.intents.form_of(case).terms
     if terms is None or calendar is None or not covers(calendar, window, around.moment):
         return math.nan
     currencies = tuple(dict.fromkeys((terms.currency_base, terms.currency_profit)))

@@ -45,13 +45,14 @@ class GateDecision:
     """What became of an order: `volume` is what may be sent of it, in lots.
 
     `volume` is 0 for what is blocked and None for what has no volume. The checks are worded when
-    somebody asks for them.
+    somebody asks for them; `decisive` words the one that decided alone, where that is less work.
     """
 
     order_id: UUID
     verdict: Verdict
     volume: Decimal | None
     explain: Callable[[], Sequence[Check]] = field(repr=False, compare=False)
+    decisive: Callable[[], Check] | None = field(default=None, repr=False, compare=False)
 
     @property
     def is_allowed(self) -> bool:
@@ -66,5 +67,7 @@ class GateDecision:
         """The sentence of the check that decided; of several, of the one that allows the least."""
         if self.verdict is Verdict.ALLOW:
             return "Every check allows it."
+        if self.decisive is not None:
+            return self.decisive().sentence
         decided = [check for check in self.checks if check.verdict is self.verdict]
         return min(decided, key=lambda check: check.allowed_volume or 0.0).sentence

@@ -7,48 +7,30 @@ from typing import Final
 from risk.core.figures import plain_text
 from risk.core.gate.account_checks import AccountCheck
 from risk.core.gate.account_wording import word_account_check
-from risk.core.gate.cases import Cases
 from risk.core.gate.check_figures import largest_text, money_text, number_text, quotient_text
-from risk.core.gate.lines import WARNS, Lines
-from risk.core.gate.numbers import Numbers
-from risk.core.gate.rule_checks import HOSTS_RULES, is_named, is_narrowed
-from risk.core.gate.times import minutes_to_window
-from risk.core.gate.verdicts import Check, Verdict
-from risk.core.pairs import RULE_TYPES
+from risk.core.gate.rule_checks import HOSTS_RULES
+from risk.core.gate.told import Found, Told
+from risk.core.gate.verdicts import Check
 from risk.core.rule_types import LOSS_RULES, RuleType
-from risk.core.statuses import Status
 
-_FIRST_ACCOUNT_CHECK: Final = int(AccountCheck.READING)
 _MONEY_TYPES: Final = LOSS_RULES | {RuleType.RISK_PER_TRADE}
 
 
-def word(
-    cases: Cases, lines: Lines, line: int, verdict: Verdict, numbers: Numbers, lots: str
-) -> Check:
-    """Say what one check found; `lots` is the volume that it is about, as text."""
-    kind = int(lines.kind[line])
-    if kind >= _FIRST_ACCOUNT_CHECK:
-        return word_account_check(cases, lines, line, verdict, numbers, lots)
-    return _rule_check(cases, lines, line, verdict, numbers, lots)
-
-
-def _rule_check(
-    cases: Cases, lines: Lines, line: int, verdict: Verdict, numbers: Numbers, lots: str
-) -> Check:
-    book, pair = cases.book, int(lines.pair[line])
-    rule_type = RULE_TYPES[int(lines.kind[line])]
-    label = book.labels[int(book.table.rule_index[pair])]
-    currency = book.accounts.currencies[int(cases.row[lines.case[line]])]
+def word(told: Told) -> Check:
+    """Say what one check found."""
+    if isinstance(told.kind, AccountCheck):
+        return word_account_check(told, told.kind)
+    rule_type = told.kind
     return Check(
         name=rule_type.value,
-        verdict=verdict,
-        sentence=f"{label.name}: {_rule_sentence(cases, lines, line, verdict, numbers, lots)}",
-        value=numbers.value,
-        limit=numbers.limit,
-        unit=currency if rule_type in _MONEY_TYPES else _UNITS.get(rule_type, ""),
-        allowed_volume=numbers.allowed,
-        rule_id=label.id,
-        rule_name=label.name,
+        verdict=told.verdict,
+        sentence=f"{told.rule_name}: {_rule_sentence(told, rule_type)}",
+        value=told.value,
+        limit=told.limit,
+        unit=told.facts.currency if rule_type in _MONEY_TYPES else _UNITS.get(rule_type, ""),
+        allowed_volume=told.allowed,
+        rule_id=told.rule_id,
+        rule_name=told.rule_name,
     )
 
 
@@ -66,124 +48,114 @@ _UNITS: Final = {
 }
 
 
-def _rule_sentence(
-    cases: Cases, lines: Lines, line: int, verdict: Verdict, numbers: Numbers, lots: str
-) -> str:
-    book, pair, case = cases.book, int(lines.pair[line]), int(lines.case[line])
-    rule_type = RULE_TYPES[int(lines.kind[line])]
-    if is_narrowed(lines, cases, line):
+def _rule_sentence(told: Told, rule_type: RuleType) -> str:
+    found = told.found
+    if Found.IS_NARROWED in found:
         return "it looks at one strategy, which this order is no part of."
-    if lines.is_barred[line] and verdict is not Verdict.ALLOW:
-        is_there = book.standing.status[pair] == Status.VIOLATED
+    if Found.IS_BARRED in found and not told.passes:
+        is_there = Found.IS_VIOLATED in found
         return f"{'it is violated' if is_there else 'its action runs'}, so nothing may be opened."
-    if verdict is Verdict.ALLOW and not is_named(lines, cases, line):
-        return f"it does not look at {cases.intents[case].symbol}."
-    if verdict is Verdict.ALLOW and float(cases.volume[case]) <= cases.closing_lots[case]:
-        return f"{lots} lots only make a position smaller."
-    if numbers.is_unknown:
-        return _unknown(cases, case, rule_type, warns=bool(lines.effect[line] == WARNS))
-    text = _TEXTS[rule_type](cases, case, pair, numbers, lots)
-    if verdict is Verdict.ALLOW or lines.effect[line] == WARNS:
+    if told.passes and Found.IS_NAMED not in found:
+        return f"it does not look at {told.facts.symbol}."
+    if told.passes and Found.ONLY_CLOSES in found:
+        return f"{told.lots} lots only make a position smaller."
+    if Found.IS_UNKNOWN in found:
+        return _unknown(told, rule_type)
+    text = _TEXTS[rule_type](told)
+    if told.passes or Found.WARNS in found:
         return f"{text}."
-    return f"{text}{largest_text(numbers)}."
+    return f"{text}{largest_text(told)}."
 
 
-def _unknown(cases: Cases, case: int, rule_type: RuleType, *, warns: bool) -> str:
-    if rule_type in LOSS_RULES and not cases.has_stop[case]:
+def _unknown(told: Told, rule_type: RuleType) -> str:
+    if rule_type in LOSS_RULES and not told.facts.has_stop:
         return "an order without a stop loss may lose more than is left, so it needs one."
-    if cases.book.is_preview and rule_type in HOSTS_RULES:
+    if told.is_preview and rule_type in HOSTS_RULES:
         return "it is looked at where the account is, when the order is there."
-    if warns:
+    if Found.WARNS in told.found:
         return "what it would say is not known now; it only warns."
     return "what it would say is not known now, so nothing may be opened."
 
 
-def _loss(cases: Cases, case: int, _pair: int, numbers: Numbers, lots: str) -> str:
-    money = money_text(cases, case)
-    text = (
-        f"if {lots} lots end at the stop, {money(numbers.value)} of {money(numbers.limit)} are lost"
-    )
-    if cases.intents[case].commission_per_lot is None:
+def _loss(told: Told) -> str:
+    value, limit = money_text(told, told.value), money_text(told, told.limit)
+    text = f"if {told.lots} lots end at the stop, {value} of {limit} are lost"
+    if not told.facts.knows_commission:
         text += " (the commission is not known and was left out)"
     return text
 
 
-def _margin(_cases: Cases, _case: int, _pair: int, numbers: Numbers, lots: str) -> str:
-    if numbers.value is None:
-        return f"no margin would be in use with {lots} lots"
+def _margin(told: Told) -> str:
+    if told.value is None:
+        return f"no margin would be in use with {told.lots} lots"
+    return f"the margin level would be {told.value:,.1f} % (limit {number_text(told.limit)} %)"
+
+
+def _size(told: Told) -> str:
+    side = "bought" if told.facts.is_buy else "sold"
+    lots, limit = number_text(told.value), number_text(told.limit)
+    return f"{lots} of {limit} lots of {told.facts.symbol} would be {side}, pending orders included"
+
+
+def _count(told: Told) -> str:
+    return f"{number_text(told.value)} of {number_text(told.limit)} positions would be open"
+
+
+def _leverage(told: Told) -> str:
+    return f"the leverage would be {quotient_text(told.value)} of {number_text(told.limit)}"
+
+
+def _exposure(told: Told) -> str:
+    what = "one currency" if Found.BY_CURRENCY in told.found else told.facts.symbol
     return (
-        f"the margin level would be {numbers.value:,.1f} % (limit {number_text(numbers.limit)} %)"
+        f"the exposure to {what} would be {quotient_text(told.value)} times the equity"
+        f" (limit {number_text(told.limit)})"
     )
 
 
-def _size(cases: Cases, case: int, _pair: int, numbers: Numbers, _lots: str) -> str:
-    intent = cases.intents[case]
-    side = "bought" if intent.is_buy else "sold"
-    lots, limit = number_text(numbers.value), number_text(numbers.limit)
-    return f"{lots} of {limit} lots of {intent.symbol} would be {side}, pending orders included"
-
-
-def _count(_cases: Cases, _case: int, _pair: int, numbers: Numbers, _lots: str) -> str:
-    return f"{number_text(numbers.value)} of {number_text(numbers.limit)} positions would be open"
-
-
-def _leverage(_cases: Cases, _case: int, _pair: int, numbers: Numbers, _lots: str) -> str:
-    return f"the leverage would be {quotient_text(numbers.value)} of {number_text(numbers.limit)}"
-
-
-def _exposure(cases: Cases, case: int, pair: int, numbers: Numbers, _lots: str) -> str:
-    of_currency = cases.book.table.by_currency[pair]
-    what = "one currency" if of_currency else cases.intents[case].symbol
+def _correlation(told: Told) -> str:
     return (
-        f"the exposure to {what} would be {quotient_text(numbers.value)} times the equity"
-        f" (limit {number_text(numbers.limit)})"
+        f"the largest correlation of open positions would be {quotient_text(told.value)}"
+        f" (limit {number_text(told.limit)})"
     )
 
 
-def _correlation(_cases: Cases, _case: int, _pair: int, numbers: Numbers, _lots: str) -> str:
-    return (
-        f"the largest correlation of open positions would be {quotient_text(numbers.value)}"
-        f" (limit {number_text(numbers.limit)})"
-    )
-
-
-def _risk(cases: Cases, case: int, _pair: int, numbers: Numbers, lots: str) -> str:
-    if not cases.has_stop[case]:
+def _risk(told: Told) -> str:
+    if not told.facts.has_stop:
         return "an order without a stop loss has no risk that it could count"
-    money, symbol = money_text(cases, case), cases.intents[case].symbol
+    value, limit = money_text(told, told.value), money_text(told, told.limit)
     return (
-        f"with {lots} lots {money(numbers.value)} of {money(numbers.limit)} would be at risk at"
-        f" the stops of {symbol}"
+        f"with {told.lots} lots {value} of {limit} would be at risk at"
+        f" the stops of {told.facts.symbol}"
     )
 
 
-def _stop(cases: Cases, case: int, _pair: int, _numbers: Numbers, _lots: str) -> str:
-    if cases.has_stop[case]:
+def _stop(told: Told) -> str:
+    if told.facts.has_stop:
         return "the order has a stop loss"
     return "the order needs a stop loss"
 
 
-def _trades(_cases: Cases, _case: int, _pair: int, numbers: Numbers, _lots: str) -> str:
-    return f"it would be trade {number_text(numbers.value)} of {number_text(numbers.limit)} today"
+def _trades(told: Told) -> str:
+    return f"it would be trade {number_text(told.value)} of {number_text(told.limit)} today"
 
 
-def _window(cases: Cases, case: int, pair: int, _numbers: Numbers, _lots: str) -> str:
-    minutes = minutes_to_window(cases, case, pair)
-    if minutes <= 0:
+def _window(told: Told) -> str:
+    if told.minutes <= 0:
         return "nothing may be open now"
-    if math.isinf(minutes):
+    if math.isinf(told.minutes):
         return "no time is ahead at which nothing may be open"
-    return f"positions may be open for {plain_text(math.floor(minutes))} more minutes"
+    return f"positions may be open for {plain_text(math.floor(told.minutes))} more minutes"
 
 
-def _hedging(cases: Cases, case: int, _pair: int, numbers: Numbers, _lots: str) -> str:
-    symbol = cases.intents[case].symbol
-    if numbers.value:
+def _hedging(told: Told) -> str:
+    symbol = told.facts.symbol
+    if told.value:
         return f"another account holds {symbol} the other way round"
     return f"no other account holds {symbol} the other way round"
 
 
-_TEXTS: Final[Mapping[RuleType, Callable[[Cases, int, int, Numbers, str], str]]] = {
+_TEXTS: Final[Mapping[RuleType, Callable[[Told], str]]] = {
     RuleType.MAX_DAILY_LOSS: _loss,
     RuleType.MAX_DRAWDOWN: _loss,
     RuleType.MARGIN_LEVEL: _margin,
