@@ -1,16 +1,23 @@
+from uuid import UUID
+
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
 from accounts.admin.bases import LedgerAdmin
+from risk.gate.rounds import checks_of_round
 from risk.models import (
     AccountLock,
     Enforcement,
     GateCheck,
+    GateRound,
     Order,
     RuleBreach,
     RuleState,
 )
+from risk.selectors import checks_of
 
 
 @admin.register(RuleBreach)
@@ -96,7 +103,7 @@ class OrderAdmin(LedgerAdmin[Order]):
 
     @admin.display(description="checks of the gate")
     def gate_checks(self, order: Order) -> SafeString:
-        checks = GateCheck.objects.filter(order_id=order.pk)
+        checks = checks_of([order]).get(order.pk, [])
         rows = ((check.get_verdict_display(), check.sentence) for check in checks)
         return format_html_join("", "<div>{}: {}</div>", rows)
 
@@ -116,6 +123,40 @@ class GateCheckAdmin(LedgerAdmin[GateCheck]):
     list_filter = ["verdict", "check_name"]
     search_fields = ["rule_name", "check_name", "sentence"]
     date_hierarchy = "created_at"
+
+
+@admin.register(GateRound)
+class GateRoundAdmin(LedgerAdmin[GateRound]):
+    """What was found of orders that were decided about together; worded for who looks."""
+
+    list_display = ["gated_at", "order_count"]
+    search_fields = ["gated_at"]
+    search_help_text = "The id of an order."
+    date_hierarchy = "gated_at"
+    fields = ["gated_at", "order_count", "gate_checks"]
+    readonly_fields = ["gate_checks"]
+
+    @admin.display(description="checks of the gate")
+    def gate_checks(self, row: GateRound) -> SafeString:
+        worded = (
+            (order_id, check.get_verdict_display(), check.sentence)
+            for order_id, checks in checks_of_round(row).items()
+            for check in checks
+        )
+        return format_html_join("", "<div>{}: {}: {}</div>", worded)
+
+    def get_search_results(
+        self, _request: HttpRequest, queryset: QuerySet[GateRound], search_term: str
+    ) -> tuple[QuerySet[GateRound], bool]:
+        """Find the rounds of the moment at which an order was gated."""
+        if not search_term:
+            return queryset, False
+        try:
+            order_id = UUID(search_term.strip())
+        except ValueError:
+            return queryset.none(), False
+        gated_at = Order.objects.filter(pk=order_id).values("gated_at")
+        return queryset.filter(gated_at__in=gated_at), False
 
 
 @admin.register(Enforcement)

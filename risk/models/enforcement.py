@@ -25,6 +25,7 @@ class Enforcement(models.Model):
         CUTOFF = "cutoff", "The margin ran out"
         PANIC = "panic", "Somebody pressed close all"
         LOCK = "lock", "A position was opened while locked"
+        CASCADE = "cascade", "The account that it copies was liquidated"
 
     class Action(models.TextChoices):
         REDUCE_SIZE = "REDUCE_SIZE", "Reduce the size"
@@ -52,7 +53,8 @@ class Enforcement(models.Model):
     breach_id = models.UUIDField(null=True, blank=True)
     requested_by_id = models.BigIntegerField(null=True, blank=True)
     options = models.JSONField(
-        default=dict, help_text="Closing order, losers only, part, symbols, tickets, lock."
+        default=dict,
+        help_text="Closing order, losers only, part, symbols, tickets, lock, cascade.",
     )
     reason = models.CharField(max_length=255)
     stage = models.CharField(max_length=12, choices=Stage, default=Stage.STARTED)
@@ -88,7 +90,8 @@ class Enforcement(models.Model):
             ),
             models.UniqueConstraint(
                 fields=["account_id", "cause"],
-                condition=Q(finished_at=None, breach_id=None),
+                # An account may copy several that are liquidated together.
+                condition=Q(finished_at=None, breach_id=None) & ~Q(cause="cascade"),
                 name="risk_enforcement_one_per_cause",
             ),
         ]

@@ -47,6 +47,7 @@ class Order(models.Model):
         RULE = "rule", "Rule"
         PANIC = "panic", "Close all"
         LOCK = "lock", "Lock"
+        CASCADE = "cascade", "Cascade"
 
     class State(models.TextChoices):
         PENDING = "pending", "Waiting"
@@ -128,16 +129,27 @@ class Order(models.Model):
             models.Index(fields=["user_id", "-created_at"], name="risk_order_of_user"),
             # Not partial: SQLite cannot use such a one for states that are bound to a statement.
             models.Index(fields=["host", "state"], name="risk_order_of_host"),
+            # What ended lately on a host, however many orders it had.
+            models.Index(
+                fields=["host", "answered_at"],
+                condition=Q(answered_at__isnull=False),
+                name="risk_order_answered",
+            ),
+            models.Index(
+                fields=["host", "reconciled_at"],
+                condition=Q(reconciled_at__isnull=False),
+                name="risk_order_reconciled",
+            ),
             models.Index(
                 fields=["enforcement_id"],
-                condition=~Q(enforcement_id=None),
+                condition=Q(enforcement_id__isnull=False),
                 name="risk_order_of_enforcement",
             ),
         ]
         constraints = [
             models.UniqueConstraint(
                 fields=["user_id", "idempotency_key"],
-                condition=~Q(idempotency_key=None),
+                condition=Q(idempotency_key__isnull=False),
                 name="risk_order_once_per_key",
             )
         ]
@@ -182,3 +194,24 @@ class GateCheck(models.Model):
 
     def __str__(self) -> str:
         return self.sentence
+
+
+class GateRound(models.Model):
+    """What the gate's checks found of orders that it decided about together, not put into words.
+
+    Stands for the `GateCheck` rows of these orders, which have none of their own, and is found by
+    their `gated_at` and id; `risk.gate.rounds` writes and words it.
+    """
+
+    gated_at = models.DateTimeField(db_index=True)
+    order_count = models.PositiveSmallIntegerField(verbose_name="orders")
+    order_ids = models.BinaryField(help_text="16 bytes each, one behind another.")
+    payload = models.BinaryField()
+
+    class Meta:
+        ordering = ["-gated_at", "-id"]
+        verbose_name = "round of the gate"
+        verbose_name_plural = "rounds of the gate"
+
+    def __str__(self) -> str:
+        return f"{self.order_count} orders at {self.gated_at:%Y-%m-%d %H:%M:%S}"

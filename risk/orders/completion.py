@@ -11,6 +11,7 @@ from risk.orders.requests import SPECIFIED
 from risk.orders.terminal import AccountTerminal, PendingOrder, Position
 
 _GONE_POSITION = "There is no such position any more."
+_TURNED_POSITION = "The position has turned round: closing it that way would add to it."
 _GONE_ORDER = "There is no such pending order any more."
 
 
@@ -50,8 +51,10 @@ def _complete_close(order: Order, terminal: AccountTerminal, now: datetime) -> O
     position = _position(order, terminal)
     if position is None:
         return refused(_GONE_POSITION, Order.RefusedBy.GATE, now)
-    order.symbol = position.symbol
-    order.direction = Order.Direction.SELL if position.is_buy else Order.Direction.BUY
+    direction = Order.Direction.SELL if position.is_buy else Order.Direction.BUY
+    if order.direction and order.direction != direction:
+        return refused(_TURNED_POSITION, Order.RefusedBy.GATE, now)
+    order.symbol, order.direction = position.symbol, direction
     if order.requested_volume is None:
         order.volume = position.volume
         return None

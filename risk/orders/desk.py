@@ -8,7 +8,7 @@ database and the newest view each time, so a worker that takes over goes on wher
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
@@ -16,9 +16,11 @@ from uuid import UUID
 from django.db import DatabaseError, InterfaceError, connections
 from django.utils import timezone
 
+from accounts.core.right_of_way import RIGHT_OF_WAY
 from accounts.market_terms import TermsBook
 from accounts.sessions.lease import Fence
 from accounts.sessions.poll import Poll
+from risk.desk import Desk
 from risk.ledger.host_ledger import HostLedger
 from risk.models import Enforcement, Order
 from risk.orders.doubts import forget_connection
@@ -27,6 +29,7 @@ from risk.orders.lane import Lane, no_checkpoint, tell_nobody
 from risk.orders.moments import is_due
 from risk.orders.pool import LanePool
 from risk.orders.terminal import Calls
+from risk.orders.turns import Turns
 from risk.orders.view import HostView
 from risk.tracker import Assessment
 
@@ -37,6 +40,8 @@ TERMS_SECONDS = 1.0
 ROUND_SECONDS = 1.0
 # What failed for an unforeseen reason is tried again after this.
 RETRY_SECONDS = 1.0
+# Whoever claims accounts gives them back after seconds, whatever becomes of the orders.
+LONGEST_CLAIM_SECONDS = 60.0
 _SHORTEST_SECONDS = 0.005
 # A run that always wants another step at once lets the account's orders in now and then.
 _MOST_STEPS = 50
@@ -88,11 +93,13 @@ class HostDesk:
         self._tell = tell
         self._view: HostView | None = None
         self._lanes: dict[UUID, Lane] = {}
-        self._busy: set[UUID] = set()
-        self._missed: set[UUID] = set()  # there was more to do while the lane was busy
+        self._turns = Turns()
+        self._watched: tuple[Desk, frozenset[UUID]] | None = None
         self._due_at: dict[UUID, float] = {}  # by run, on `_monotonic`
+        self._seen_due: set[UUID] = set()  # breaches that a round has looked at
         self._terms_due_at = float("-inf")
         self._terms_busy = False
+        self._complained_at = float("-inf")
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._is_closing = False
@@ -119,6 +126,35 @@ class HostDesk:
         if not self._is_inline:
             self._wake.set()
 
+    def claim(self, account_ids: Collection[UUID]) -> set[UUID]:
+        """Take accounts out of their lanes' hands, to send to many of them together.
+
+        Returns those that are free: watched here, with an idle lane and no enforcement under way.
+        Whoever claims sends as a lane would, and releases them soon.
+        """
+        view = self._view
+        if view is None or self._is_closing:
+            return set()
+        watched = self._watched_by(view.assessment.desk)
+        return self._turns.claim(watched.intersection(account_ids), self._monotonic())
+
+    def _watched_by(self, desk: Desk) -> frozenset[UUID]:
+        """Return the accounts that are watched, gathered once for each time they are loaded."""
+        known = self._watched
+        if known is None or known[0] is not desk:
+            watched = frozenset(each.id for each in desk.accounts if each is not None)
+            known = self._watched = desk, watched
+        return known[1]
+
+    def claimed(self) -> set[UUID]:
+        """Return the accounts that are claimed at the moment."""
+        return self._turns.claimed()
+
+    def release(self, account_ids: Collection[UUID]) -> None:
+        """Give claimed accounts back to their lanes."""
+        if self._turns.release(account_ids):
+            self.wake()
+
     def close(self, timeout_seconds: float = 5.0) -> None:
         """Begin nothing more, and wait a little for what is under way."""
         self._is_closing = True
@@ -136,10 +172,19 @@ class HostDesk:
                 self._wake.wait(self._wait_seconds())
                 self._wake.clear()
                 # The connection stays: a new one for each round would cost more than the round.
+                self._give_way()
                 if not self._is_closing:
                     self._guarded("round", self._round)
         finally:
             connections.close_all()
+
+    def _give_way(self) -> None:
+        """Let orders that are to leave come first, but never before a violation is acted on."""
+        view = self._view
+        due = set() if view is None else {each.breach_id for each in view.assessment.due}
+        if due <= self._seen_due and not self._running():
+            RIGHT_OF_WAY.give()
+        self._seen_due = due
 
     def _wait_seconds(self) -> float:
         with self._lock:
@@ -157,11 +202,27 @@ class HostDesk:
         runs = self._runs(view)
         waiting = self._accounts_with_orders()
         self._refresh_terms()
+        self._complain_of_claims()
         for account_id in dict.fromkeys((*(run.account_id for run in runs), *waiting)):
             if view.facts_of(account_id) is None:
                 continue
             mine = [run for run in runs if run.account_id == account_id]
             self._start(account_id, mine, has_orders=account_id in waiting)
+
+    def _complain_of_claims(self) -> None:
+        """Say that accounts were claimed and never given back: nobody closes anything on them."""
+        long_ago = self._monotonic() - LONGEST_CLAIM_SECONDS
+        if self._complained_at > long_ago:
+            return
+        claimed = self._turns.claimed_until(long_ago)
+        if claimed:
+            self._complained_at = self._monotonic()
+            logger.error(
+                "%d accounts of %s have been claimed for a minute and more, among them %s.",
+                len(claimed),
+                self.host,
+                min(claimed),
+            )
 
     def _runs(self, view: HostView) -> list[Enforcement]:
         """Return the runs whose next step is due."""
@@ -170,6 +231,7 @@ class HostDesk:
             return []
         self._guarded("enforcement", lambda: enforcer.take(view))
         runs = self._running()
+        self._turns.keep(run.account_id for run in runs)
         now = self._monotonic()
         with self._lock:
             known = {run.id for run in runs}
@@ -187,22 +249,25 @@ class HostDesk:
     def _accounts_with_orders(self) -> set[UUID]:
         now = self._now()
         found: set[UUID] = set()
+        # Before and after: an order whose answer is written meanwhile was seen as sent.
+        claimed = self._turns.claimed()
 
         def look() -> None:
             rows = Order.objects.unfinished().filter(host=self.host).order_by()
-            for account_id, again_at in rows.values_list("account_id", "next_attempt_at"):
-                if is_due(again_at, now):
+            known = list(rows.values_list("account_id", "state", "next_attempt_at"))
+            claimed.update(self._turns.claimed())
+            for account_id, state, again_at in known:
+                # Whoever claimed the account waits for the answer.
+                is_answered = state != Order.State.SENT or account_id not in claimed
+                if is_answered and is_due(again_at, now):
                     found.add(account_id)
 
         self._guarded("orders", look)
         return found
 
     def _start(self, account_id: UUID, runs: Sequence[Enforcement], *, has_orders: bool) -> None:
-        with self._lock:
-            if account_id in self._busy:
-                self._missed.add(account_id)
-                return
-            self._busy.add(account_id)
+        if not self._turns.take(account_id):
+            return
 
         def work() -> None:
             try:
@@ -217,10 +282,7 @@ class HostDesk:
 
     def _end(self, account_id: UUID) -> None:
         """Free a lane, and have another round when there was more for it meanwhile."""
-        with self._lock:
-            self._busy.discard(account_id)
-            has_more = account_id in self._missed
-            self._missed.discard(account_id)
+        has_more = self._turns.release((account_id,))
         # Also for a run that is due again: whoever waits for it must learn when.
         if has_more or self._due_at:
             self._wake.set()

@@ -1,7 +1,7 @@
 """One account's lane: everything that is sent to it goes through here, one thing after another."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -12,6 +12,7 @@ from accounts.sessions.lease import Fence, Standing
 from accounts.terminals.link import LinkError
 from risk.core.gate.verdicts import GateDecision, Verdict
 from risk.desk import AccountFacts
+from risk.gate.passing import may_pass_later
 from risk.ledger.entries import Change, Insert
 from risk.ledger.host_ledger import HostLedger
 from risk.models import AccountLock, GateCheck, Order
@@ -24,10 +25,12 @@ from risk.orders.outcomes import Outcome, expired, not_sent, refused, waiting
 from risk.orders.sending import RETRY, Sender
 from risk.orders.terminal import HEDGING, AccountTerminal, Calls, PendingOrder, Position
 from risk.orders.view import HostView
+from risk.orders.withdrawn import withdrawn
 
 logger = logging.getLogger(__name__)
 
 State = Order.State
+_CHANGES = (Order.Kind.MODIFY_POSITION, Order.Kind.MODIFY_ORDER)
 
 
 def no_checkpoint(name: str) -> None:
@@ -115,16 +118,19 @@ class Lane:
             return
         self.doubts.settle(self.clock())
         now = self.clock()
+        waiting_tickets: set[int] = set()
         # A list, for each one is written in a transaction of its own.
         for order in list(self._orders(State.PENDING)):
-            if is_due(order.next_attempt_at, now):
+            if is_due(order.next_attempt_at, now) and not _follows(order, waiting_tickets):
                 self._serve_one(order)
+            if order.state == State.PENDING and order.kind in _CHANGES:
+                waiting_tickets |= {order.position_ticket or 0, order.order_ticket or 0}
 
     def _serve_one(self, order: Order) -> None:
         now = self.clock()
         if order.send_by_at is not None and order.send_by_at <= now:
             doubt = self._view().doubt_about(self.account.id, now)
-            return self._end_unsent(order, expired(now, doubt or ""))
+            return self._end_unsent(order, expired(now, doubt or order.message))
         if (order.login, order.server) != (self.account.login, self.account.server):
             sentence = "The account has another login by now."
             return self._end_unsent(order, refused(sentence, Order.RefusedBy.GATE, now))
@@ -146,18 +152,21 @@ class Lane:
 
     def _serve_open(self, order: Order, now: datetime) -> None:
         """Ask the gate and send what it allows; in doubt the order waits until its deadline."""
+        sentence = withdrawn([order]).get(order.pk)
+        if sentence is not None:
+            return self._end_unsent(order, refused(sentence, Order.RefusedBy.GATE, now))
         view = self._view()
         if view.doubt_about(self.account.id, now) is not None:
-            return
+            return None
         if self._fence.standing(now) is not Standing.HELD:
-            return
+            return None
         (decision,) = self._gate.decide(
             view, [order], in_flight=self._in_flight(view), locks=self._locks(), now=now
         )
         self._checkpoint("gated")
         if decision.volume is not None and decision.is_allowed:
             order.volume = decision.volume
-        self._follow(order, decision, now)
+        return self._follow(order, decision, now)
 
     def _serve_change(self, order: Order, before: Position | PendingOrder, now: datetime) -> None:
         """Ask the gate about other stops or another price of what the terminal has just shown."""
@@ -177,6 +186,9 @@ class Lane:
     def _follow(self, order: Order, decision: GateDecision, now: datetime) -> None:
         """Write what the gate said, and send what it lets pass."""
         order.gated_at = now
+        if order.origin == Order.Origin.COPY and may_pass_later(decision):
+            self._end_unsent(order, waiting(decision.sentence, now + RETRY))
+            return
         if decision.verdict is Verdict.BLOCK:
             outcome = refused(decision.sentence, Order.RefusedBy.GATE, now)
             if self._write_gated(order, decision, outcome.put_on(order), now):
@@ -276,12 +288,11 @@ class Lane:
         if doubt is not None:
             return waiting(doubt, now)
         try:
-            locks = self._locks()
+            locks, withdrawals = self._locks(), withdrawn([order])
         except (DatabaseError, InterfaceError):
             return waiting("The locks of the account could not be read.", now)
-        if locks:
-            return refused(f"The account is locked: {locks[0].reason}", Order.RefusedBy.GATE, now)
-        return None
+        why = f"The account is locked: {locks[0].reason}" if locks else withdrawals.get(order.pk)
+        return refused(why, Order.RefusedBy.GATE, now) if why is not None else None
 
     def _locks(self) -> list[AccountLock]:
         return list(AccountLock.objects.standing().filter(account_id=self.account.id))
@@ -290,6 +301,12 @@ class Lane:
         return Order.objects.filter(
             host=self.host, account_id=self.account.id, state__in=states
         ).order_by("created_at", "id")
+
+
+def _follows(order: Order, waiting_tickets: Collection[int]) -> bool:
+    """Tell whether an earlier change of the same thing waits: what was asked for last must stay."""
+    tickets = {order.position_ticket, order.order_ticket} - {None}
+    return order.kind in _CHANGES and not tickets.isdisjoint(waiting_tickets)
 
 
 # An answer counts also when somebody has meanwhile given up waiting for it.

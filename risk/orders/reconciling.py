@@ -85,12 +85,11 @@ def _by_tag(order: Order, evidence: Evidence) -> Outcome | None:
     deals = [deal for deal in evidence.deals if deal.magic == order.tag]
     if deals:
         return _filled(order, deals)
-    past = _tagged(order, evidence.done)
-    if past is not None:
-        return _ended(order, past)
-    if order.opens:
+    past = [one for one in evidence.done if one.magic == order.tag]
+    ending = _ended(order, max(past, key=lambda one: one.ticket)) if past else None
+    if ending is None and order.opens:
         return _held(order, evidence)
-    return None
+    return ending
 
 
 def _filled(order: Order, deals: list[Deal]) -> Outcome:
@@ -111,17 +110,14 @@ def _filled(order: Order, deals: list[Deal]) -> Outcome:
     return Outcome(state, "It was carried out; the answer had been lost.", fields)
 
 
-def _ended(order: Order, past: PendingOrder) -> Outcome:
-    fields = {"order_ticket": past.ticket}
+def _ended(order: Order, past: PendingOrder) -> Outcome | None:
+    """Judge by the newest attempt; None when it was refused: the next may still arrive."""
     if past.state in (_FILLED, _PARTIAL):
         raise StillUnderWay  # its deals are not listed yet
     if order.kind == Order.Kind.PLACE and past.state in (_CANCELED, _EXPIRED):
+        fields = {"order_ticket": past.ticket}
         return Outcome(Order.State.PLACED, "It was placed, and is gone again.", fields)
-    return Outcome(
-        Order.State.REJECTED,
-        "The broker did not carry it out.",
-        {**fields, "refused_by": Order.RefusedBy.BROKER},
-    )
+    return None
 
 
 def _held(order: Order, evidence: Evidence) -> Outcome | None:

@@ -1,6 +1,7 @@
 """Changes of stops and pending orders, from the row through the gate to the broker."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
@@ -110,3 +111,33 @@ def test_it_checks_a_moved_pending_order_like_a_new_one_in_its_place(
     again = stage.ended(again)
     assert (again.state, again.refused_by) == (State.REJECTED, "gate")
     assert GateCheck.objects.get(order_id=again.pk, rule_name="Small").verdict == "block"
+
+
+def test_the_change_that_was_asked_for_last_stays(stage: OrderStage, alice: User) -> None:
+    account = stage.connect(alice)
+    assert stage.ended(stage.buy(account)).state == State.FILLED
+    stage.run(3)
+    ticket = stage.terminal(account).positions()[0].ticket
+    first = services.modify_position(**asked(stage, account, ticket=ticket, stop_loss=1.08))
+    # Its terminal gave no answer a moment ago: it is tried again then.
+    Order.objects.filter(pk=first.pk).update(next_attempt_at=stage.now + timedelta(minutes=1))
+    stage.run()
+    second = services.modify_position(**asked(stage, account, ticket=ticket, stop_loss=1.09))
+    stage.run(2)
+    states = Order.objects.filter(pk__in=[first.pk, second.pk]).values_list("state", flat=True)
+    assert set(states) == {State.PENDING}
+    Order.objects.filter(pk=first.pk).update(next_attempt_at=stage.now)
+    stage.run(5)
+    assert stage.ended(first).state == stage.ended(second).state == State.FILLED
+    assert stage.terminal(account).positions()[0].stop_loss == 1.09
+
+
+def test_a_close_waits_for_no_change(stage: OrderStage, alice: User) -> None:
+    account = stage.connect(alice)
+    assert stage.ended(stage.buy(account)).state == State.FILLED
+    stage.run(3)
+    ticket = stage.terminal(account).positions()[0].ticket
+    change = services.modify_position(**asked(stage, account, ticket=ticket, stop_loss=1.08))
+    Order.objects.filter(pk=change.pk).update(next_attempt_at=stage.now + timedelta(minutes=1))
+    close = services.close_position(**asked(stage, account, ticket=ticket))
+    assert stage.ended(close).state == State.FILLED

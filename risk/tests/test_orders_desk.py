@@ -17,7 +17,7 @@ from accounts.models import ConnectedAccount, User
 from accounts.terminals.simulated.faults.specs import FaultKind, FaultSpec
 from risk.ledger import host_ledger
 from risk.models import Enforcement, Order
-from risk.orders.desk import HostDesk, wake_desks
+from risk.orders.desk import LONGEST_CLAIM_SECONDS, HostDesk, wake_desks
 from risk.orders.drafts import draft_cancel, draft_close, draft_close_by
 from risk.orders.lane import Lane
 from risk.orders.pool import LanePool
@@ -386,3 +386,73 @@ def test_changes_without_an_answer_are_looked_for_where_they_show(
         change.refresh_from_db()
         assert (change.state, change.retcode) == (wanted, None)
         assert change.reconciled_at is not None
+
+
+def test_it_leaves_what_was_sent_to_many_at_once_to_whoever_claimed_the_accounts(
+    stage: OrderStage, alice: User
+) -> None:
+    account = stage.connect(alice)
+    desk = stage.desk
+    assert desk is not None
+    assert desk.claim([account.pk]) == {account.pk}
+    order = stage.buy(account)
+    Order.objects.filter(pk=order.pk).update(state=State.SENT, sent_at=stage.now)
+    stage.run(3)
+    assert account.pk not in desk._lanes
+    has_more = desk._turns.release([account.pk])
+    assert not has_more
+    # Whoever claimed it did not write how it ended: its lane finds out.
+    assert stage.ended(order, 50).state == State.NOT_EXECUTED
+
+
+def test_what_waits_on_a_claimed_account_goes_on_once_it_is_free(
+    stage: OrderStage, alice: User
+) -> None:
+    account = stage.connect(alice)
+    desk = stage.desk
+    assert desk is not None
+    desk.claim([account.pk])
+    order = stage.buy(account)
+    stage.run(3)
+    order.refresh_from_db()
+    assert order.state == State.PENDING
+    desk.release([account.pk])
+    assert stage.ended(order).state == State.FILLED
+
+
+def test_it_complains_once_a_while_of_accounts_that_nobody_gives_back(
+    stage: OrderStage,
+    alice: User,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    account = stage.connect(alice)
+    desk = stage.desk
+    assert desk is not None
+    now = [1000.0]
+    monkeypatch.setattr(desk, "_monotonic", lambda: now[0])
+    desk.claim([account.pk])
+    complaints = []
+    for seconds in (LONGEST_CLAIM_SECONDS - 0.1, 0.1, 1.0, LONGEST_CLAIM_SECONDS - 1.0):
+        now[0] += seconds
+        desk._complain_of_claims()
+        complaints.append(caplog.text.count("1 accounts of"))
+    assert complaints == [0, 1, 1, 2]
+    assert str(account.pk) in caplog.text
+    desk.release([account.pk])
+    now[0] += LONGEST_CLAIM_SECONDS
+    desk._complain_of_claims()
+    assert caplog.text.count("1 accounts of") == 2
+
+
+def test_it_gives_out_only_accounts_that_are_watched(stage: OrderStage, alice: User) -> None:
+    account, other = stage.connect(alice), uuid4()
+    stage.run()
+    desk = stage.desk
+    assert desk is not None
+    assert desk.claim({account.pk, other}) == {account.pk}
+    assert desk.claim([account.pk, other]) == set()
+    desk.release([account.pk])
+    desk.claim({account.pk})
+    second = stage.connect(alice)  # which loads what is watched anew
+    assert desk.claim({account.pk, second.pk}) == {second.pk}

@@ -10,6 +10,8 @@ import pytest
 
 from accounts.models import User
 from accounts.sessions.lease import Standing
+from accounts.terminals.link import LinkError
+from accounts.terminals.simulated.constants import ORDER_STATE_REJECTED
 from accounts.terminals.simulated.faults.specs import FaultKind, FaultSpec
 from risk.core.gate.verdicts import Verdict
 from risk.models import AccountLock, GateCheck, Order
@@ -250,6 +252,48 @@ def test_it_finds_out_what_became_of_an_order_without_an_answer(
     expected = 1 if state == State.FILLED else 0
     assert len(stage.held(account)) == expected
     assert Order.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "details", "state"),
+    [
+        (FaultKind.LATE, {"delay_seconds": 2.0}, State.FILLED),
+        (FaultKind.TIMEOUT_BEFORE, {}, State.NOT_EXECUTED),
+    ],
+)
+def test_a_refused_attempt_does_not_speak_for_the_next(
+    stage: OrderStage, alice: User, kind: FaultKind, details: dict[str, Any], state: str
+) -> None:
+    account = stage.connect(alice)
+    order = stage.buy(account)
+    late = FaultSpec(kind=FaultKind.LATE, calls=ORDER_SEND, times=1, delay_seconds=0.1)
+    stage.server.script_faults(account.login, [late])
+    with pytest.raises(LinkError):
+        stage.server.call("order_send", account.login, attempt_of(order), account.server)
+    stage.server.set_market_open("EURUSD", is_open=False)
+    stage.clock[0] += 0.2
+    stage.server.step()
+    stage.server.set_market_open("EURUSD", None)
+    (first,) = stage.terminal(account).history_orders(0, 2**31)
+    assert (first.magic, first.state) == (order.tag, ORDER_STATE_REJECTED)
+    spec = FaultSpec(kind=kind, calls=ORDER_SEND, times=1, **details)
+    stage.server.script_faults(account.login, [spec])
+    order = stage.ended(order, 60)
+    assert order.state == state
+    assert order.reconciled_at is not None
+    assert len(stage.held(account)) == (1 if state == State.FILLED else 0)
+
+
+def attempt_of(order: Order) -> dict[str, Any]:
+    """Return an order's request as its sender has tried it before."""
+    return {
+        "action": 1,
+        "symbol": order.symbol,
+        "volume": float(order.requested_volume or 0),
+        "type": 0,
+        "type_filling": 1,
+        "magic": order.tag,
+    }
 
 
 def test_it_needs_two_absences_five_seconds_apart(stage: OrderStage, alice: User) -> None:
