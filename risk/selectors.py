@@ -4,6 +4,7 @@ from uuid import UUID
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 
 from accounts.models import ConnectedAccount, User
+from risk.gate.rounds import checks_in_rounds
 from risk.models import (
     AccountLock,
     Enforcement,
@@ -63,12 +64,15 @@ def orders_of(account: ConnectedAccount) -> QuerySet[Order]:
     return Order.objects.filter(account_id=account.pk, user_id=account.user_id)
 
 
-def checks_of(orders: Iterable[Order]) -> dict[UUID, list[GateCheck]]:
-    """Return what the gate said of each order, in one query."""
+def checks_of(orders: Sequence[Order]) -> dict[UUID, list[GateCheck]]:
+    """Return what the gate said of each order: of those that a round of it knows, worded now.
+
+    An order that came to the gate again alone has its newest checks, as rows of their own.
+    """
     checks: dict[UUID, list[GateCheck]] = {}
     for check in GateCheck.objects.filter(order_id__in=[order.pk for order in orders]):
         checks.setdefault(check.order_id, []).append(check)
-    return checks
+    return checks | checks_in_rounds(order for order in orders if order.pk not in checks)
 
 
 def enforcements_of(user: User) -> QuerySet[Enforcement]:

@@ -1,18 +1,11 @@
-"""The baselines of the loss rules between memory and the database.
-
-A tick writes only the rows that changed, in one statement: a thousand rows take 10 ms with
-PostgreSQL's `unnest` and 2 ms with SQLite's `executemany`, where an ORM bulk update takes ten times
-that.
-"""
+"""The baselines of the loss rules as the database has them; they are written in `state_saving`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from typing import Any
+from datetime import datetime
 from uuid import UUID
 
 import numpy as np
-from django.db import connection, transaction
 from django.db.models import F, Max
 
 from risk.core.arrays import Flags, Floats, Integers
@@ -23,7 +16,7 @@ from risk.latch_store import load_latches
 from risk.models import RuleState
 from risk.new_references import take_references
 
-_MONEY_COLUMNS = (
+MONEY_COLUMNS = (
     "deposits",
     "withdrawals",
     "peak",
@@ -37,7 +30,7 @@ _MONEY_COLUMNS = (
     "positive_days",
     "total_profit",
 )
-_COUNT_COLUMNS = ("day_trades", "trading_days")
+COUNT_COLUMNS = ("day_trades", "trading_days")
 _REMEMBERING = LOSS_RULES | ACTIVITY_RULES
 # SQLite allows 32,766 variables in a statement, a row of RuleState takes 24.
 _INSERT_ROWS = 1200
@@ -136,7 +129,7 @@ def _place(state: PairState, pair: int, row: RuleState) -> None:
     state.day_started_at[pair] = _epoch(row.day_started_at)
     state.day_reconstructed[pair] = row.is_reconstructed
     state.last_trade_at[pair] = _epoch(row.last_trade_at)
-    for name in (*_MONEY_COLUMNS, *_COUNT_COLUMNS):
+    for name in (*MONEY_COLUMNS, *COUNT_COLUMNS):
         value = getattr(row, name)
         getattr(state, name)[pair] = np.nan if value is None else value
 
@@ -150,8 +143,8 @@ def _restarted(state: PairState, pairs: Flags, started_at: float) -> PairState:
         "day_started_at",
         "day_reconstructed",
         "last_trade_at",
-        *_MONEY_COLUMNS,
-        *_COUNT_COLUMNS,
+        *MONEY_COLUMNS,
+        *COUNT_COLUMNS,
     )
     return replace(
         state,
@@ -159,83 +152,12 @@ def _restarted(state: PairState, pairs: Flags, started_at: float) -> PairState:
     )
 
 
-def save_state(
-    desk: Desk,
-    stored: StoredState,
-    state: PairState,
-    pairs: Integers,
-    last_deal: Integers,
-    now: datetime,
-) -> None:
-    """Write the baselines of these pairs; `last_deal` has one element per pair in `pairs`.
-
-    All or nothing, so that a deal is never counted by one rule of an account and not by another.
-    """
-    if not len(pairs):
-        return
-    accounts = [desk.accounts[row] for row in desk.pairs.account_index[pairs].tolist()]
-    columns: list[list[Any]] = [_nullable(getattr(state, name)[pairs]) for name in _MONEY_COLUMNS]
-    columns += [getattr(state, name)[pairs].astype(np.int64).tolist() for name in _COUNT_COLUMNS]
-    columns += [
-        _moments(state.started_at[pairs]),
-        _moments(state.day_started_at[pairs]),
-        _moments(state.last_trade_at[pairs]),
-        state.day_reconstructed[pairs].tolist(),
-        last_deal.tolist(),
-        [now] * len(pairs),
-        [account.server if account else "" for account in accounts],
-        [account.login if account else 0 for account in accounts],
-    ]
-    with transaction.atomic():
-        _update(stored.row_ids[pairs].tolist(), columns)
-
-
-_UPDATED_COLUMNS = (
-    *((name, "float8") for name in _MONEY_COLUMNS),
-    *((name, "integer") for name in _COUNT_COLUMNS),
-    ("started_at", "timestamptz"),
-    ("day_started_at", "timestamptz"),
-    ("last_trade_at", "timestamptz"),
-    ("is_reconstructed", "boolean"),
-    ("last_deal", "bigint"),
-    ("updated_at", "timestamptz"),
-    ("server", "text"),
-    ("login", "bigint"),
-)
-
-
-def _update(row_ids: Sequence[int], columns: Sequence[Sequence[Any]]) -> None:
-    table = RuleState._meta.db_table
-    names = [name for name, _ in _UPDATED_COLUMNS]
-    with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            assignments = ", ".join(f"{name} = fresh.{name}" for name in names)
-            arrays = ", ".join(f"%s::{kind}[]" for _, kind in _UPDATED_COLUMNS)
-            cursor.execute(
-                f"UPDATE {table} SET {assignments} "  # noqa: S608  # names of our own columns
-                f"FROM unnest(%s::bigint[], {arrays}) AS fresh(id, {', '.join(names)}) "
-                f"WHERE {table}.id = fresh.id",
-                [list(row_ids), *(list(column) for column in columns)],
-            )
-            return
-        adapt = connection.ops.adapt_datetimefield_value
-        adapted = [
-            [adapt(value) for value in column] if kind == "timestamptz" else column
-            for (_, kind), column in zip(_UPDATED_COLUMNS, columns, strict=True)
-        ]
-        assignments = ", ".join(f"{name} = %s" for name in names)
-        cursor.executemany(
-            f"UPDATE {table} SET {assignments} WHERE id = %s",  # noqa: S608  # names of our own columns
-            list(zip(*adapted, row_ids, strict=True)),
-        )
-
-
 def changed_pairs(before: PairState, after: PairState) -> Integers:
     """Find the pairs of which something that is stored differs between two states."""
     if before is after:
         return np.empty(0, dtype=np.int64)
     changed = before.day_reconstructed != after.day_reconstructed
-    for name in (*_MONEY_COLUMNS, *_COUNT_COLUMNS, "day_started_at", "last_trade_at"):
+    for name in (*MONEY_COLUMNS, *COUNT_COLUMNS, "day_started_at", "last_trade_at"):
         old, new = getattr(before, name), getattr(after, name)
         if old is not new:
             changed |= (old != new) & ~(np.isnan(old) & np.isnan(new))
@@ -280,16 +202,6 @@ def _missing(
         if (account := desk.accounts[place]) is not None
         and key not in stored
         and desk.pairs.rule_type(pair) in _REMEMBERING
-    ]
-
-
-def _nullable(values: Floats) -> list[float | None]:
-    return [None if value != value else value for value in values.tolist()]
-
-
-def _moments(epochs: Floats) -> list[datetime | None]:
-    return [
-        None if epoch is None else datetime.fromtimestamp(epoch, UTC) for epoch in _nullable(epochs)
     ]
 
 

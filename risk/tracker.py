@@ -39,7 +39,8 @@ from risk.missed_days import MissedDays
 from risk.missed_resets import MissedResets
 from risk.openers import Openers
 from risk.services.cutoff import ensure_cutoffs
-from risk.state_store import StoredState, changed_pairs, load_state, save_state
+from risk.state_saving import save_in_parts
+from risk.state_store import StoredState, changed_pairs, load_state
 from risk.surroundings import SurroundingsBook
 
 FINGERPRINT_SECONDS = 1.0
@@ -97,6 +98,7 @@ class RiskTracker:
         self._positions: Rows = np.empty(0, dtype=POSITION_DTYPE)
         self._logins: Logins
         self._last_deal: Integers
+        self._begun_anew: Flags
         self._deals_unsaved: Flags
         self._last_read_at: Floats
 
@@ -144,7 +146,8 @@ class RiskTracker:
         self._state = self._saved = stored.state
         self._breach_ids = dict(stored.breach_ids)
         self._last_deal = stored.last_deal.copy()
-        self._deals_unsaved = stored.begun_anew.copy()
+        self._begun_anew = stored.begun_anew.copy()
+        self._deals_unsaved = np.zeros_like(self._begun_anew)
         self._last_read_at = np.where(np.isnan(read_at), known_until, read_at)
         self._logins = Logins(desk)
         self._missed = MissedDays(desk, self._resets)
@@ -250,15 +253,21 @@ class RiskTracker:
     def save(self, now: datetime) -> None:
         """Write the baselines that changed since the last time; what fails is written next time."""
         self._armed.save()
-        table = self.desk.pairs
-        changed = np.zeros(len(table), dtype=np.bool_)
+        account = self.desk.pairs.account_index
+        changed = self._begun_anew[account]
         changed[changed_pairs(self._saved, self._state)] = True
-        changed |= self._deals_unsaved[table.account_index]
-        pairs = np.flatnonzero(changed & (self._stored.row_ids > 0))
         state = self._state
-        last_deal = self._last_deal[table.account_index[pairs]]
-        save_state(self.desk, self._stored, state, pairs, last_deal, now)
+        save_in_parts(
+            self.desk,
+            self._stored,
+            state,
+            changed=changed,
+            counted=self._deals_unsaved[account],
+            last_deal=self._last_deal,
+            now=now,
+        )
         self._saved = state
+        self._begun_anew[:] = False
         self._deals_unsaved[:] = False
 
     def _resets_ahead(self) -> Floats:

@@ -1,9 +1,10 @@
 """A step of a run from its first row to its last one."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db import DatabaseError, InterfaceError
 
@@ -16,6 +17,8 @@ from risk.enforcement.beginnings import lock_of
 from risk.enforcement.books import book_of_terminal, book_of_view, opened_since
 from risk.enforcement.goals import (
     TARGETS,
+    copied_by,
+    left_by_others,
     needs_targets,
     response_of,
     spared_by,
@@ -35,22 +38,44 @@ from risk.orders.view import HostView
 _DAY_SECONDS = 86_400
 # A run that has not got through for so long is told about.
 _HELD_UP_AFTER = timedelta(seconds=10)
+# Somebody waits to hear that an account is flat, whoever has closed it.
+_TOLD_ANYWAY = (Enforcement.Cause.PANIC, Enforcement.Cause.CASCADE)
+
+
+def tell_nobody(account_id: UUID) -> None:
+    """Leave it at the ledger that an account is being liquidated."""
+    del account_id
 
 
 class Carrier:
-    """Carries runs on, each on the lane of its account."""
+    """Carries runs on, each on the lane of its account.
 
-    def __init__(self, locks: StandingLocks, notices: Notices) -> None:
+    `liquidated` is told the account of a margin cut-off as soon as that has begun to close.
+    """
+
+    def __init__(
+        self,
+        locks: StandingLocks,
+        notices: Notices,
+        liquidated: Callable[[UUID], None] = tell_nobody,
+    ) -> None:
         self._locks = locks
         self._notices = notices
+        self._liquidated = liquidated
 
     def step(
-        self, lane: Lane, run: Enforcement, progress: Progress, view: HostView, due: Due | None
+        self,
+        lane: Lane,
+        run: Enforcement,
+        progress: Progress,
+        view: HostView,
+        due: Due | None,
+        others: Sequence[Enforcement] = (),
     ) -> float | None:
         """Do one step; return the seconds until the next, None when the run is over.
 
-        Raises LinkError while the terminal does not answer, and IntegrityError when the same run
-        was begun elsewhere.
+        `others` are the account's other runs that are not over. Raises LinkError while the terminal
+        does not answer, and IntegrityError when the same run was begun elsewhere.
         """
         if progress.is_new:
             self._write_first(lane, run)
@@ -63,7 +88,7 @@ class Carrier:
         if due is None and _is_called_off(lane, run, view):
             self._finish(lane, run, look.book, "It is called for no more")
             return None
-        if needs_targets(run) and not self._choose(lane, run, view, look, due):
+        if needs_targets(run) and not self._choose(lane, run, view, look, due, others):
             self._finish(lane, run, look.book)
             return None
         delay = Round(lane, run, progress, look).go()
@@ -86,11 +111,20 @@ class Carrier:
         )
 
     def _choose(
-        self, lane: Lane, run: Enforcement, view: HostView, look: Look, due: Due | None
+        self,
+        lane: Lane,
+        run: Enforcement,
+        view: HostView,
+        look: Look,
+        due: Due | None,
+        others: Sequence[Enforcement],
     ) -> bool:
         """Decide what a run that leaves something closes; False when it is called for no more."""
-        response = response_of(run)
-        if response.action is Action.CLOSE_ALL:
+        response, shown = response_of(run), look.book
+        if run.cause == Enforcement.Cause.CASCADE:
+            shown = left_by_others(look.book, others)
+            found = copied_by(run, shown)
+        elif response.action is Action.CLOSE_ALL:
             found = everything(look.book, response)
         elif due is None:
             return False
@@ -100,7 +134,7 @@ class Carrier:
         handled = _handled_before(run) if response.close_fraction < 1 else set()
         options: dict[str, Any] = {
             **run.options,
-            **targets_of(found, look.book, handled),
+            **targets_of(found, shown, handled),
             "spared": spared_by(found, look.book),
         }
         # On the disk before anything is sent: whoever takes the run up must want the same.
@@ -111,6 +145,8 @@ class Carrier:
         """Tell that it began, after the first round, which matters more; and when it is stuck."""
         if not progress.started_told and progress.has_acted:
             progress.started_told = True
+            if run.cause == Enforcement.Cause.CUTOFF:
+                self._liquidated(run.account_id)
             self._notices.add_started(run)
         waits_for_long = (
             run.next_attempt_at is not None and lane.clock() - run.created_at > _HELD_UP_AFTER
@@ -123,7 +159,8 @@ class Carrier:
         now = lane.clock()
         closed, cancelled = closed_by(lane, run)
         has_acted = bool(closed or cancelled)
-        ended = ended_sentence(closed, cancelled, len(book.positions))
+        by_copies = int(run.options.get("cascade", {}).get("closed_by_copies", 0))
+        ended = ended_sentence(closed, cancelled, len(book.positions), by_copies)
         values = {
             "stage": Stage.DONE,
             "message": f"{why}: {ended}" if why else ended,
@@ -134,7 +171,7 @@ class Carrier:
             "next_attempt_at": None,
         }
         write(lane, run, values)
-        if has_acted or run.cause == Enforcement.Cause.PANIC:
+        if has_acted or run.cause in _TOLD_ANYWAY:
             self._notices.add_finished(run)
 
     def _give_up(self, lane: Lane, run: Enforcement, sentence: str) -> None:

@@ -20,7 +20,7 @@ from risk.due import Due
 from risk.enforcement.around import book_for
 from risk.enforcement.beginnings import run_of_due, run_of_lock
 from risk.enforcement.books import book_of_view, rows_of
-from risk.enforcement.carrying import Carrier
+from risk.enforcement.carrying import Carrier, tell_nobody
 from risk.enforcement.goals import kept_by
 from risk.enforcement.locking import MOST_PER_MINUTE, Patience, StandingLocks
 from risk.enforcement.margin_watch import MarginWatch
@@ -56,10 +56,18 @@ class Enforcer:
     """Begins runs when a rule's action is due, and carries each on until it is confirmed.
 
     `take` is for the desk's thread, `step` for the lane of the run's account, `running` for both.
-    What people asked for, and what a dead worker left, is found in the database.
+    What people asked for, and what a dead worker left, is found in the database. `liquidated` is
+    told, from any of these threads, which account is being closed by the margin cut-off or by its
+    broker; it must not take time.
     """
 
-    def __init__(self, host: str, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        host: str,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        liquidated: Callable[[UUID], None] = tell_nobody,
+    ) -> None:
         self.host = host
         self.notices = Notices()
         self._runs: dict[UUID, Enforcement] = {}
@@ -70,7 +78,7 @@ class Enforcer:
         self._locks = StandingLocks()
         self._patience = Patience()
         self._margin = MarginWatch()
-        self._stop_outs = StopOuts()
+        self._stop_outs = StopOuts(liquidated)
         self._view: HostView | None = None
         self._monotonic = monotonic
         self._swept_at = float("-inf")
@@ -78,7 +86,7 @@ class Enforcer:
         self._stepping: set[UUID] = set()  # runs that their lanes are at
         self._lifted: Collection[tuple[UUID, UUID]] = ()
         self._lock = threading.RLock()
-        self._carrier = Carrier(self._locks, self.notices)
+        self._carrier = Carrier(self._locks, self.notices, liquidated)
 
     def note(self, view: HostView) -> None:
         """Keep what this view alone shows; called by the tick, for each of its views."""
@@ -120,7 +128,7 @@ class Enforcer:
         progress = self._progress.setdefault(run.pk, Progress())
         due = next((each for each in view.assessment.due if each.breach_id == run.breach_id), None)
         try:
-            delay = self._carrier.step(lane, run, progress, view, due)
+            delay = self._carrier.step(lane, run, progress, view, due, self._beside(run))
         except LinkError as error:
             delay = put_off(lane, run, progress, error)
         except IntegrityError:
@@ -135,6 +143,14 @@ class Enforcer:
             self._end(lane, run, progress)
         self.notices.write(lane.clock())
         return delay
+
+    def _beside(self, run: Enforcement) -> list[Enforcement]:
+        """Return the other runs on the account of one; they are stepped in its lane as well."""
+        return [
+            other
+            for other in self.running()
+            if other.account_id == run.account_id and other.pk != run.pk
+        ]
 
     def _take_due(self, due: Due, view: HostView) -> None:
         if self._is_under_way(due.account.id, due.breach_id):

@@ -4,7 +4,8 @@ A run that closes everything wants nothing left. Every other run decides at its 
 volume each of its positions may keep; a part that was closed twice over is so impossible.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -18,6 +19,8 @@ TARGETS = "targets"
 CANCELS = "cancels"
 KEPT = "kept"
 NO_CLOSE_BY = "no_close_by"
+COPIED_LOTS = "copied_lots"
+COPIED_ORDERS = "copied_orders"
 
 
 def options_of(response: Response) -> dict[str, Any]:
@@ -71,6 +74,37 @@ def targets_of(found: Offence, book: Book, handled: Collection[int]) -> dict[str
         },
         CANCELS: list(found.cancels),
     }
+
+
+def copied_by(run: Enforcement, book: Book) -> Offence:
+    """Return what of an account was copied, by its run; of a shared position only its part."""
+    wanted = {int(ticket): Decimal(volume) for ticket, volume in run.options[COPIED_LOTS].items()}
+    parts = tuple(
+        Part(each.ticket, min(each.volume, wanted[each.ticket]))
+        for each in book.positions
+        if each.ticket in wanted
+    )
+    orders = {*run.options.get(COPIED_ORDERS, ())}
+    return Offence(parts, tuple(each.ticket for each in book.orders if each.ticket in orders))
+
+
+def left_by_others(book: Book, others: Iterable[Enforcement]) -> Book:
+    """Return a book as other cascades on the account are about to leave it.
+
+    Of a position that copies of several providers share each takes its part, whoever comes first;
+    one that has chosen and not closed yet would otherwise take the part of the next with it.
+    """
+    left: dict[int, Decimal] = {}
+    for run in others:
+        if run.cause == Enforcement.Cause.CASCADE:
+            for ticket, volume in run.options.get(TARGETS, {}).items():
+                kept = Decimal(volume)
+                left[int(ticket)] = min(left.get(int(ticket), kept), kept)
+    positions = tuple(
+        replace(each, volume=min(each.volume, left.get(each.ticket, each.volume)))
+        for each in book.positions
+    )
+    return replace(book, positions=positions)
 
 
 def still_to_do(run: Enforcement, book: Book) -> Offence:

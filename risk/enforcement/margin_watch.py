@@ -13,7 +13,7 @@ from risk.desk import AccountFacts, Desk
 from risk.orders.view import HostView
 from risk.services.cutoff import stop_out_sentence
 
-_STOP_OUT_IN_PERCENT = 0  # ACCOUNT_STOPOUT_MODE_PERCENT
+STOP_OUT_IN_PERCENT = 0  # ACCOUNT_STOPOUT_MODE_PERCENT
 
 
 class MarginWatch:
@@ -82,7 +82,7 @@ class MarginWatch:
         """Say, once for each level, that the broker would close before the cut-off does."""
         readings = view.poll.batch.accounts[self._rows]
         levels = readings["stop_out_level"]
-        is_first = known & (readings["stop_out_mode"] == _STOP_OUT_IN_PERCENT)
+        is_first = known & (readings["stop_out_mode"] == STOP_OUT_IN_PERCENT)
         is_first &= (levels > self._limits) & (levels != self._told_level)
         found = []
         for place in np.flatnonzero(is_first):

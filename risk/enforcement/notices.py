@@ -157,6 +157,15 @@ def started(run: Enforcement) -> Message:
     cause = Enforcement.Cause(run.cause)
     is_panic = cause is Enforcement.Cause.PANIC
     is_cutoff = cause is Enforcement.Cause.CUTOFF
+    if cause is Enforcement.Cause.CASCADE:
+        return _message(
+            run,
+            "started",
+            kind=NotificationType.CASCADE,
+            priority=Priority.URGENT,
+            title="Closed with the provider that was liquidated",
+            body=f"{run.account_name}: {run.reason}",
+        )
     title = {
         Enforcement.Cause.CUTOFF: f"{run.account_name} is being liquidated",
         Enforcement.Cause.LOCK: f"{run.account_name} is locked: what was opened is closed again",
@@ -176,12 +185,13 @@ def finished(run: Enforcement) -> Message:
     """Say how a run ended, as urgently as it began: who was woken may sleep on, or must get up."""
     has_given_up = run.stage == Enforcement.Stage.GIVEN_UP
     is_asked_for = run.cause == Enforcement.Cause.PANIC
+    is_cascade = run.cause == Enforcement.Cause.CASCADE
     is_flat = run.message.endswith(_FLAT)
     done = "everything is closed" if is_flat else "what had to be closed is closed"
     return _message(
         run,
         "given_up" if has_given_up else "finished",
-        kind=NotificationType.ENFORCEMENT,
+        kind=NotificationType.CASCADE if is_cascade else NotificationType.ENFORCEMENT,
         priority=Priority.HIGH if is_asked_for and not has_given_up else Priority.URGENT,
         title=f"{run.account_name}: {'not closed' if has_given_up else done}",
         body=run.message,
@@ -203,7 +213,7 @@ def recent_run_messages(host: str, now: datetime) -> list[Message]:
         Q(stage=Enforcement.Stage.GIVEN_UP)
         | Q(positions_closed__gt=0)
         | Q(orders_cancelled__gt=0)
-        | Q(cause=Enforcement.Cause.PANIC)
+        | Q(cause__in=[Enforcement.Cause.PANIC, Enforcement.Cause.CASCADE])
     )
     return [finished(run) for run in ended.order_by("finished_at", "id") if is_end_news(run)]
 
@@ -261,17 +271,26 @@ def _repeat_key(run: Enforcement, what: str) -> str:
     """
     if run.cause == Enforcement.Cause.PANIC and what == "started":
         return f"panic:{run.requested_by_id}"
+    if run.cause == Enforcement.Cause.CASCADE and what == "started":
+        # A desk of fifty followers falls with one provider: one thing, counted.
+        return f"cascade:{run.options.get('cascade', {}).get('provider_id', '')}"
     return f"{run.account_id}:{run.cause}:{run.rule_id or ''}:{what}"
 
 
-def ended_sentence(closed: int, cancelled: int, rest: int) -> str:
-    """Say what a run closed and deleted, and that nothing is left, or what stays."""
+def ended_sentence(closed: int, cancelled: int, rest: int, by_copies: int = 0) -> str:
+    """Say what a run closed and deleted, and that nothing is left, or what stays.
+
+    `by_copies` positions had been closed by ordinary copied closes before a cascade's run.
+    """
     parts = []
     if closed:
         parts.append(f"{closed} position{'s' if closed != 1 else ''} closed")
     if cancelled:
         parts.append(f"{cancelled} pending order{'s' if cancelled != 1 else ''} deleted")
-    done = " and ".join(parts) or "There was nothing to close"
+    nothing = (
+        "The copied closes had closed it already" if by_copies else "There was nothing to close"
+    )
+    done = " and ".join(parts) or nothing
     if not rest:
         return f"{done}; {_FLAT}"
     return f"{done}; {rest} position{'s stay' if rest != 1 else ' stays'} open, as intended."

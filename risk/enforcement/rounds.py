@@ -16,6 +16,7 @@ from risk.orders.terminal import PendingOrder, Position
 _ORIGINS = {
     Enforcement.Cause.PANIC: Order.Origin.PANIC,
     Enforcement.Cause.LOCK: Order.Origin.LOCK,
+    Enforcement.Cause.CASCADE: Order.Origin.CASCADE,
 }
 _CLOSING = (Order.Kind.CLOSE, Order.Kind.CLOSE_BY)
 

@@ -1,7 +1,7 @@
 """Liquidations by a broker: it closes by itself when the margin runs out, and users are told."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID
@@ -13,6 +13,7 @@ from accounts.figures import signed
 from notifications.models import NotificationType, Priority
 from notifications.services import Message
 from risk.desk import AccountFacts
+from risk.enforcement.carrying import tell_nobody
 from risk.orders.view import HostView
 
 _STOP_OUT: Final = 6  # DEAL_REASON_SO
@@ -40,9 +41,11 @@ class StopOuts:
     """Finds stop-outs among the deals of each poll, and tells each once.
 
     `note` is for the tick's thread, for every deal is in one poll only; `news` for any other.
+    `liquidated` is told the account of each at once.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, liquidated: Callable[[UUID], None] = tell_nobody) -> None:
+        self._liquidated = liquidated
         self._found: deque[_StopOut] = deque(maxlen=_MOST_WAITING)
         self._last: dict[UUID, _StopOut] = {}  # by account
 
@@ -63,6 +66,7 @@ class StopOuts:
         news = [deal for deal in deals if deal["time_msc"] / 1000 >= oldest]
         if not news:
             return
+        self._liquidated(account.id)
         first_at, last_at = (float(news[place]["time_msc"]) / 1000 for place in (0, -1))
         reading = view.poll.batch.accounts[row]
         found = _StopOut(

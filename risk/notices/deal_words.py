@@ -7,6 +7,7 @@ from typing import Final
 
 from accounts.core.kinds import DealEntry, DealReason, DealType
 from accounts.figures import signed
+from accounts.history.deals import NewDeal
 from accounts.models import Deal
 from risk.core.figures import counted_text, plain_text
 
@@ -19,6 +20,7 @@ _BY: Final[Mapping[int, str]] = {
     DealReason.WEB: "by hand",
 }
 _MOST_LINES: Final = 10
+AnyDeal = Deal | NewDeal
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,20 +58,20 @@ def _joined(*words: str) -> str:
     return " ".join(filter(None, words))
 
 
-def moves_of(deals: Iterable[Deal], held: Iterable[int]) -> list[Move]:
+def moves_of(deals: Iterable[AnyDeal], held: Iterable[int]) -> list[Move]:
     """Put the deals of an account together by position, what was done and why; in their order.
 
     `held` names the positions that are open after them.
     """
     still_open = set(held)
-    found: dict[tuple[int, int, int, int], list[Deal]] = {}
+    found: dict[tuple[int, int, int, int], list[AnyDeal]] = {}
     for deal in deals:
         key = (deal.position, deal.entry, deal.reason, deal.type)
         found.setdefault(key, []).append(deal)
     return [_move(same, is_left=key[0] in still_open) for key, same in found.items()]
 
 
-def _move(deals: Sequence[Deal], *, is_left: bool) -> Move:
+def _move(deals: Sequence[AnyDeal], *, is_left: bool) -> Move:
     first = deals[0]
     volume = sum((deal.volume_lots for deal in deals), Decimal(0))
     value = sum(deal.price * float(deal.volume_lots) for deal in deals)
@@ -116,7 +118,7 @@ def money(amount: Decimal, currency: str) -> str:
     return f"{signed(float(amount))} {currency}"
 
 
-def filled_sentence(deals: Sequence[Deal]) -> str:
+def filled_sentence(deals: Sequence[AnyDeal]) -> str:
     """Say of a pending order's deals what they bought or sold."""
     move = _move(deals, is_left=True)
     what = "bought" if move.is_buy else "sold"

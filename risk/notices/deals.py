@@ -1,23 +1,24 @@
 """What happened at the broker: positions that were opened, reduced and closed there.
 
-Told in the transaction that stores the deals, so that neither a crash nor a database that is away
-tells a deal twice or never.
+Worded before, and told in the transaction that stores the deals, so that neither a crash nor a
+database that is away tells a deal twice or never.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from django.db.models import Min
+from django.db.models import Exists, OuterRef
 from django.urls import reverse
 
 from accounts.core.kinds import DealEntry, DealReason, DealType
-from accounts.history.deals import Login, NewDeals
+from accounts.history.deals import Login, NewDeal, NewDeals
 from accounts.models import ConnectedAccount, Deal
 from notifications.models import NotificationType, Priority
 from notifications.services import Message, notify
 from risk.models import Order
+from risk.notices.copied_closes import fold_copied_closes
 from risk.notices.deal_words import Move, body_of, filled_sentence, moves_of, title_of
 from risk.orders.drafts import is_our_tag
 
@@ -43,74 +44,84 @@ class DealTeller:
         self._current: NewDeals | None = None
         self._beginning: set[Login] = set()  # whose whole history `_current` brings
 
-    def __call__(self, new: NewDeals, deals: Sequence[Deal]) -> None:
+    def __call__(self, new: NewDeals, deals: Sequence[NewDeal]) -> Callable[[], object] | None:
         if new is not self._current:
             self._current, self._beginning = new, set()
         self._learn(deals)
         news = [deal for deal in deals if self._is_news(deal, new)]
-        if not news:
-            return
-        ours = _our_orders(news)
-        pending = {tag for tag, kind in ours.items() if kind == Order.Kind.PLACE}
         others = [deal for deal in news if not _is_ordered(deal)]
-        fills = [deal for deal in news if _is_ordered(deal) and _fills(deal, pending)]
-        accounts = ConnectedAccount.objects.in_bulk({deal.account_id for deal in news})
+        fills = _fills([deal for deal in news if _is_ordered(deal)])
+        if not others and not fills:
+            return None
+        told = {deal.account_id for deal in (*others, *fills)}
+        accounts = ConnectedAccount.objects.in_bulk(told)
+        together, others = fold_copied_closes(others, accounts, new.held)
         messages = [
+            *together,
             *_position_messages(others, accounts, new),
             *_fill_messages(fills, accounts),
         ]
-        notify(messages, now=new.read_at)
+        return lambda: notify(messages, now=new.read_at)
 
-    def _learn(self, deals: Sequence[Deal]) -> None:
+    def _learn(self, deals: Sequence[NewDeal]) -> None:
         """Find out of logins that are met for the first time whether they have a history here."""
-        first: dict[Login, int] = {}
-        for deal in deals:
-            login = _login(deal)
-            if login not in self._begun and login not in self._beginning:
-                first[login] = min(deal.ticket, first.get(login, deal.ticket))
-        if not first:
+        met = {_login(deal) for deal in deals} - self._begun - self._beginning
+        if not met:
             return
-        rows = Deal.objects.filter(account__in={login[0] for login in first}).order_by()
-        stored = rows.values_list("account_id", "server", "login").annotate(oldest=Min("ticket"))
-        oldest = {(account, server, login): ticket for account, server, login, ticket in stored}
-        for login, ticket in first.items():
-            has_past = oldest.get(login, ticket) < ticket
-            (self._begun if has_past else self._beginning).add(login)
+        has_past = _logins_with_deals(met)
+        self._begun |= has_past
+        self._beginning |= met - has_past
 
-    def _is_news(self, deal: Deal, new: NewDeals) -> bool:
+    def _is_news(self, deal: NewDeal, new: NewDeals) -> bool:
         is_trade = deal.type in _TRADES and bool(deal.symbol)
         is_recent = deal.time >= new.read_at - NEWS
         is_new = _login(deal) not in self._beginning
         return is_trade and is_recent and is_new and deal.reason != DealReason.SO
 
 
-def _login(deal: Deal) -> Login:
+def _login(deal: NewDeal) -> Login:
     return deal.account_id, deal.server, deal.login
 
 
-def _is_ordered(deal: Deal) -> bool:
+def _logins_with_deals(logins: Set[Login]) -> set[Login]:
+    """Return those of which deals are stored; that is one look into an index for each."""
+    same = {"account": OuterRef("pk"), "server": OuterRef("server"), "login": OuterRef("login")}
+    accounts = ConnectedAccount.with_archived.filter(pk__in={login[0] for login in logins})
+    known = accounts.order_by().annotate(has_deals=Exists(Deal.objects.filter(**same)))
+    told: dict[Login, bool] = {
+        (account_id, server, number): has_deals
+        for account_id, server, number, has_deals in known.values_list(
+            "pk", "server", "login", "has_deals"
+        )
+    }
+    # An account may have been pointed at another login since.
+    for account_id, server, number in logins - told.keys():
+        rows = Deal.objects.filter(account=account_id, server=server, login=number)
+        told[account_id, server, number] = rows.exists()
+    return {login for login in logins if told[login]}
+
+
+def _is_ordered(deal: NewDeal) -> bool:
     """Tell whether an order of TradeGuard made this deal."""
     return is_our_tag(deal.magic) and deal.reason not in (*_BROKERS_OWN, *_BY_HAND)
 
 
-def _fills(deal: Deal, pending: Iterable[int]) -> bool:
-    return deal.magic in pending and deal.entry in (DealEntry.IN, DealEntry.INOUT)
-
-
-def _our_orders(deals: Sequence[Deal]) -> dict[int, str]:
-    """Return the kind of each order of TradeGuard that these deals name, by its tag."""
-    tags = sorted({deal.magic for deal in deals if _is_ordered(deal)})
-    kinds: dict[int, str] = {}
+def _fills(deals: Sequence[NewDeal]) -> list[NewDeal]:
+    """Return the deals that filled a pending order of TradeGuard, by its tag."""
+    opening = [deal for deal in deals if deal.entry in (DealEntry.IN, DealEntry.INOUT)]
+    tags = sorted({deal.magic for deal in opening})
+    pending: set[int] = set()
     for start in range(0, len(tags), _TAGS_PER_QUERY):
-        rows = Order.objects.filter(tag__in=tags[start : start + _TAGS_PER_QUERY]).order_by()
-        kinds.update(rows.values_list("tag", "kind"))
-    return kinds
+        some = tags[start : start + _TAGS_PER_QUERY]
+        rows = Order.objects.filter(tag__in=some, kind=Order.Kind.PLACE).order_by()
+        pending.update(rows.values_list("tag", flat=True))
+    return [deal for deal in opening if deal.magic in pending]
 
 
 def _position_messages(
-    deals: Sequence[Deal], accounts: Mapping[UUID, ConnectedAccount], new: NewDeals
+    deals: Sequence[NewDeal], accounts: Mapping[UUID, ConnectedAccount], new: NewDeals
 ) -> list[Message]:
-    by_login: dict[Login, list[Deal]] = {}
+    by_login: dict[Login, list[NewDeal]] = {}
     for deal in deals:
         by_login.setdefault(_login(deal), []).append(deal)
     return [
@@ -120,7 +131,9 @@ def _position_messages(
     ]
 
 
-def _position_message(account: ConnectedAccount, deals: Sequence[Deal], new: NewDeals) -> Message:
+def _position_message(
+    account: ConnectedAccount, deals: Sequence[NewDeal], new: NewDeals
+) -> Message:
     held = (identifier for owner, identifier in new.held if owner == account.pk)
     moves = moves_of(deals, held)
     key = f"deals:{account.pk}:{deals[0].server}:{deals[0].login}:{deals[0].ticket}"
@@ -144,10 +157,10 @@ def _was_unasked(moves: Sequence[Move]) -> bool:
 
 
 def _fill_messages(
-    deals: Sequence[Deal], accounts: Mapping[UUID, ConnectedAccount]
+    deals: Sequence[NewDeal], accounts: Mapping[UUID, ConnectedAccount]
 ) -> list[Message]:
     """Tell of pending orders that have found their price; nobody waits for that on a page."""
-    by_order: dict[tuple[UUID, int], list[Deal]] = {}
+    by_order: dict[tuple[UUID, int], list[NewDeal]] = {}
     for deal in deals:
         by_order.setdefault((deal.account_id, deal.magic), []).append(deal)
     found = []

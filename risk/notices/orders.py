@@ -19,7 +19,7 @@ LOOKED_AT: Final = timedelta(seconds=5)
 # A worker that has just started tells what its predecessor may have died over.
 RECENTLY: Final = timedelta(hours=1)
 # Behind these is a program, which nobody looks at.
-_UNATTENDED: Final = (Order.Origin.API, Order.Origin.COPY)
+_UNATTENDED: Final = (Order.Origin.API,)
 _ASKED_FOR: Final = (Order.Origin.TICKET, *_UNATTENDED)
 _DONE: Final = (State.FILLED, State.PARTIAL, State.PLACED)
 _FAILED: Final = (State.REJECTED, State.EXPIRED, State.NOT_EXECUTED, State.LOST)
@@ -48,7 +48,8 @@ _HOW: Final = {
 def order_messages(orders: Sequence[Order]) -> list[Message]:
     """Build a message for each order that has ended while nobody looked at it.
 
-    Not for those of rules, locks and closing everything, which their enforcement tells.
+    Not for those of rules, locks and closing everything, which their enforcement tells, nor for
+    copies: a trade may be copied to many accounts of one user, and is told once.
     """
     return [_message(order) for order in orders if _is_news(order)]
 

@@ -1,9 +1,10 @@
 """What a host's ticks show that its users should know, but that nothing waits for."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from accounts.sessions.poll import Poll
+from notifications.services import Message
 from risk.enforcement.notices import recent_run_messages
 from risk.models import Order
 from risk.notices.orders import order_messages, recent_order_messages
@@ -51,6 +52,10 @@ class RiskNotices:
     def orders_ended(self, orders: Sequence[Order]) -> None:
         """Take orders that have just ended."""
         self._writer.add(order_messages(orders))
+
+    def ask(self, question: Callable[[datetime], Sequence[Message]]) -> None:
+        """Have told what the database answers to a question; for the tick's thread."""
+        self._writer.ask(question)
 
     def close(self, now: datetime) -> None:
         self._writer.close(now)

@@ -82,7 +82,10 @@ class NoticeWriter:
             self._sights.append(_Sight(build, choose))
 
     def ask(self, question: Callable[[datetime], Sequence[Message]]) -> None:
-        """Have told what the database answers to a question; called by the tick, first of all."""
+        """Have told what the database answers to a question; called by the tick.
+
+        A question that the database could not answer is asked again.
+        """
         self._said.append(_Said((), lambda _, now: question(now)))
 
     def flush(self, now: datetime, monotonic: float) -> None:

@@ -133,6 +133,8 @@ def _key(run: Enforcement) -> str:
     """Return what a run belongs together with: a press of the button, or all that locks did."""
     if run.cause == Cause.PANIC:
         return f"panic-{run.created_at:%Y%m%d%H%M%S%f}"
+    if run.cause == Cause.CASCADE:
+        return f"cascade-{run.options.get('cascade', {}).get('liquidation', run.pk)}"
     return "locks" if run.cause == Cause.LOCK else str(run.pk)
 
 

@@ -29,13 +29,15 @@ def leave_readings(
     status: Status = Status.CRITICAL,
     ticket: int = 7,
     margin_mode: int = 2,
+    trade_allowed: bool = True,
+    currency: str = "USD",
 ) -> None:
     """Write a reading of each account: one position, and `left` of 5,000.00 on each rule."""
     count, pairs = len(accounts), len(accounts) * len(rules)
     states = np.zeros(count, ACCOUNT_STATE_DTYPE)
     states["read_at"], states["currency_digits"], states["leverage"] = read_at, 2, 100
     states["margin_mode"] = margin_mode
-    states["trade_allowed"], states["balance"] = True, 100_000.0
+    states["trade_allowed"], states["balance"] = trade_allowed, 100_000.0
     states["equity"], states["profit"] = 95_000.0 + left, left - 5000.0
     states["margin"], states["margin_level"] = 108.77, 87_535.5
     numbers = np.zeros(pairs, RULE_STATE_DTYPE)
@@ -48,7 +50,7 @@ def leave_readings(
     positions["ticket"], positions["volume"], positions["tp"] = ticket, 0.1, 1.2
     positions["price_open"], positions["price_digits"] = 1.087, 5
     positions["profit"] = left - 5000.0
-    tables = Tables(read_at, ("EURUSD",), ("USD",), tuple(str(rule.pk) for rule in rules))
+    tables = Tables(read_at, ("EURUSD",), (currency,), tuple(str(rule.pk) for rule in rules))
     packed_tables, checksum = pack_tables(tables)
     packed = pack_accounts(
         [str(account.pk).encode() for account in accounts],

@@ -163,3 +163,11 @@ def test_what_is_too_much_is_named_in_the_log(
     for _ in range(2):
         notices.add(started(make_run(account, cause=Cause.PANIC)))
     assert "given up: Close all has begun" in caplog.text
+
+
+def test_what_copied_closes_closed_before_is_told_as_their_work() -> None:
+    assert told_of.ended_sentence(0, 0, 1, 2) == (
+        "The copied closes had closed it already; 1 position stays open, as intended."
+    )
+    assert told_of.ended_sentence(0, 0, 1).startswith("There was nothing to close; ")
+    assert told_of.ended_sentence(1, 0, 1, 2).startswith("1 position closed; ")

@@ -129,10 +129,7 @@ def order(**fields: Any) -> Order:
             {"origin": Origin.API, "answered_at": START},
             ("order_rejected", "medium", "Bold: EURUSD order rejected"),
         ),
-        (
-            {"origin": Origin.COPY, "answered_at": START},
-            ("order_rejected", "medium", "Bold: EURUSD order rejected"),
-        ),
+        ({"origin": Origin.COPY, "answered_at": START}, None),
         (
             {"origin": Origin.API, "answered_at": START, "state": State.FILLED},
             ("order_filled", "low", "Bold: EURUSD order done"),

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -7,16 +8,12 @@ import pytest
 
 from accounts.models import ConnectedAccount, User
 from accounts.tests.factories import NOW, make_account
+from risk import state_saving
 from risk.core.states import PairState, new_state
 from risk.desk import Desk, desk_fingerprint, load_desk
 from risk.models import RiskRule, RuleState
-from risk.state_store import (
-    StoredState,
-    changed_pairs,
-    load_state,
-    save_state,
-    stored_cursors,
-)
+from risk.state_saving import TOGETHER_ROWS, save_in_parts, save_state
+from risk.state_store import StoredState, changed_pairs, load_state, stored_cursors
 from risk.tests.factories import make_breach, make_rule
 
 pytestmark = pytest.mark.django_db
@@ -218,3 +215,62 @@ def test_it_says_when_everything_was_stored_in_utc(account: ConnectedAccount, al
     row = RuleState.objects.get()
     assert row.updated_at == LATER
     assert row.day_started_at == datetime.fromtimestamp(NOW.timestamp() - 0.123456, UTC)
+
+
+def save_parts(
+    desk: Desk, stored: StoredState, state: PairState, changed: list[int], last_deal: int
+) -> None:
+    whole = np.zeros(len(desk.pairs), dtype=np.bool_)
+    whole[changed] = True
+    save_in_parts(
+        desk,
+        stored,
+        state,
+        changed=whole,
+        counted=np.ones(len(desk.pairs), dtype=np.bool_),
+        last_deal=np.full(len(desk.accounts), last_deal),
+        now=LATER,
+    )
+
+
+def test_it_writes_of_a_pair_that_did_not_change_only_its_newest_deal(
+    account: ConnectedAccount, alice: User
+) -> None:
+    make_rule(alice)
+    make_rule(alice)
+    desk = desk_of(account)
+    stored = load(desk)
+    save_parts(desk, stored, filled(stored.state), [1], last_deal=7)
+    again = load(desk, now=LATER)
+    peak = MONEY.index("peak") + 1.0
+    assert again.state.peak[1] == peak != again.state.peak[0]
+    assert again.last_deal.tolist() == [7]
+    assert again.stored_at.tolist() == [LATER.timestamp()]
+    assert not again.begun_anew.any()
+
+
+@pytest.mark.parametrize("together", [1, 2, 3, TOGETHER_ROWS])
+def test_parts_never_take_an_account_apart(
+    alice: User, monkeypatch: pytest.MonkeyPatch, together: int
+) -> None:
+    monkeypatch.setattr("risk.state_saving.TOGETHER_ROWS", together)
+    accounts = [make_account(alice, f"Account {number}") for number in range(4)]
+    rules = [make_rule(alice), make_rule(alice)]
+    desk = desk_of(*accounts)
+    stored = load(desk)
+    written: list[set[int]] = []
+    update = state_saving._update
+
+    def noted(row_ids: Sequence[int], *what: Any) -> None:
+        written.append(set(row_ids))
+        update(row_ids, *what)
+
+    monkeypatch.setattr(state_saving, "_update", noted)
+    save_parts(desk, stored, filled(stored.state), list(range(len(desk.pairs))), last_deal=3)
+    owners = [
+        set(RuleState.objects.filter(pk__in=part).values_list("account", flat=True))
+        for part in written
+    ]
+    assert sum(map(len, owners)) == len(accounts)
+    assert max(map(len, written)) == max(together // len(rules), 1) * len(rules) or together > 8
+    assert load(desk).last_deal.tolist() == [3] * len(accounts)

@@ -12,10 +12,11 @@ from django.views.decorators.http import require_safe
 from accounts.models import ConnectedAccount
 from accounts.views.lookups import own_account
 from accounts.views.modals import render_framed
-from risk.models import GateCheck, Order
+from risk.models import Order
 from risk.models.order import OrderQuerySet
 from risk.presentation.orders import check_rows, hops, order_row, order_rows
 from risk.presentation.pending import pending_rows
+from risk.selectors import checks_of
 
 LATEST = 8
 PAGE_LENGTH = 50
@@ -56,7 +57,7 @@ def account_order(request: HttpRequest, account_id: UUID, order_id: UUID) -> Htt
 
 
 def order_context(account: ConnectedAccount, order: Order) -> dict[str, object]:
-    checks = GateCheck.objects.filter(order_id=order.pk)
+    checks = checks_of([order]).get(order.pk, [])
     return {
         "account": account,
         "row": order_row(order),
