@@ -16,6 +16,7 @@ api_patterns = [
     path("", include("risk.api.urls")),
     path("", include("accounts.api.urls")),
     path("", include("groups.api.urls")),
+    path("", include("copytrade.api.urls")),
     path("", include("notifications.api.urls")),
 ]
 
@@ -30,6 +31,7 @@ urlpatterns = [
     path("", include("accounts.urls")),
     path("", include("groups.urls")),
     path("", include("risk.urls")),
+    path("", include("copytrade.urls")),
     path("", include("notifications.urls")),
     path("", include("tradeguard.health.urls")),
     path("api/v1/", include((api_patterns, "api"))),

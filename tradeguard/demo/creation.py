@@ -21,6 +21,7 @@ from risk.models import RiskRule
 from risk.services.arming import arm_rule
 from risk.services.cutoff import ensure_cutoffs
 from risk.services.rules import create_rule
+from tradeguard.demo.copying import create_relationships
 from tradeguard.demo.credentials import (
     Credential,
     new_password,
@@ -76,6 +77,7 @@ def create_desk(*, home: Path, broker: BrokerCalls, now: datetime) -> bool:
         for username, owner in owners.items():
             own = [accounts[each.name] for each in ACCOUNTS if each.owner == username]
             _confirm_cutoff(owner, own, now=now)
+        create_relationships(owners, accounts, now=now)
         # Inside the transaction: passwords that are kept nowhere would lock everybody out.
         write_credentials(home, credentials)
     return True
@@ -109,7 +111,7 @@ def open_at_broker(broker: BrokerCalls, demo: DemoAccount, *, password: str) -> 
         ),
         deposit=float(demo.deposit),
         commission_per_lot=demo.commission_per_lot,
-        robot=dict(demo.robot),
+        robot=None if demo.robot is None else dict(demo.robot),
     )
     if not is_new:
         # The broker outlived the database that knew the old password.

@@ -35,7 +35,10 @@ class Firm:
 
 @dataclass(frozen=True, kw_only=True)
 class DemoAccount:
-    """`deposit` is what the account holds today; what lacks to `initial` was lost before."""
+    """`deposit` is what the account holds today; what lacks to `initial` was lost before.
+
+    Without a robot nobody trades it but people and copies.
+    """
 
     name: str
     owner: str
@@ -43,7 +46,7 @@ class DemoAccount:
     login: int
     initial: int
     deposit: int
-    robot: Mapping[str, Any]
+    robot: Mapping[str, Any] | None = None
     is_netting: bool = False
     currency: str = "USD"
     leverage: int = 100
@@ -147,6 +150,30 @@ ACCOUNTS = (
         commission_per_lot=0.0,
         robot={"strategy": "reversion", "exposure": 0.8,
                "symbols": ["US500", "GER40", "BTCUSD", "EURJPY"]},
+    ),
+    # One trades, the others copy it: several trades a minute, each of them small.
+    DemoAccount(
+        name="Lead Signals", owner="maya", firm=NORTHGATE, login=550_260, initial=100_000,
+        deposit=101_300, tags=("copying",),
+        robot={"strategy": "scalper", "exposure": 1.2, "pace_bars": 8.0,
+               "symbols": ["EURUSD", "GBPUSD", "XAUUSD"]},
+    ),
+    DemoAccount(
+        name="Mirror Ratio", owner="maya", firm=HALDEN, login=8_830_131, initial=40_000,
+        deposit=40_750, currency="EUR", day_reset_zone="Europe/Prague", tags=("copying",),
+    ),
+    DemoAccount(
+        name="Mirror Fixed", owner="maya", firm=NORTHGATE, login=550_261, initial=20_000,
+        deposit=20_180, tags=("copying",),
+    ),
+    DemoAccount(
+        name="Mirror Contra", owner="maya", firm=HALDEN, login=8_830_132, initial=25_000,
+        deposit=24_640, tags=("copying",),
+    ),
+    DemoAccount(
+        name="Mirror Netting", owner="maya", firm=KESTREL, login=3_018_871, initial=15_000,
+        deposit=15_220, is_netting=True, tags=("copying",),
+        commission_per_lot=0.0,
     ),
     DemoAccount(
         name="Nordwind 1", owner="jonas", firm=NORTHGATE, login=551_804, initial=50_000,

@@ -3,6 +3,7 @@
 import os
 import stat
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from accounts.services.sealed_values import SecretCounts, count_secrets
 from accounts.sessions.process import terminal_programs
 from accounts.terminals.processes.programs import METATRADER5, TerminalPrograms
 from accounts.vault.register import MasterKeyRefusedError
+from copytrade.selectors.batches import late_batches
 from risk.ledger.host_ledger import journal_path
 from tradeguard.health.probes import (
     OLDEST_TICK_SECONDS,
@@ -60,6 +62,7 @@ def check_all(*, now: datetime) -> list[Check]:
         _check_hosts,
         _check_terminals,
         _check_journal,
+        _check_copies,
         _check_mail,
     ]
     return [finding for check in checks for finding in check(now)]
@@ -266,6 +269,25 @@ def _check_journal(_now: datetime) -> Iterator[Check]:
         yield Check("journal", "fail", f"{folder} cannot be written to", f"chmod u+w {folder}")
     else:
         yield Check("journal", "ok", "the database has everything")
+
+
+def _check_copies(now: datetime) -> Iterator[Check]:
+    try:
+        hosts = Counter(late_batches(now).order_by().values_list("host", flat=True))
+    except DatabaseError:
+        yield Check("copies", "fail", "the batches of copies cannot be read", "See database")
+        return
+    if not hosts:
+        yield Check("copies", "ok", "no batch of copies waits to be unfolded")
+        return
+    counts = ", ".join(f"{count} of {host}" for host, count in sorted(hosts.items()))
+    yield Check(
+        "copies",
+        "fail",
+        f"batches of copies are folded for more than a minute: {counts}; what was sent of them"
+        " stands in no ledger",
+        "Start the workers of these hosts; what stays is unreadable: docs/operations.md",
+    )
 
 
 def _check_mail(_now: datetime) -> Iterator[Check]:

@@ -13,6 +13,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from redis import RedisError
 
+from copytrade.selectors.batches import late_batches
 from notifications.selectors.sending import count_unrouted, sending_figures
 from tradeguard.health.probes import open_redis, read_tick, tick_age_seconds
 
@@ -96,6 +97,24 @@ class SendingCollector(Collector):
         yield from gauges.values()
 
 
+class CopyCollector(Collector):
+    """What of copying is written ahead, and should be rows by now."""
+
+    def __init__(self, *, now: datetime) -> None:
+        self.now = now
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        try:
+            late = late_batches(self.now).count()
+        except DatabaseError:
+            return
+        yield GaugeMetricFamily(
+            "tradeguard_copy_batches_late",
+            "Batches of copies that are not unfolded after a minute.",
+            value=late,
+        )
+
+
 def collect_metrics(*, now: datetime) -> tuple[bytes, str]:
     """Return the metrics as text and its content type."""
     registry = CollectorRegistry()
@@ -105,4 +124,5 @@ def collect_metrics(*, now: datetime) -> tuple[bytes, str]:
         registry.register(REGISTRY)
     registry.register(TickCollector(now=now))
     registry.register(SendingCollector(now=now))
+    registry.register(CopyCollector(now=now))
     return generate_latest(registry), CONTENT_TYPE_LATEST

@@ -13,6 +13,7 @@ from django.utils import timezone
 from risk.models import Enforcement, Order, RiskRule, RuleBreach
 from risk.services.orders import await_outcome, close_position, place_order
 from risk.services.panic import close_all
+from tradeguard.scenarios.copying import play_cascade, play_copy
 from tradeguard.scenarios.stage import SYMBOL, HouseRule, Part, Stage
 
 Type, Action = RiskRule.Type, RiskRule.Action
@@ -264,6 +265,29 @@ SCENARIOS: Final = {
             story="After the panic button a position is opened in the terminal, and closed again.",
             parts=(Part(name="Defiant"),),
             play=_opened_while_locked,
+        ),
+        Scenario(
+            name="copy",
+            title="Copying",
+            story="Three followers copy a trade by their equity; one of them is too small for it.",
+            parts=(
+                Part(name="Lead"),
+                Part(name="Equal"),
+                Part(name="Half", deposit=50_000.0),
+                Part(name="Tiny", deposit=500.0),
+            ),
+            play=play_copy,
+        ),
+        Scenario(
+            name="cascade",
+            title="Cascade",
+            story="A provider is liquidated and takes its followers with it.",
+            parts=(
+                Part(name="Lead", deposit=10_000.0),
+                Part(name="Careful"),
+                Part(name="Loyal"),
+            ),
+            play=play_cascade,
         ),
     )
 }

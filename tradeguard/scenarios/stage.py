@@ -109,20 +109,27 @@ class Stage:
 
     def buy_by_hand(self, name: str, lots: float, *, stop_loss: float = 0.0) -> int:
         """Open a position as a person at the terminal would; return its ticket."""
-        account = self.accounts[name]
+        ticket = self._deal_by_hand(name, lots, type=mt5.ORDER_TYPE_BUY, sl=stop_loss)
+        stop = f", stop loss {stop_loss:.2f}" if stop_loss else ", no stop loss"
+        self.timeline.say(f"{self._named(name)}: {lots:g} {SYMBOL} bought in the terminal{stop}")
+        return ticket
+
+    def close_by_hand(self, name: str, ticket: int, lots: float) -> None:
+        """Close a position or a part of it, as a person at the terminal would."""
+        self._deal_by_hand(name, lots, type=mt5.ORDER_TYPE_SELL, position=ticket)
+        self.timeline.say(f"{self._named(name)}: {lots:g} {SYMBOL} closed in the terminal")
+
+    def _deal_by_hand(self, name: str, lots: float, **fields: float) -> int:
         request = {
             "action": mt5.TRADE_ACTION_DEAL,
             "symbol": SYMBOL,
             "volume": float(lots),
-            "type": mt5.ORDER_TYPE_BUY,
-            "sl": stop_loss,
             "type_filling": mt5.ORDER_FILLING_FOK,
+            **fields,
         }
-        retcode, _, ticket, *_ = self._broker.trade_by_hand(account.login, request)
+        retcode, _, ticket, *_ = self._broker.trade_by_hand(self.accounts[name].login, request)
         if retcode != mt5.TRADE_RETCODE_DONE:
             raise ScenarioFailedError(f"The broker answered {retcode} to an order by hand.")
-        stop = f", stop loss {stop_loss:.2f}" if stop_loss else ", no stop loss"
-        self.timeline.say(f"{account.name}: {lots:g} {SYMBOL} bought in the terminal{stop}")
         return int(ticket)
 
     def move_price(self, *, to: float, step: float = 0.5) -> None:

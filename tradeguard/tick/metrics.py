@@ -6,6 +6,11 @@ from contextlib import contextmanager
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from accounts.core.right_of_way import LONGEST_SECONDS, RIGHT_OF_WAY
+
+# For so long a tick waits, all in all, for orders that are to leave.
+MOST_GIVEN_SECONDS = 2 * LONGEST_SECONDS
+
 STAGES = ("poll", "evaluate", "latch", "store", "groups", "publish", "total")
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1.0, 2.5)
 
@@ -29,10 +34,19 @@ accounts_watched = Gauge(
 
 
 class Stopwatch:
-    """Measures the stages of one tick, in seconds."""
+    """Measures the stages of one tick, in seconds, without the time that it gives others."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
+        self._left_to_give = MOST_GIVEN_SECONDS
+
+    def give_way(self) -> None:
+        """Wait a little while orders are about to leave; never between a violation and its act."""
+        if self._left_to_give <= 0.0 or not RIGHT_OF_WAY.is_taken():
+            return
+        began = time.perf_counter()
+        RIGHT_OF_WAY.give(min(LONGEST_SECONDS, self._left_to_give))
+        self._left_to_give = max(0.0, self._left_to_give - (time.perf_counter() - began))
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
