@@ -20,6 +20,9 @@ from accounts.models import (
 from accounts.models.connection import ConnectionState
 from accounts.tests.api_clients import API
 from accounts.tests.factories import NOW, SECRET, make_account
+from copytrade.core.kinds import EventKind
+from copytrade.models import CopyEvent, CopyRelationship
+from copytrade.tests.factories import make_copy, make_event, make_position, make_relationship
 from groups.models import AccountGroup
 from groups.tests.factories import make_group
 from notifications.models import Delivery, Notification, NotificationType, Preference
@@ -95,6 +98,7 @@ def make_desk(user: User) -> Desk:
     run, order = make_run(account), make_order(account)
     make_check(order)
     make_lock(account)
+    relationship = make_copying(account)
     desk = Desk(
         account,
         group,
@@ -102,6 +106,8 @@ def make_desk(user: User) -> Desk:
         {
             "accounts": account.pk,
             "api-keys": account.api_key_id,
+            "copy-relationships": relationship.pk,
+            "copy-relationships/events": CopyEvent.objects.get(provider_id=account.pk).pk,
             "group-templates": template.pk,
             "groups": group.pk,
             "risk-rules": rule.pk,
@@ -122,6 +128,12 @@ def make_desk(user: User) -> Desk:
             "password": "secret",
             "currency": "USD",
             "initial_balance": "1000.00",
+        },
+        "copy-relationships": {
+            "provider": str(account.pk),
+            "follower": str(make_account(user, "Alpha 3", with_key=True).pk),
+            "sizing": "multiplier",
+            "multiplier": "2",
         },
         "groups": {"name": "Other", "accounts": [str(account.pk)]},
         "group-templates": {
@@ -148,6 +160,15 @@ def make_webhook() -> dict[str, str]:
     """Return what the channel of a webhook needs."""
     key = b64encode(SECRET.encode().ljust(32, b".")).decode()
     return {"url": "https://example.com/desk", "secret": f"whsec_{key}"}
+
+
+def make_copying(provider: ConnectedAccount) -> CopyRelationship:
+    """Give an account a follower of the same owner, an event and what became of it."""
+    row = make_relationship(provider, make_account(provider.user, "Alpha 2", with_key=True))
+    event = make_event(row, EventKind.OPEN, position_ticket=7, volume=1, direction="buy")
+    make_copy(row, event, symbol="EURUSD", volume="0.23", filled_volume="0.23")
+    make_position(row)
+    return row
 
 
 def make_history(account: ConnectedAccount) -> None:

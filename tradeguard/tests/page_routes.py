@@ -73,6 +73,9 @@ class Page:
             "preset_key": desk.ids["risk-rules/presets"],
             "preset_id": desk.ids["risk-rules/presets"],
             "template_id": desk.ids["group-templates"],
+            "relationship_id": desk.ids["copy-relationships"],
+            "event_id": desk.ids["copy-relationships/events"],
+            "change": "pause",
             "key": "no-such-key",
             "uidb36": "1",
         }[parameter]

@@ -16,6 +16,15 @@ from accounts.admin.bases import LedgerAdmin
 from accounts.models import ApiKey, ApiKeyAuditLog, ConnectionLog, Tag, TerminalHost, User
 from accounts.tests.factories import NOW, PASSWORD, SECRET, make_account, make_user, sign_in_staff
 from accounts.tests.history_rows import make_deal, snapshot
+from copytrade.core.kinds import EventKind
+from copytrade.models import CopyRelationship
+from copytrade.tests.factories import (
+    make_batch,
+    make_copy,
+    make_event,
+    make_position,
+    make_relationship,
+)
 from groups.models import AccountGroup, Membership
 from notifications.models import DeliverySettings, NotificationType, Preference
 from notifications.tests.factories import make_channel, make_delivery
@@ -28,6 +37,7 @@ from risk.tests.factories import (
     make_run,
     make_template,
 )
+from risk.tests.gate_rounds import note_round
 
 MODELS = sorted(admin.site._registry, key=lambda model: model._meta.label)
 LEDGERS = [model for model in MODELS if isinstance(admin.site._registry[model], LedgerAdmin)]
@@ -84,9 +94,15 @@ def make_rows(number: int) -> None:
     NewsCalendar.objects.create(
         user=owner, covers_from_at=NOW, covers_until_at=NOW, imported_at=NOW
     )
-    make_check(make_order(account))
+    order = make_order(account)
+    make_check(order)
+    note_round([order], ["1"])
     make_run(account)
     make_lock(account, unlocked_at=NOW)  # one that stands holds its account
+    copying = make_relationship(account, make_account(owner, f"Alpha's follower {number}"))
+    make_copy(copying, make_event(copying, EventKind.OPEN), sentence="Alpha")
+    make_position(copying, state="closed")  # one that is held holds its account
+    make_batch(age_seconds=1.0)
     ConnectionLog.objects.create(
         account_id=account.pk,
         user_id=owner.pk,
@@ -132,6 +148,7 @@ def test_it_administers_every_app() -> None:
     assert {model._meta.app_label for model in MODELS} == {
         "accounts",
         "auth",
+        "copytrade",
         "groups",
         "notifications",
         "risk",
@@ -140,11 +157,16 @@ def test_it_administers_every_app() -> None:
         "AccountLock",
         "ApiKeyAuditLog",
         "ConnectionLog",
+        "CopyBatch",
+        "CopyEvent",
+        "CopyOrder",
+        "CopyPosition",
         "Deal",
         "Delivery",
         "Enforcement",
         "EquitySnapshot",
         "GateCheck",
+        "GateRound",
         "NewsCalendar",
         "NewsEvent",
         "Notification",
@@ -270,10 +292,15 @@ def test_it_refuses_staff_without_the_right(db: None, model: type[models.Model])
     assert client.get(page_of(model, "changelist")).status_code == 403
 
 
-@pytest.mark.parametrize("model", [each for each in EDITED if each is not ApiKey], ids=label)
+# A key is revoked and a relationship ended; both stay, and have tests of their own.
+STAYING = (ApiKey, CopyRelationship)
+
+
+@pytest.mark.parametrize("model", [each for each in EDITED if each not in STAYING], ids=label)
 def test_it_deletes_what_may_be_deleted(staff: Client, model: type[models.Model]) -> None:
     make_rows(1)
     row = {
+        "connectedaccount": lambda: model._default_manager.get(name="Alpha 1"),
         "terminalhost": lambda: model._default_manager.get(pk="host-1"),
         "user": lambda: model._default_manager.get(username="owner-1"),
     }.get(str(model._meta.model_name), lambda: model._default_manager.get())()

@@ -36,7 +36,9 @@ ROWS = {
     "account_id": "accounts",
     "account_ids": "accounts",
     "accounts": "accounts",
+    "follower": "accounts",
     "groups": "groups",
+    "provider": "accounts",
 }
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "12"))
 

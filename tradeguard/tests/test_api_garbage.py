@@ -44,7 +44,12 @@ FIELDS = [
     "stop_loss", "take_profit", "deviation_points", "valid_until_at", "lock", "numbers",
     "entry_price", "risk_fraction", "risk_money", "is_excluded", "transport", "credentials", "mode",
     "minimum_priority", "transports", "quiet_from", "quiet_until", "summary_at", "repeat_minutes",
-    "storm_limit",
+    "storm_limit", "provider", "follower", "alias", "confirms_firm_terms", "sizing", "multiplier",
+    "fixed_lots", "below_minimum", "maximum_lots", "symbol_map", "include_symbols",
+    "exclude_symbols", "directions", "magics", "is_reverse", "copies_stops", "copies_pendings",
+    "stop_loss_points", "take_profit_points", "open_deadline_seconds", "maximum_slippage_points",
+    "maximum_positions", "trading_from", "trading_until", "trading_zone", "equity_stop",
+    "start_policy", "cascade_scope", "seen_at", "ending", "lots",
 ]  # fmt: skip
 VALUES: dict[str, Any] = {
     "null": None,
@@ -72,7 +77,9 @@ QUERIES = [
     "account_ids=x", "account_ids=%00", "group_id=x", "position_ticket=x", "id=x", "kind=%00",
     "position_ticket=" + "9" * 400, "importance=huge", "currency=%00", "enforcement_id=1",
     "priority=vital", "object_type=%00", "object_id=" + "9" * 400, "until=soon", "transport=pigeon",
-    "working=perhaps", "mode=loud",
+    "working=perhaps", "mode=loud", "living=perhaps", "provider_id=%00", "follower_id=x",
+    "sizing=huge", "event_id=x", "relationship_id=%00", "reason=none", "is_stop_out=perhaps",
+    "days=0", "days=366", "days=-1", "days=" + "9" * 5000, "days=%00",
 ]  # fmt: skip
 
 

@@ -136,6 +136,12 @@ def test_own_rows_cannot_be_mixed_with_a_strangers(alice: User, bob: User, desk:
         ("GET", f"risk-rules/portfolio-risk?account_ids={foreign['account']}", {}, "account_ids"),
         ("GET", f"risk-rules/portfolio-risk?group_id={foreign['group']}", {}, "group_id"),
         ("POST", "accounts/close-all", {**ids, "reason": "Theirs."}, "account_ids"),
+        ("POST", "copy-relationships",
+         {"provider": foreign["account"], "follower": str(mine.pk)}, "provider"),
+        ("POST", "copy-relationships/example-size",
+         {"provider": str(mine.pk), "follower": foreign["account"]}, "follower"),
+        ("POST", "copy-relationships/example-size",
+         {"provider": foreign["account"], "follower": str(mine.pk)}, "provider"),
         ("POST", "accounts", with_key, "api_key"),
         ("PATCH", f"accounts/{mine.pk}", {"api_key": key}, "api_key"),
     ]  # fmt: skip

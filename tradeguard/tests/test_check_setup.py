@@ -1,6 +1,7 @@
 import json
 from datetime import UTC, datetime, timedelta
 from io import StringIO
+from uuid import uuid4
 
 import pytest
 from django.conf import settings
@@ -12,6 +13,7 @@ from redis import Redis
 from accounts.models import ApiKey, MasterKey, TerminalHost, User
 from accounts.tests.factories import make_key
 from accounts.vault.fields import Ciphertext
+from copytrade.models import CopyBatch
 from risk.ledger.host_ledger import journal_path
 from tradeguard.health.checks import Check, check_all, judge_clock, judge_lease
 
@@ -128,6 +130,22 @@ def test_it_judges_the_mail_settings(backend: str, is_embedded: bool, state: str
         EMAIL_BACKEND=backend, EMBEDDED=is_embedded, EMAIL_HOST="127.0.0.1", EMAIL_PORT=1
     ):
         assert finding("mail").state == state
+
+
+@pytest.mark.parametrize(
+    ("age_seconds", "is_unfolded", "state"),
+    [(59, False, "ok"), (61, False, "fail"), (86_000, False, "fail"), (86_000, True, "ok")],
+)
+def test_it_tells_of_copies_that_nobody_unfolds(
+    age_seconds: int, is_unfolded: bool, state: str
+) -> None:
+    now = timezone.now()
+    CopyBatch.objects.create(
+        id=uuid4(), event_id=uuid4(), provider_id=uuid4(), host="far", number=0, payload=b"x",
+        created_at=now - timedelta(seconds=age_seconds), unfolded_at=now if is_unfolded else None,
+    )  # fmt: skip
+    [check] = [each for each in check_all(now=now) if each.part == "copies"]
+    assert (check.state, "1 of far" in check.message) == (state, state == "fail")
 
 
 def test_it_tells_of_what_the_database_has_not_taken() -> None:

@@ -12,6 +12,7 @@ from accounts.models import ConnectedAccount, User
 from accounts.services.accounts import delete_account
 from accounts.terminals.simulated.server import TradeServer
 from accounts.terminals.simulated.service.process import BrokerService
+from copytrade.models import CopyRelationship
 from groups.models import AccountGroup, Membership
 from risk.models import RiskRule, RuleArming
 from tradeguard.demo.creation import create_desk, open_at_broker
@@ -49,7 +50,7 @@ def test_it_creates_a_desk_of_several_people(broker: TradeServer, tmp_path: Path
         user.username: (user.connected_accounts.count(), user.account_groups.count())
         for user in User.objects.all()
     }
-    assert owned == {"maya": (11, 3), "jonas": (3, 1), "staff": (0, 0)}
+    assert owned == {"maya": (16, 3), "jonas": (3, 1), "staff": (0, 0)}
     assert User.objects.get(username="staff").is_superuser
     assert Membership.objects.filter(account__name="Alpha 4").count() == 2
     assert len(set(RiskRule.objects.values_list("rule_type", flat=True))) >= 11
@@ -59,13 +60,32 @@ def test_it_creates_a_desk_of_several_people(broker: TradeServer, tmp_path: Path
 
 
 @pytest.mark.django_db
+def test_it_creates_copying_of_every_kind(broker: TradeServer, tmp_path: Path) -> None:
+    create_desk(home=tmp_path, broker=broker, now=NOW)
+    states = {
+        row.follower.name: row.state for row in CopyRelationship.objects.select_related("follower")
+    }
+    assert states == {
+        "Mirror Ratio": "active",
+        "Mirror Fixed": "active",
+        "Mirror Contra": "active",
+        "Mirror Netting": "active",
+        "Nordwind Hedge": "active",
+        "Meridian Scalp": "paused",
+        "Bluewater Macro": "offered",
+    }
+    offer = CopyRelationship.objects.get(state="offered")
+    assert (offer.provider.user.username, offer.follower.user.username) == ("jonas", "maya")
+
+
+@pytest.mark.django_db
 def test_it_creates_a_desk_once_and_leaves_changes_alone(
     broker: TradeServer, tmp_path: Path
 ) -> None:
     create_desk(home=tmp_path, broker=broker, now=NOW)
     delete_account(account=ConnectedAccount.objects.get(name="Meridian Scalp"))
     assert not create_desk(home=tmp_path, broker=broker, now=NOW)
-    assert ConnectedAccount.objects.count() == 13
+    assert ConnectedAccount.objects.count() == 18
     assert (AccountGroup.objects.count(), User.objects.count()) == (4, 3)
 
 

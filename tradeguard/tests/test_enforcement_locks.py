@@ -101,8 +101,8 @@ def test_a_clock_that_is_set_back_ends_no_lock(stage: Stage) -> None:
     stage.run(5)
     AccountLock.objects.update(locked_at=stage.now + timedelta(hours=1))
     assert stage.tick is not None
-    assert stage.tick.desk is not None
-    enforcer = stage.tick.desk.enforcer
+    assert stage.tick.acting is not None
+    enforcer = stage.tick.acting.desk.enforcer
     enforcer._settled_at[account.pk] += 3600  # type: ignore[union-attr]
     trade(stage, account, 0.1)
     stage.run(5)

@@ -78,9 +78,10 @@ def order_of(account: ConnectedAccount, stage: Stage, **fields: Any) -> Order:
 
 
 class Onlooker:
-    """Stands where the desk of the host does, and keeps the newest view."""
+    """Stands where the desks of the host do, and keeps the newest view."""
 
-    def take(self, poll: Poll, assessment: Assessment) -> None:
+    def take(self, poll: Poll, assessment: Assessment, now: datetime) -> None:
+        del now
         self.view = HostView(poll, assessment)
 
     def close(self) -> None:
@@ -95,7 +96,7 @@ class Sources:
         self.book = TermsBook(stage.server, "local", clock=lambda: stage.clock[0])
         self.onlooker = Onlooker()
         assert stage.tick is not None
-        stage.tick.desk = cast("Any", self.onlooker)
+        stage.tick.acting = cast("Any", self.onlooker)
         stage.run(5)
 
     def terms(self, login: int, symbol: str) -> SymbolTerms | None:

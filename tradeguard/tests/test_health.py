@@ -2,6 +2,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from django.db import OperationalError
@@ -13,6 +14,7 @@ from redis import Redis
 from accounts.models import TerminalHost, User
 from accounts.terminals.simulated.server import TradeServer
 from accounts.terminals.simulated.service.process import BrokerService
+from copytrade.models import CopyBatch
 from notifications.models import Delivery
 from notifications.tests.factories import make_channel, make_delivery, make_notification
 from tradeguard.health.probes import OLDEST_TICK_SECONDS, probe_tick
@@ -185,3 +187,22 @@ def test_metrics_are_for_this_machine_and_for_who_knows_the_token(
 def test_an_unset_token_opens_nothing(client: Client) -> None:
     headers = {"Authorization": "Bearer "}
     assert client.get("/metrics", REMOTE_ADDR="192.0.2.7", headers=headers).status_code == 404
+
+
+@pytest.mark.django_db
+def test_the_metrics_tell_of_copies_that_nobody_unfolds(client: Client) -> None:
+    def late() -> float:
+        text = client.get("/metrics").content.decode()
+        [family] = [
+            each
+            for each in text_string_to_metric_families(text)
+            if each.name == "tradeguard_copy_batches_late"
+        ]
+        return family.samples[0].value
+
+    assert late() == 0
+    CopyBatch.objects.create(
+        id=uuid4(), event_id=uuid4(), provider_id=uuid4(), host="far", number=0, payload=b"x",
+        created_at=timezone.now() - timedelta(seconds=61),
+    )  # fmt: skip
+    assert late() == 1

@@ -29,7 +29,7 @@ def test_it_says_where_the_desk_is_and_how_to_sign_in(desk: ServedDesk) -> None:
     assert set(health["parts"]) == {"database", "redis", "broker", "tick:local"}
     token = desk.sign_in()
     assert desk.get("/api/v1/groups", token=token)[1]["count"] == 3
-    assert desk.get("/api/v1/accounts", token=token)[1]["count"] == 11
+    assert desk.get("/api/v1/accounts", token=token)[1]["count"] == 16
 
 
 def test_the_desk_is_alive(desk: ServedDesk) -> None:
@@ -134,7 +134,7 @@ def test_a_killed_serve_takes_everything_with_it_and_starts_again(desk: ServedDe
         "SELECT count(*) FROM accounts_connectedaccount"
         " WHERE archived_at IS NULL AND server <> 'ScenarioMarkets-Demo'"
     )
-    assert desk.rows(living) == [(14,)]
+    assert desk.rows(living) == [(19,)]
 
 
 def test_sigterm_stops_everything(desk: ServedDesk) -> None:

@@ -9,7 +9,12 @@ import pytest
 from django.db import OperationalError, connections
 from django.db.utils import ConnectionHandler
 
-from tradeguard.tick.patience import LOCK_WAIT_MS, wait_briefly
+from tradeguard.tick.patience import (
+    LOCK_WAIT_MS,
+    SQLITE_LOCK_WAIT_MS,
+    wait_beside_tick,
+    wait_briefly,
+)
 from tradeguard.tick.worker import HostWorker
 
 
@@ -35,6 +40,22 @@ def test_it_waits_briefly_for_a_lock_whenever_it_connects(tmp_path: Path) -> Non
         assert lock_wait_ms(database) == LOCK_WAIT_MS
         database.close()
     other.close()
+
+
+@pytest.mark.django_db
+def test_what_is_done_beside_the_ticks_is_more_patient_with_sqlite(tmp_path: Path) -> None:
+    given = {"ENGINE": "accounts.sqlite", "NAME": tmp_path / "desk.sqlite3", "OPTIONS": {}}
+    database = ConnectionHandler({"default": given})["default"]
+    wait_beside_tick(database)
+    assert lock_wait_ms(database) == SQLITE_LOCK_WAIT_MS
+    database.close()
+
+
+def test_what_is_done_beside_the_ticks_waits_as_briefly_for_rows_of_postgresql() -> None:
+    given = {"ENGINE": "django.db.backends.postgresql", "NAME": "desk", "OPTIONS": {}}
+    database = ConnectionHandler({"default": given})["default"]
+    wait_beside_tick(database)
+    assert database.settings_dict["OPTIONS"]["options"] == f"-c lock_timeout={LOCK_WAIT_MS}"
 
 
 def test_it_keeps_what_else_postgresql_was_told() -> None:
