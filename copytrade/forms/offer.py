@@ -80,10 +80,14 @@ class OfferForm(TermsForm):
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
         if cleaned.get("whose") == ANOTHERS:
+            self.forgive("follower")
             if "follower_id" not in self.errors:
                 cleaned["follower"] = self._another(cleaned.get("follower_id"))
-        elif cleaned.get("follower") is None and "follower" not in self.errors:
-            self.add_error("follower", "Choose the account that copies.")
+        else:
+            self.forgive("follower_id", "alias")
+            cleaned["alias"] = ""
+            if cleaned.get("follower") is None and "follower" not in self.errors:
+                self.add_error("follower", "Choose the account that copies.")
         if (provider := cleaned.get("provider")) and provider == cleaned.get("follower"):
             self.add_error("follower", "An account cannot copy itself: choose another one.")
         return cleaned

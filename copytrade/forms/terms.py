@@ -8,6 +8,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from accounts.forms.base import ServiceForm
+from copytrade.core.kinds import Sizing
 from copytrade.forms.fields import MagicsField, SymbolMapField, SymbolsField
 from copytrade.models import CopyRelationship
 from copytrade.terms import TERMS, TermChanges, check_terms, set_terms
@@ -16,6 +17,10 @@ from risk.field_types import PercentField
 _DECIMAL: Final = {"inputmode": "decimal", "autocomplete": "off"}
 _WHOLE: Final = {"inputmode": "numeric", "autocomplete": "off"}
 _FIELDS: Final = CopyRelationship._meta
+
+# What a size is told by; the page shows the one that the chosen sizing takes.
+_SIZE_FIELDS: Final = ("multiplier", "fixed_lots", "risk_fraction")
+_SHOWN_BY_SIZING: Final = {Sizing.FIXED_LOT: "fixed_lots", Sizing.RISK_PERCENT: "risk_fraction"}
 
 # What an example needs to know; the rest of a form may be wrong meanwhile.
 SIZE_TERMS: Final = (
@@ -38,6 +43,14 @@ def _choices(name: str) -> Any:
 def _initial(value: Any) -> Any:
     """Give a number the digits that it has, not those that its column keeps."""
     return Decimal(f"{value.normalize():f}") if isinstance(value, Decimal) else value
+
+
+def _unseen_sizes(sizing: str | None) -> tuple[str, ...]:
+    """Return the fields that this sizing does not ask for; none while it is not known."""
+    if not sizing:
+        return ()
+    shown = _SHOWN_BY_SIZING.get(Sizing(sizing), "multiplier")
+    return tuple(name for name in _SIZE_FIELDS if name != shown)
 
 
 def _whole(label: str, **options: Any) -> forms.IntegerField:
@@ -136,7 +149,7 @@ class TermsForm(forms.Form, ServiceForm):
         widget=forms.TextInput(attrs=_DECIMAL),
         max_digits=18,
         decimal_places=2,
-        help_text="Of the follower: what was copied is closed, and copying pauses.",
+        help_text="In the follower's currency: what was copied is closed, and copying pauses.",
     )
     start_policy = forms.ChoiceField(label="Begin with", choices=_choices("start_policy"))
     cascade_scope = forms.ChoiceField(
@@ -163,15 +176,24 @@ class TermsForm(forms.Form, ServiceForm):
     def clean(self) -> dict[str, Any]:
         """Say at once all that makes no sense together, beside what is wrong by itself."""
         cleaned = super().clean() or self.cleaned_data
+        unseen = _unseen_sizes(cleaned.get("sizing"))
+        self.forgive(*unseen)
         row = CopyRelationship(alias="-")
         set_terms(row, self.terms())
         try:
             check_terms(row)
         except ValidationError as error:
             for name, texts in error.message_dict.items():
-                if name in self.fields and name not in self.errors:
+                if name in unseen:
+                    cleaned.pop(name, None)
+                elif name in self.fields and name not in self.errors:
                     self.add_error(name, texts)
         return cleaned
+
+    def forgive(self, *names: str) -> None:
+        """Drop what is wrong with fields that the page hides: nobody could put it right there."""
+        for name in names:
+            self.errors.pop(name, None)
 
     def terms(self) -> TermChanges:
         """Return the terms that were filled in rightly, by the names of the model."""

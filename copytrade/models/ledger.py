@@ -116,7 +116,7 @@ class CopyOrder(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.symbol}: {self.state}"
+        return f"{self.symbol or 'No order'}: {self.state}"
 
 
 class CopyPosition(models.Model):

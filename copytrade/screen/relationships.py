@@ -60,6 +60,10 @@ class RelationshipRow:
         return bool({"edit", "rename"} & set(self.view.actions))
 
     @property
+    def edit_label(self) -> str:
+        return "Edit" if "edit" in self.view.actions else "Rename"
+
+    @property
     def can_end(self) -> bool:
         return "terminate" in self.view.actions
 

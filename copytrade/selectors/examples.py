@@ -134,7 +134,7 @@ def _example(
         return wanted
     theirs, ours = there.contract(trade.symbol), here.contract(wanted)
     if theirs is None or ours is None:
-        text = f"The terms of {trade.symbol if theirs is None else wanted} are not known now."
+        text = f"The contract of {trade.symbol if theirs is None else wanted} is not known now."
         return _none(trade, wanted, SkipReason.NO_READING, text)
     rates = rates_of(_quotes(there, here, (theirs, ours)), _COMMON)
     event = _event(there, theirs, trade, rates, now=now)
