@@ -1,6 +1,6 @@
 from django.urls import path
 
-from copytrade.views import account_parts, ledger, lists, offers, relationships, states
+from copytrade.views import account_parts, cascades, ledger, lists, offers, relationships, states
 
 urlpatterns = [
     path("copying", lists.relationship_list, name="copying"),
@@ -14,12 +14,22 @@ urlpatterns = [
     path("copying/providers/<uuid:account_id>", lists.provider_page, name="copying-provider"),
     path("copying/providers/<uuid:account_id>/group", lists.provider_group, name="copying-group"),
     path(
+        "copying/providers/<uuid:account_id>/cascades",
+        cascades.provider_cascades,
+        name="copying-provider-cascades",
+    ),
+    path(
         "copying/<uuid:relationship_id>",
         relationships.relationship_detail,
         name="copying-relationship",
     ),
     path(
         "copying/<uuid:relationship_id>/head", relationships.relationship_head, name="copying-head"
+    ),
+    path(
+        "copying/<uuid:relationship_id>/cascades",
+        cascades.relationship_cascades,
+        name="copying-cascades",
     ),
     path(
         "copying/<uuid:relationship_id>/example",

@@ -36,7 +36,10 @@ _FAILED_ELSEWHERE: Final = "The order did not go through on the follower's accou
 
 @dataclass(frozen=True, slots=True)
 class EventRow:
-    """`whole` is how long it took from noticing the event until the last copy was answered."""
+    """`whole` is how long it took from noticing the event until the last copy was answered.
+
+    `under_way` are the copies that may still become something else.
+    """
 
     event: CopyEvent
     label: str
@@ -47,6 +50,7 @@ class EventRow:
     whole: str
     copies: tuple["CopyRow", ...] = ()
     is_open: bool = False
+    under_way: int = 0
 
     @property
     def more(self) -> int:
@@ -181,6 +185,7 @@ def _event_row(
         whole=_since(event.detected_at, answered_at),
         copies=copies,
         is_open=is_open,
+        under_way=sum(_count(sums, state.value) for state in (State.PLANNED, State.ORDERED)),
     )
 
 

@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
-from uuid import uuid4
 
 import pytest
 from django.db import connection
@@ -14,13 +13,10 @@ from django.urls import reverse
 
 from accounts.models import ConnectedAccount, User
 from accounts.tests.factories import NOW, make_account, make_user
-from copytrade.cascade.running import STORY
 from copytrade.core.kinds import EventKind, Sizing, SkipReason
 from copytrade.models import CopyOrder, CopyRelationship
 from copytrade.tests.factories import make_copy, make_event, make_position, make_relationship
 from copytrade.views.ledger import EXCERPT_LENGTH
-from risk.enforcement.goals import COPIED_LOTS
-from risk.tests.factories import make_run
 
 State = CopyRelationship.State
 
@@ -72,12 +68,13 @@ def errors_in(page: str) -> list[str]:
 
 
 def own_pages(row: CopyRelationship) -> Iterator[str]:
-    for name in ("relationship", "head", "edit", "accept", "decline", "end"):
+    for name in ("relationship", "head", "cascades", "edit", "accept", "decline", "end"):
         yield reverse(f"copying-{name}", args=[row.pk])
     yield reverse("copying-hold", args=[row.pk, "pause"])
     yield reverse("copying-relationship-example", args=[row.pk])
     yield reverse("copying-provider", args=[row.provider_id])
     yield reverse("copying-group", args=[row.provider_id])
+    yield reverse("copying-provider-cascades", args=[row.provider_id])
     yield reverse("account-copying", args=[row.provider_id])
     yield reverse("copying-metrics") + f"?relationship={row.pk}"
     yield reverse("copying-metrics") + f"?provider={row.provider_id}"
@@ -328,51 +325,6 @@ def test_who_holds_it_back_reads_that_stops_still_move(
 ) -> None:
     page = client_of(bob).get(reverse("copying-hold", args=[row.pk, change])).content.decode()
     assert text in page
-
-
-@pytest.mark.parametrize(
-    ("stages", "headline"),
-    [
-        (("done", "done"), "2 followers flat after 1.5 s, 3 positions closed"),
-        (("done", "closing"), "Being closed: 1 of 2 followers confirmed flat"),
-        (("done", "given_up"), "1 not flat"),
-    ],
-)
-def test_a_liquidation_is_told_with_its_followers(
-    alice: User, bob: User, stages: tuple[str, str], headline: str
-) -> None:
-    provider = make_account(alice, "Lead")
-    liquidation = str(uuid4())
-    for follower, stage, count in (
-        (make_account(alice, "Mirror"), stages[0], 2),
-        (make_account(bob, "Bob's savings"), stages[1], 1),
-    ):
-        row = make_relationship(provider, follower, alias=f"Client {count}")
-        ended_at = None if stage == "closing" else NOW + timedelta(seconds=1.5)
-        make_run(
-            follower,
-            cause="cascade",
-            stage=stage,
-            triggered_at=NOW,
-            confirmed_at=ended_at if stage == "done" else None,
-            finished_at=ended_at,
-            positions_closed=count,
-            message="Bob's own words." if count == 1 else "Closed 2 positions.",
-            options={
-                COPIED_LOTS: {},
-                STORY: {
-                    "liquidation": liquidation, "relationship_id": str(row.pk),
-                    "provider_id": str(provider.pk), "provider_name": "Lead", "by": "cutoff",
-                    "level_percent": 9.8, "scope": "copied", "closed_by_copies": 0,
-                    "sentence": "Lead was liquidated at a margin level of 9.8 %.",
-                },
-            },
-        )  # fmt: skip
-    page = client_of(alice).get(reverse("copying-provider", args=[provider.pk])).content.decode()
-    assert headline in page
-    assert "at a margin level of 9.8 %" in page
-    assert "Closed 2 positions." in page
-    assert "own words" not in page
 
 
 def test_an_offer_is_read_and_accepted(bob: User, alice: User) -> None:

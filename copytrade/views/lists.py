@@ -11,15 +11,14 @@ from django.views.decorators.http import require_safe
 
 from accounts.models import ConnectedAccount
 from accounts.views.lookups import own_account, signed_in
-from copytrade.cascade.story import cascade_stories
 from copytrade.models import CopyRelationship
-from copytrade.screen.cascades import cascade_rows
 from copytrade.screen.group import group_panel
 from copytrade.screen.metrics import PERIODS, metrics_panel, period_named
 from copytrade.screen.relationships import relationship_rows
 from copytrade.selectors.ledger import copies_of
 from copytrade.selectors.metrics import copy_metrics, provider_metrics
 from copytrade.selectors.relationships import followers_of, offers_to, relationships_of
+from copytrade.views.cascades import cascades_of_provider
 from copytrade.views.lookups import asked_id
 
 PAGE_LENGTH = 50
@@ -58,10 +57,11 @@ def provider_page(request: HttpRequest, account_id: UUID) -> HttpResponse:
     context = {
         "provider": provider,
         "panel": group_panel(provider, now=timezone.now()),
-        "cascades": cascade_rows(cascade_stories(user, provider_id=provider.pk, most=5)),
+        **cascades_of_provider(user, provider.pk),
         "rows": relationship_rows(user, page),
         "page": page,
         "metrics": metrics_panel(provider_metrics(provider, user=user, since=since)),
+        "metrics_query": f"provider={provider.pk}&period={PERIODS[1].name}",
         "tab": "",
     }
     return render(request, "copytrade/provider.html", context)
@@ -101,6 +101,7 @@ def metrics_page(request: HttpRequest) -> HttpResponse:
         "periods": PERIODS,
         "about": about,
         "query": query,
+        "metrics_query": "&".join(each for each in (query, f"period={period.name}") if each),
         "providers": providers.order_by("name", "pk"),
         "provider_id": provider_id,
         "tab": "metrics",

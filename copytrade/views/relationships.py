@@ -14,9 +14,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts.forms.users import zone_names
 from accounts.refusals import Refusal
 from accounts.views.lookups import signed_in
-from copytrade.cascade.story import cascade_stories
 from copytrade.forms import AliasForm, ExampleForm, TermsForm
-from copytrade.screen.cascades import cascade_rows
 from copytrade.screen.holdings import holdings_of
 from copytrade.screen.metrics import PERIODS, metrics_panel
 from copytrade.screen.relationships import relationship_row
@@ -25,6 +23,7 @@ from copytrade.selectors.metrics import relationship_metrics
 from copytrade.selectors.relationships import RelationshipView
 from copytrade.services.relationships import update_relationship
 from copytrade.terms import TERMS
+from copytrade.views.cascades import cascades_of_relationship
 from copytrade.views.ledger import ledger_context
 from copytrade.views.lookups import own_view, posted
 from copytrade.views.offers import answer_example, sentences_for, show_example
@@ -39,9 +38,10 @@ def relationship_detail(request: HttpRequest, relationship_id: UUID) -> HttpResp
     context = {
         **_head(view),
         **ledger_context(request, relationship_id=row.pk, is_excerpt=True),
-        "cascades": cascade_rows(cascade_stories(user, relationship_id=row.pk, most=5)),
+        **cascades_of_relationship(user, row.pk),
         "terms": term_lines(row) if view.shows_terms else [],
         "metrics": metrics_panel(relationship_metrics(row, user=user, since=since)),
+        "metrics_query": f"relationship={row.pk}&period={PERIODS[1].name}",
         "sentences": sentences_for(user, row.provider, row.follower),
         "tab": "",
     }
@@ -106,6 +106,7 @@ def relationship_update(request: HttpRequest, relationship_id: UUID) -> HttpResp
         "form": form,
         "alias_form": alias_form,
         "example_form": ExampleForm(data, initial={"example_lots": "1.00"}),
+        "currency": row.follower.currency if view.owns_follower else "",
         "zone_names": zone_names(),
         "tab": "",
     }

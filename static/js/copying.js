@@ -132,17 +132,52 @@
   }, true);
 
   // What somebody has just pressed is not drawn anew before it is answered; what has the focus keeps it.
-  const MOVING = "[data-ledger], #copy-group, #copying-head, #copying-rows";
+  const MOVING = "[data-moving]";
   let focused = "";
+  let folds = [];
   document.addEventListener("htmx:beforeSwap", (event) => {
     const { target } = event.detail;
     if (!target.matches(MOVING)) return;
     if (target.querySelector(".htmx-request")) event.detail.shouldSwap = false;
     focused = target.contains(document.activeElement) ? document.activeElement.id : "";
+    folds = Array.from(target.querySelectorAll("details.cascade"), (each) => [each.id, each.open]);
   });
   document.addEventListener("htmx:afterSettle", () => {
+    folds.forEach(([id, isOpen]) => {
+      const fold = document.getElementById(id);
+      if (fold) fold.open = isOpen;
+    });
+    folds = [];
     const again = focused && document.getElementById(focused);
     focused = "";
     if (again && document.activeElement === document.body) again.focus({ preventScroll: true });
   });
+
+  // --- a part that asks and is not answered must not look live ---
+
+  const CHECK_MS = 500;
+  const PATIENCE_MS = 1000; // on top of two turns
+  const heard = new Map();
+
+  function alarm(part, isLost) {
+    if (part.classList.contains("is-lost") === isLost) return;
+    part.classList.toggle("is-lost", isLost);
+    const sign = part.querySelector("[data-alarm]");
+    if (sign) sign.hidden = !isLost;
+  }
+
+  document.addEventListener("htmx:afterRequest", ({ detail }) => {
+    const { target } = detail; // itself; what sent the request may be gone by now
+    if (!detail.successful || !target.matches(MOVING)) return;
+    heard.set(target.id, Date.now());
+    alarm(target, false);
+  });
+
+  setInterval(() => {
+    document.querySelectorAll(`${MOVING}[hx-get]`).forEach((part) => {
+      if (!heard.has(part.id)) heard.set(part.id, Date.now());
+      const longest = Number(part.dataset.moving) * 2000 + PATIENCE_MS;
+      alarm(part, Date.now() - heard.get(part.id) > longest);
+    });
+  }, CHECK_MS);
 })();

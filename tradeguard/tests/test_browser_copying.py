@@ -145,6 +145,25 @@ def test_an_offer_is_read_and_declined(maya: Visitor) -> None:
     expect(page.locator("#copying-head .status").first).to_have_text("Declined")
 
 
+def test_a_page_that_is_not_answered_does_not_look_live(maya: Visitor) -> None:
+    page = maya.page
+    page.goto(f"{maya.desk.url}/copying")
+    row = row_of(page, "Lead Signals", "Mirror Ratio")
+    address = row.locator('a:has-text("provider\'s page")').get_attribute("href")
+    page.goto(f"{maya.desk.url}{address}")
+    group = page.locator("#copy-group")
+    expect(group.locator("[data-alarm]")).to_be_hidden()
+    page.context.set_offline(True)
+    expect(group.locator("[data-alarm]")).to_be_visible()
+    expect(group).to_have_class(re.compile("is-lost"))
+    page.context.set_offline(False)
+    expect(page.locator(".is-lost")).to_have_count(0)
+    expect(group.locator("[data-alarm]")).to_be_hidden()
+    # What was asked in vain stands in the console, as it should.
+    vain = ("htmx:sendError", "htmx:afterRequest", "ERR_INTERNET_DISCONNECTED")
+    maya.errors[:] = [each for each in maya.errors if not any(word in each for word in vain)]
+
+
 def test_a_phone_has_room_for_every_page_of_copying(maya: Visitor) -> None:
     page = maya.page
     page.set_viewport_size({"width": 390, "height": 844})
