@@ -116,8 +116,13 @@ class CopyView:
 def events_of(user: User) -> QuerySet[CopyEvent]:
     """Return what the user's providers did, and what others' did that concerned their followers."""
     own = _own_ids(user)
+    followed = CopyRelationship.objects.filter(follower__user=user).order_by().values("provider")
+    # A relationship goes with a user, whose accounts go as well; what was copied stays.
+    there = ConnectedAccount.with_archived.order_by().values("pk")
+    may_concern = Q(provider_id__in=followed) | ~Q(provider_id__in=there)
+    # Copies are looked up for what is left by then: most of a long ledger is others' altogether.
     planned = CopyOrder.objects.filter(event_id=OuterRef("pk"), follower_id__in=own)
-    return CopyEvent.objects.filter(Q(provider_id__in=own) | Exists(planned))
+    return CopyEvent.objects.filter(Q(provider_id__in=own) | (may_concern & Exists(planned)))
 
 
 def copies_of(user: User) -> QuerySet[CopyOrder]:

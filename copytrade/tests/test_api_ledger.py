@@ -102,6 +102,15 @@ def test_a_follower_sees_only_what_was_planned_for_it(cast: Cast, bob: User) -> 
     assert client_of(bob).ask("GET", f"{PATH}/events/{other.pk}").status_code == 404
 
 
+def test_events_of_a_user_who_is_gone_stay(cast: Cast, alice: User, bob: User) -> None:
+    make_copy(cast.mine, cast.happens(EventKind.CLOSE))
+    alice.delete()
+    assert not CopyRelationship.objects.exists()
+    assert [each["id"] for each in results(client_of(bob), f"{PATH}/events")] == [
+        str(cast.event.pk)
+    ]
+
+
 def test_strangers_find_nothing(cast: Cast, charlie: User) -> None:
     client = client_of(charlie)
     assert results(client, f"{PATH}/events") == results(client, f"{PATH}/copies") == []
