@@ -155,8 +155,7 @@ ACCOUNTS = (
     DemoAccount(
         name="Lead Signals", owner="maya", firm=NORTHGATE, login=550_260, initial=100_000,
         deposit=101_300, tags=("copying",),
-        robot={"strategy": "scalper", "exposure": 1.2, "pace_bars": 8.0,
-               "symbols": ["EURUSD", "GBPUSD", "XAUUSD"]},
+        robot={"strategy": "signals", "exposure": 1.2, "symbols": ["EURUSD", "GBPUSD", "XAUUSD"]},
     ),
     DemoAccount(
         name="Mirror Ratio", owner="maya", firm=HALDEN, login=8_830_131, initial=40_000,

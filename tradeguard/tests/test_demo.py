@@ -1,6 +1,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from io import StringIO
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from accounts.models import ConnectedAccount, User
 from accounts.services.accounts import delete_account
 from accounts.terminals.simulated.server import TradeServer
 from accounts.terminals.simulated.service.process import BrokerService
+from accounts.tests.simulated_desk import Desk
 from copytrade.models import CopyRelationship
 from groups.models import AccountGroup, Membership
 from risk.models import RiskRule, RuleArming
@@ -142,6 +144,22 @@ def test_alpha_3_uses_up_its_daily_loss_in_three_minutes_and_the_others_do_not(s
     assert any(0.9 <= lost < 1.0 for lost in lost_fractions), "it passes through critical"
     assert lost_fractions[20] < 0.7
     assert lost_fractions[-1] > 1.0
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_whoever_looks_at_the_copies_soon_sees_one(seed: int) -> None:
+    [lead] = [demo for demo in ACCOUNTS if demo.name == "Lead Signals"]
+    assert lead.robot is not None
+    desk = Desk(feed=True, speed=60.0, seed=seed)
+    desk.open_account(1001, deposit=lead.deposit, robot=dict(lead.robot))
+    moments = [desk.clock.now]
+    for _ in range(1800):
+        desk.clock.now += STEP_SECONDS
+        desk.server.step()
+        opened = [deal for deal in desk.deals(1001) if deal["entry"] == 0 and deal["volume"] > 0]
+        if len(opened) >= len(moments):
+            moments.append(desk.clock.now)
+    assert max(after - before for before, after in pairwise(moments)) < 20
 
 
 @pytest.mark.django_db

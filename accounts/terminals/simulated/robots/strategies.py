@@ -116,9 +116,12 @@ class Scalper(Strategy):
                 hands.close(held)
         symbol = hands.random.choice(hands.symbols)
         trend = hands.trend(symbol)
-        if room > 0 and hands.random.random() < 0.25:
+        if room > 0 and self._opens(hands):
             reach = _reach(trend, 10)
             hands.open(symbol, BUY if trend.last_move > 0 else SELL, 0.5, reach, reach * 0.9)
+
+    def _opens(self, hands: Hands) -> bool:
+        return hands.random.random() < 0.25
 
 
 class Holder(Strategy):
@@ -199,6 +202,13 @@ class Overtrader(Strategy):
             hands.open(symbol, side, 0.34, 0.0, 0.0)
 
 
+class Signals(Scalper):
+    """A scalper that holds something at nearly all times: whoever copies it never waits long."""
+
+    def _opens(self, hands: Hands) -> bool:
+        return not hands.held or super()._opens(hands)
+
+
 STRATEGIES: dict[str, type[Strategy]] = {
     "trend": TrendFollower,
     "reversion": MeanReverter,
@@ -207,6 +217,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "grid": Grid,
     "reckless": Reckless,
     "overtrader": Overtrader,
+    "signals": Signals,
 }
 
 
