@@ -47,6 +47,7 @@ class NewDeals:
     """Deals as a poll brought them, with the names that their numbers stand for.
 
     `held` names the positions that the same reading shows open on the accounts with deals.
+    `price_digits` has the digits of prices by server and symbol, of what any account has open.
     """
 
     rows: Rows
@@ -54,6 +55,7 @@ class NewDeals:
     logins: Mapping[int, Login]  # by the number in `rows["account"]`
     read_at: datetime
     held: frozenset[tuple[UUID, int]]  # account, the position's identifier
+    price_digits: Mapping[tuple[str, str], int]
 
 
 class NewDeal(NamedTuple):
@@ -99,6 +101,7 @@ def new_deals(poll: Poll) -> NewDeals | None:
         )
         for row in np.unique(rows["account"]).tolist()
     }
+    digits = _price_digits(poll)
     positions = poll.batch.positions
     positions = positions[np.isin(positions["account"], list(logins))]
     held = frozenset(
@@ -107,7 +110,28 @@ def new_deals(poll: Poll) -> NewDeals | None:
             positions["account"].tolist(), positions["identifier"].tolist(), strict=True
         )
     )
-    return NewDeals(rows.copy(), poll.batch.symbols, logins, poll.now, held)
+    return NewDeals(rows.copy(), poll.batch.symbols, logins, poll.now, held, digits)
+
+
+def _price_digits(poll: Poll) -> dict[tuple[str, str], int]:
+    batch = poll.batch
+    positions = batch.positions
+    servers = batch.accounts["server"][positions["account"]].astype(np.int64)
+    # One number each: to sort rows of three takes several times as long.
+    kinds = (
+        (servers << 40) + (positions["symbol"].astype(np.int64) << 8) + positions["price_digits"]
+    )
+    _, places = np.unique(kinds[servers >= 0], return_index=True)
+    found = positions[servers >= 0][places]
+    return {
+        (batch.servers[server], batch.symbols[symbol]): digits
+        for server, symbol, digits in zip(
+            batch.accounts["server"][found["account"]].tolist(),
+            found["symbol"].tolist(),
+            found["price_digits"].tolist(),
+            strict=True,
+        )
+    }
 
 
 def stored_deals(account_ids: Sequence[UUID]) -> dict[UUID, int]:

@@ -1,5 +1,6 @@
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -18,6 +19,7 @@ from accounts.history.deals import (
 )
 from accounts.models import ConnectedAccount, Deal, User
 from accounts.services.accounts import delete_account
+from accounts.terminals.readings import POSITION_DTYPE
 from accounts.tests.factories import NOW, make_account
 from accounts.tests.history_rows import make_deal
 from accounts.tests.polls import deal_rows, poll_of
@@ -207,3 +209,20 @@ def test_what_another_worker_stores_meanwhile_is_told_by_that_one(
     write(account, tell, 1, 2, 3)
     assert told == [[1, 3]]
     assert tickets() == [1, 2, 3]
+
+
+def test_it_knows_the_digits_of_what_is_open_on_any_account(account: ConnectedAccount) -> None:
+    other = make_account(account.user, "Other")
+    poll = poll_of([account, other], NOW, deals=deal_rows({"ticket": 1}))
+    poll.batch.accounts["server"] = [0, 1]
+    positions = np.zeros(4, POSITION_DTYPE)
+    positions["account"], positions["symbol"] = [0, 1, 0, 1], [1, 0, 1, 1]
+    positions["price_digits"] = [3, 5, 3, 2]
+    batch = replace(poll.batch, positions=positions)
+    new = new_deals(replace(poll, batch=batch))
+    assert new is not None
+    assert new.price_digits == {
+        ("Example-Demo", "GBPUSD"): 3,
+        ("Other-Live", "EURUSD"): 5,
+        ("Other-Live", "GBPUSD"): 2,
+    }

@@ -15,7 +15,7 @@ from notifications.models import NotificationType, Priority
 from notifications.services import Message
 from risk.core.figures import counted_text
 from risk.models import Order
-from risk.notices.deal_words import AnyDeal, money, moves_of
+from risk.notices.deal_words import AnyDeal, PriceDigits, money, moves_of
 from risk.orders.drafts import is_our_tag
 
 _STOPS: Final = (DealReason.SL, DealReason.TP)
@@ -33,6 +33,7 @@ def fold_copied_closes(
     deals: Sequence[NewDeal],
     accounts: Mapping[UUID, ConnectedAccount],
     held: Iterable[tuple[UUID, int]],
+    digits: PriceDigits,
 ) -> tuple[list[Message], list[NewDeal]]:
     """Tell of copies that their own stops closed on several accounts; return the deals left over.
 
@@ -49,7 +50,9 @@ def fold_copied_closes(
     }
     folded = {id(deal) for same in several.values() for deal in same}
     still_open = list(held)
-    messages = [_message(stop, same, accounts, still_open) for stop, same in several.items()]
+    messages = [
+        _message(stop, same, accounts, still_open, digits) for stop, same in several.items()
+    ]
     return messages, [deal for deal in deals if id(deal) not in folded]
 
 
@@ -76,6 +79,7 @@ def _message(
     deals: Sequence[NewDeal],
     accounts: Mapping[UUID, ConnectedAccount],
     held: Sequence[tuple[UUID, int]],
+    digits: PriceDigits,
 ) -> Message:
     user_id, symbol, reason, _ = stop
     by_account: dict[UUID, list[AnyDeal]] = defaultdict(list)
@@ -85,7 +89,8 @@ def _message(
     lines = []
     for account_id, same in by_account.items():
         account = accounts[account_id]
-        for move in moves_of(same, (each for owner, each in held if owner == account_id)):
+        mine = (each for owner, each in held if owner == account_id)
+        for move in moves_of(same, mine, digits):
             sums[account.currency] += move.result
             lines.append(f"{account.name}: {move.sentence(account.currency)}")
     if len(lines) > _NAMED:

@@ -21,6 +21,9 @@ _BY: Final[Mapping[int, str]] = {
 }
 _MOST_LINES: Final = 10
 AnyDeal = Deal | NewDeal
+PriceDigits = Mapping[tuple[str, str], int]
+"""How many digits prices have behind the point, by server and symbol."""
+_UNKNOWN: Final[PriceDigits] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +38,23 @@ class Move:
     price: float  # mean of the deals
     result: Decimal  # closed, with swap, commission and fee
     is_left: bool  # the position is still open, or open the other way round
+    price_digits: int | None = None  # of the symbol; None where that is not known
 
     @property
     def closes(self) -> bool:
         return self.entry in (DealEntry.OUT, DealEntry.OUT_BY)
 
+    @property
+    def price_text(self) -> str:
+        """The mean price; that of several deals may have more digits than its symbol."""
+        shown = f"{self.price:.10g}"
+        if self.price_digits is None:
+            return shown
+        return max(f"{self.price:.{self.price_digits}f}", shown, key=_decimals)
+
     def sentence(self, currency: str) -> str:
         """Say what happened, without a full stop."""
-        lots, at = counted_text(self.volume, "lot"), f"at {self.price:.10g}"
+        lots, at = counted_text(self.volume, "lot"), f"at {self.price_text}"
         by = _BY.get(self.reason, "")
         if self.closes:
             said = _joined(f"{lots} of {self.symbol} closed", by, at)
@@ -54,24 +66,30 @@ class Move:
         return said
 
 
+def _decimals(price: str) -> int:
+    return len(price.partition(".")[2])
+
+
 def _joined(*words: str) -> str:
     return " ".join(filter(None, words))
 
 
-def moves_of(deals: Iterable[AnyDeal], held: Iterable[int]) -> list[Move]:
+def moves_of(
+    deals: Iterable[AnyDeal], held: Iterable[int], digits: PriceDigits = _UNKNOWN
+) -> list[Move]:
     """Put the deals of an account together by position, what was done and why; in their order.
 
-    `held` names the positions that are open after them.
+    `held` names the positions that are open after them, `digits` how many their prices have.
     """
     still_open = set(held)
     found: dict[tuple[int, int, int, int], list[AnyDeal]] = {}
     for deal in deals:
         key = (deal.position, deal.entry, deal.reason, deal.type)
         found.setdefault(key, []).append(deal)
-    return [_move(same, is_left=key[0] in still_open) for key, same in found.items()]
+    return [_move(same, digits, is_left=key[0] in still_open) for key, same in found.items()]
 
 
-def _move(deals: Sequence[AnyDeal], *, is_left: bool) -> Move:
+def _move(deals: Sequence[AnyDeal], digits: PriceDigits, *, is_left: bool) -> Move:
     first = deals[0]
     volume = sum((deal.volume_lots for deal in deals), Decimal(0))
     value = sum(deal.price * float(deal.volume_lots) for deal in deals)
@@ -86,6 +104,7 @@ def _move(deals: Sequence[AnyDeal], *, is_left: bool) -> Move:
             (deal.profit + deal.swap + deal.commission + deal.fee for deal in deals), Decimal(0)
         ),
         is_left=is_left,
+        price_digits=digits.get((first.server, first.symbol)),
     )
 
 
@@ -118,8 +137,8 @@ def money(amount: Decimal, currency: str) -> str:
     return f"{signed(float(amount))} {currency}"
 
 
-def filled_sentence(deals: Sequence[AnyDeal]) -> str:
+def filled_sentence(deals: Sequence[AnyDeal], digits: PriceDigits = _UNKNOWN) -> str:
     """Say of a pending order's deals what they bought or sold."""
-    move = _move(deals, is_left=True)
+    move = _move(deals, digits, is_left=True)
     what = "bought" if move.is_buy else "sold"
-    return f"{plain_text(move.volume)} {move.symbol} {what} at {move.price:.10g}"
+    return f"{plain_text(move.volume)} {move.symbol} {what} at {move.price_text}"

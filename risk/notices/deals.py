@@ -19,7 +19,7 @@ from notifications.models import NotificationType, Priority
 from notifications.services import Message, notify
 from risk.models import Order
 from risk.notices.copied_closes import fold_copied_closes
-from risk.notices.deal_words import Move, body_of, filled_sentence, moves_of, title_of
+from risk.notices.deal_words import Move, PriceDigits, body_of, filled_sentence, moves_of, title_of
 from risk.orders.drafts import is_our_tag
 
 # What happened before that is history: an account brings all of its past along.
@@ -43,10 +43,13 @@ class DealTeller:
         self._begun: set[Login] = set()
         self._current: NewDeals | None = None
         self._beginning: set[Login] = set()  # whose whole history `_current` brings
+        # What has been closed is in no reading any more that would tell.
+        self._digits: dict[tuple[str, str], int] = {}
 
     def __call__(self, new: NewDeals, deals: Sequence[NewDeal]) -> Callable[[], object] | None:
         if new is not self._current:
             self._current, self._beginning = new, set()
+            self._digits.update(new.price_digits)
         self._learn(deals)
         news = [deal for deal in deals if self._is_news(deal, new)]
         others = [deal for deal in news if not _is_ordered(deal)]
@@ -55,11 +58,11 @@ class DealTeller:
             return None
         told = {deal.account_id for deal in (*others, *fills)}
         accounts = ConnectedAccount.objects.in_bulk(told)
-        together, others = fold_copied_closes(others, accounts, new.held)
+        together, others = fold_copied_closes(others, accounts, new.held, self._digits)
         messages = [
             *together,
-            *_position_messages(others, accounts, new),
-            *_fill_messages(fills, accounts),
+            *_position_messages(others, accounts, new, self._digits),
+            *_fill_messages(fills, accounts, self._digits),
         ]
         return lambda: notify(messages, now=new.read_at)
 
@@ -119,23 +122,26 @@ def _fills(deals: Sequence[NewDeal]) -> list[NewDeal]:
 
 
 def _position_messages(
-    deals: Sequence[NewDeal], accounts: Mapping[UUID, ConnectedAccount], new: NewDeals
+    deals: Sequence[NewDeal],
+    accounts: Mapping[UUID, ConnectedAccount],
+    new: NewDeals,
+    digits: PriceDigits,
 ) -> list[Message]:
     by_login: dict[Login, list[NewDeal]] = {}
     for deal in deals:
         by_login.setdefault(_login(deal), []).append(deal)
     return [
-        _position_message(accounts[login[0]], same, new)
+        _position_message(accounts[login[0]], same, new, digits)
         for login, same in by_login.items()
         if login[0] in accounts
     ]
 
 
 def _position_message(
-    account: ConnectedAccount, deals: Sequence[NewDeal], new: NewDeals
+    account: ConnectedAccount, deals: Sequence[NewDeal], new: NewDeals, digits: PriceDigits
 ) -> Message:
     held = (identifier for owner, identifier in new.held if owner == account.pk)
-    moves = moves_of(deals, held)
+    moves = moves_of(deals, held, digits)
     key = f"deals:{account.pk}:{deals[0].server}:{deals[0].login}:{deals[0].ticket}"
     return Message(
         user_id=account.user_id,
@@ -157,7 +163,7 @@ def _was_unasked(moves: Sequence[Move]) -> bool:
 
 
 def _fill_messages(
-    deals: Sequence[NewDeal], accounts: Mapping[UUID, ConnectedAccount]
+    deals: Sequence[NewDeal], accounts: Mapping[UUID, ConnectedAccount], digits: PriceDigits
 ) -> list[Message]:
     """Tell of pending orders that have found their price; nobody waits for that on a page."""
     by_order: dict[tuple[UUID, int], list[NewDeal]] = {}
@@ -174,7 +180,7 @@ def _fill_messages(
                 user_id=account.user_id,
                 type=NotificationType.ORDER_FILLED,
                 priority=Priority.LOW,
-                title=f"{account.name}: pending order filled, {filled_sentence(same)}",
+                title=f"{account.name}: pending order filled, {filled_sentence(same, digits)}",
                 body="",
                 link=reverse("account-detail", args=[account.pk]),
                 object_type="account",

@@ -9,7 +9,7 @@ import pytest
 from accounts.models import Deal
 from notifications.models import NotificationType
 from risk.models import Order
-from risk.notices.deal_words import body_of, moves_of, title_of
+from risk.notices.deal_words import body_of, filled_sentence, moves_of, title_of
 from risk.notices.orders import LOOKED_AT, order_messages
 from risk.tests.order_stage import START
 
@@ -60,6 +60,25 @@ def test_a_reversal_says_so_with_its_result() -> None:
 def test_a_reason_that_nobody_knows_yet_is_left_out() -> None:
     (move,) = moves_of([deal(1, reason=77)], held=[])
     assert move.sentence("USD") == "0.1 lots of EURUSD closed at 1.1, −10.00 USD"
+
+
+@pytest.mark.parametrize(
+    ("digits", "told"), [(5, "1.10000"), (1, "1.1"), (0, "1.1"), (None, "1.1")]
+)
+def test_a_price_has_the_digits_of_its_symbol(digits: int | None, told: str) -> None:
+    known = {("Kestrel-Live", "EURUSD.x"): 3}
+    if digits is not None:
+        known["Kestrel-Live", "EURUSD"] = digits
+    closed = deal(1, server="Kestrel-Live")
+    (move,) = moves_of([closed], [], known)
+    assert f" at {told}, " in move.sentence("USD")
+    assert filled_sentence([closed], known) == f"0.1 EURUSD sold at {told}"
+
+
+def test_a_mean_price_keeps_the_digits_that_it_has() -> None:
+    halves = [deal(1, price=1.1, server="S"), deal(2, price=1.10001, server="S")]
+    (move,) = moves_of(halves, [], {("S", "EURUSD"): 5})
+    assert " at 1.100005, " in move.sentence("USD")
 
 
 def test_a_title_counts_and_a_body_lists() -> None:

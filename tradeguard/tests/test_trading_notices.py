@@ -82,6 +82,17 @@ def test_it_tells_of_positions_that_are_opened_reduced_and_closed_by_hand(
     assert set(Notification.objects.values_list("priority", flat=True)) == {"low"}
 
 
+def test_prices_keep_their_zeros_when_nothing_is_open_any_more(
+    stage: Stage, account: ConnectedAccount
+) -> None:
+    ticket = by_hand(stage, account, 0.1)
+    stage.run()
+    price(stage, 1.2)
+    by_hand(stage, account, -0.1, position=ticket)
+    stage.run()
+    assert told()[-1] == "Bold: 0.1 lots of EURUSD closed by hand at 1.20000, +999.80 USD"
+
+
 def test_it_tells_of_what_a_stop_loss_and_a_take_profit_closed(
     stage: Stage, account: ConnectedAccount
 ) -> None:
