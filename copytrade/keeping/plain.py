@@ -183,7 +183,7 @@ def _write_copies(changes: Sequence[Sequence[Any]]) -> bool:
         f"""UPDATE {_table(CopyOrder)} SET state = %s, ended_at = %s, answered_at = %s,
         gated_at = %s, sent_at = %s, filled_volume = %s, slippage_points = %s,
         slippage_money = %s, follower_position = %s
-        WHERE id = %s AND order_id = %s AND state = %s AND answered_at IS NULL""",  # noqa: S608  # names of our own models
+        WHERE id = %s AND order_id = %s AND state || '' = %s AND answered_at IS NULL""",  # noqa: S608  # names of our own models
         changes,
     )
 
@@ -192,7 +192,8 @@ def _write_open(part: Sequence[Fill], _moment: Any, tickets: _Tickets) -> bool:
     state = CopyPosition.State
     return _are_all_changed(
         f"""UPDATE {_table(CopyPosition)} SET volume = %s, follower_position = %s,
-        state = CASE WHEN closes_on_fill THEN %s ELSE %s END WHERE id = %s AND state = %s""",  # noqa: S608  # as above
+        state = CASE WHEN closes_on_fill THEN %s ELSE %s END
+        WHERE id = %s AND state || '' = %s""",  # noqa: S608  # as above
         [
             [str(fill.filled_volume), _ticket(fill, tickets), state.CLOSING.value,
              state.OPEN.value, _plain(fill.position_id), state.OPENING.value]
@@ -207,7 +208,7 @@ def _write_close(part: Sequence[Fill], moment: Any, _tickets: _Tickets) -> bool:
     ordered = sorted(part, key=lambda fill: fill.position_id)
     return _are_all_changed(
         f"""UPDATE {_table(CopyPosition)} SET volume = 0, state = %s, closed_at = %s
-        WHERE id = %s AND state = %s AND volume = %s""",  # noqa: S608  # as above
+        WHERE id = %s AND state || '' = %s AND volume = %s""",  # noqa: S608  # as above
         [
             [state.CLOSED.value, moment, _plain(fill.position_id), state.CLOSING.value,
              fill.held_volume]

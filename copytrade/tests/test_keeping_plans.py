@@ -120,3 +120,45 @@ def test_opens_are_found_though_none_was_there_when_it_counted(
     orders = copied(EventKind.OPEN, 78)
     assert len(plain._opened(orders[:ASKED])) == ASKED
     assert read_by(monkeypatch, plain._opened, orders[:ASKED]) < FEW * FOLLOWERS
+
+
+class NoSlippage:
+    def learn(self, *_: Any) -> None:
+        return None
+
+    def of(self, *_: Any) -> tuple[None, None]:
+        return None, None
+
+
+def most_read_by_a_change(monkeypatch: pytest.MonkeyPatch, orders: list[UUID]) -> float:
+    """Return how many rows the costliest statement reads that writes one end."""
+    found: list[float] = []
+
+    def explained(statement: str, rows: Any) -> bool:
+        with connection.cursor() as cursor:
+            for row in rows:
+                cursor.execute("EXPLAIN (ANALYZE, FORMAT JSON) " + statement, row)
+                [(told,)] = cursor.fetchall()
+                [plan] = json.loads(told) if isinstance(told, str) else told
+                found.append(sum(rows_read(plan["Plan"])))
+        return True
+
+    slippages: Any = NoSlippage()
+    with monkeypatch.context() as patch:
+        patch.setattr(plain, "_are_all_changed", explained)
+        assert len(plain.settle_plain(orders, NOW, slippages=slippages, tickets={})) == len(orders)
+    assert len(found) == 2 * len(orders)
+    return max(found)
+
+
+@pytest.mark.usefixtures("done")
+def test_ends_of_opens_are_written_by_their_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    orders = copied(EventKind.OPEN, 78)
+    assert most_read_by_a_change(monkeypatch, orders[:ASKED]) < FEW
+
+
+@pytest.mark.usefixtures("done")
+def test_ends_of_closes_are_written_by_their_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    orders = copied(EventKind.CLOSE)
+    CopyPosition.objects.update(state=CopyPosition.State.CLOSING)
+    assert most_read_by_a_change(monkeypatch, orders[:ASKED]) < FEW
