@@ -25,6 +25,7 @@ from risk.orders.terminal import ENTRY_OUT, ENTRY_OUT_BY
 from risk.orders.view import HostView
 
 State = CopyPosition.State
+_HELD: Final = (State.OPEN, State.CLOSING)
 _NONE: Final = Decimal(0)
 _NOISE: Final = 1e-9
 _QUERY_IDS: Final = 1_000
@@ -48,7 +49,7 @@ def _compare(followers: Any, around: Surroundings, changes: Changes) -> None:
     rows = CopyPosition.objects.filter(follower_id__in=followers)
     if rows.filter(state=State.CLOSING).exists():
         settle_positions(follower_ids=followers)
-    rows = rows.filter(state__in=(State.OPEN, State.CLOSING))
+    rows = rows.filter(state__in=_HELD)
     held = _missing(rows, around.view, changes)
     if not held:
         return
@@ -86,7 +87,9 @@ def _missing(rows: QuerySet[CopyPosition], view: HostView, changes: Changes) -> 
         return []
     some = rows
     if accounts is not None and len(accounts) <= _QUERY_IDS:
-        some = rows.filter(follower_id__in=accounts)
+        # The host is asked for below: with it, PostgreSQL may sort all of these ids once for each
+        # of its accounts.
+        some = CopyPosition.objects.filter(state__in=_HELD, follower_id__in=accounts)
     batch = view.poll.batch
     there = {
         (account, ticket): volume
