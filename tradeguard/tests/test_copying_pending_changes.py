@@ -131,6 +131,18 @@ def test_moved_orders_leave_together(stage: Stage, desk: Desk, parts: list[int])
         assert (copy.state, copy.gated_at) == ("done", order.gated_at)
 
 
+@pytest.mark.parametrize("back", [{"price": 1.09}, {"price": 1.08, "sl": 0.0}])
+def test_an_order_that_is_moved_back_moves_its_copies_back(
+    stage: Stage, desk: Desk, back: Any
+) -> None:
+    ticket = placed(stage, desk)
+    for terms in ({"price": 1.08, "sl": 1.07}, back):
+        move(stage, desk[0], ticket, **terms)
+        stage.run(10)
+    shown = [(one.price_open, one.stop_loss) for one in waiting_at(stage, desk[1])]
+    assert shown == [(back["price"], 0.0)] * 4
+
+
 def test_a_stop_that_is_tightened_needs_no_gate(stage: Stage, desk: Desk, parts: list[int]) -> None:
     ticket = placed(stage, desk, sl=1.06)
     move(stage, desk[0], ticket, 1.09, sl=1.07)
