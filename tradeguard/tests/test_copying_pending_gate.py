@@ -55,6 +55,7 @@ PENDINGS: list[tuple[dict[str, Any], dict[str, Any]]] = [
         {"price": None, "stop_loss": None, "take_profit": None},
     ),
 ]
+UNMOVED: dict[str, Any] = {}
 LOSSES = (None, 0.0, 1.0, 1.07, 1.084)
 
 
@@ -114,7 +115,7 @@ def test_it_sends_what_a_lane_would_send(
     locks = [AccountLock(account_id=account.pk, reason="Locked.")] if is_locked else []
     scene, markets, said = scene_of(stage, locked=locks), Markets(stage.server), set()
     for (before, other), loss in product(waiting, LOSSES):
-        for moved in ({}, other):
+        for moved in (UNMOVED, other):
             copy = move_of(stage, account, before, **{"stop_loss": loss, **moved})
             order = copy.order
             assert order is not None
