@@ -143,6 +143,21 @@ def test_an_order_that_is_moved_back_moves_its_copies_back(
     assert shown == [(back["price"], 0.0)] * 4
 
 
+@pytest.mark.parametrize("fewest", [4, waiting.FEWEST])
+def test_of_many_changes_the_last_one_stays(
+    stage: Stage, desk: Desk, monkeypatch: pytest.MonkeyPatch, fewest: int
+) -> None:
+    monkeypatch.setattr(waiting, "FEWEST", fewest)
+    ticket = placed(stage, desk)
+    for price in (1.08, 1.085, 1.07, 1.09):
+        move(stage, desk[0], ticket, price)
+        stage.run(1)
+    stage.run(15)
+    assert prices(stage, desk) == [1.09] * 4
+    assert set(changes().values_list("state", flat=True)) == {"filled"}
+    assert changes().count() == 16
+
+
 def test_a_stop_that_is_tightened_needs_no_gate(stage: Stage, desk: Desk, parts: list[int]) -> None:
     ticket = placed(stage, desk, sl=1.06)
     move(stage, desk[0], ticket, 1.09, sl=1.07)
