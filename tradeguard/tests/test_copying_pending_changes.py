@@ -6,29 +6,32 @@ from typing import Any
 
 import pytest
 
-from accounts.models import ConnectedAccount, User
-from accounts.terminals.simulated import constants as mt5
-from accounts.terminals.simulated.faults.specs import FaultKind
+from accounts.models import User
 from copytrade.models import CopyOrder
 from copytrade.replication import changing, waiting
 from copytrade.replication.changing import NEWEST_SECONDS
-from copytrade.replication.folding import Folds
 from risk.gate.rounds import checks_in_rounds
 from risk.models import GateCheck, Order, RiskRule
 from risk.orders.drafts import new_tag
-from risk.orders.terminal import PendingOrder
-from tradeguard.tests.copying_deaths import Killed, LostFence, after_writing, dying
-from tradeguard.tests.copying_stage import Desk, crowd, follows, replicator_of
-from tradeguard.tests.enforcement_stage import crash_price, pass_time, rule_on, terminal_of
+from tradeguard.tests.copying_pendings import (
+    LIMIT,
+    STOP_LIMIT,
+    TOMORROW,
+    changes,
+    desk_of,
+    move,
+    placed,
+    prices,
+    recorded,
+    waiting_at,
+)
+from tradeguard.tests.copying_stage import Desk
+from tradeguard.tests.enforcement_stage import rule_on
 from tradeguard.tests.stage import Stage, staged
 
 pytestmark = pytest.mark.django_db
 
-LIMIT = {"type": mt5.ORDER_TYPE_BUY_LIMIT, "price": 1.09}
-STOP_LIMIT = {"type": mt5.ORDER_TYPE_BUY_STOP_LIMIT, "price": 1.12, "stoplimit": 1.11}
-TOMORROW = {"type_time": mt5.ORDER_TIME_SPECIFIED, "expiration": 1_795_089_600}
 KINDS = {"limit": (LIMIT, {}), "stop limit": (STOP_LIMIT, {"stoplimit": 1.11})}
-GONE = ("rejected", "There is no such pending order any more.")
 
 
 @pytest.fixture
@@ -42,73 +45,9 @@ def desk(stage: Stage, alice: User) -> Desk:
     return desk_of(stage, alice)
 
 
-def desk_of(stage: Stage, user: User) -> Desk:
-    provider = stage.open(user, "Provider")
-    followers = crowd(stage, user, 4)
-    for each in followers:
-        follows(provider, each, copies_pendings=True)
-    stage.run(5)
-    return provider, followers
-
-
-def recorded(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> tuple[list[int], list[Any]]:
-    """Return how many changes leave together each time, and the requests of all changes."""
-    parts: list[int] = []
-    requests: list[Any] = []
-    submit_many, call = stage.server.submit_many, stage.server.call
-
-    def together(method: str, calls: Any) -> Any:
-        changes = [one[1] for one in calls if one[1]["action"] == mt5.TRADE_ACTION_MODIFY]
-        parts.extend([len(changes)] if changes else [])
-        return submit_many(method, calls)
-
-    def alone(method: str, login: int, *arguments: Any) -> Any:
-        is_copy = method == "order_send" and arguments[0].get("comment", "").startswith("TC-")
-        if is_copy and arguments[0]["action"] == mt5.TRADE_ACTION_MODIFY:
-            requests.append(arguments[0])
-        return call(method, login, *arguments)
-
-    monkeypatch.setattr(stage.server, "submit_many", together)
-    monkeypatch.setattr(stage.server, "call", alone)
-    return parts, requests
-
-
 @pytest.fixture
 def parts(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return recorded(stage, monkeypatch)[0]
-
-
-def send(stage: Stage, account: ConnectedAccount, **request: Any) -> int:
-    result = stage.server.call("order_send", account.login, request)
-    assert result[0] == mt5.TRADE_RETCODE_DONE, result
-    return int(result[2])
-
-
-def placed(stage: Stage, desk: Desk, **terms: Any) -> int:
-    """Let the provider place an order, and wait until every reading shows all copies."""
-    ticket = send(
-        stage, desk[0], action=mt5.TRADE_ACTION_PENDING, symbol="EURUSD", volume=1.0,
-        type_filling=mt5.ORDER_FILLING_RETURN, **{**LIMIT, **terms},
-    )  # fmt: skip
-    stage.run(10)
-    assert len(waiting_at(stage, desk[1])) == len(desk[1])
-    return ticket
-
-
-def move(stage: Stage, account: ConnectedAccount, ticket: int, price: float, **terms: Any) -> None:
-    send(stage, account, action=mt5.TRADE_ACTION_MODIFY, order=ticket, price=price, **terms)
-
-
-def waiting_at(stage: Stage, followers: list[ConnectedAccount]) -> list[PendingOrder]:
-    return [one for each in followers for one in terminal_of(stage, each).pending_orders()]
-
-
-def prices(stage: Stage, desk: Desk) -> list[float]:
-    return [one.price_open for one in waiting_at(stage, desk[1])]
-
-
-def changes() -> Any:
-    return Order.objects.filter(kind=Order.Kind.MODIFY_ORDER)
 
 
 def test_moved_orders_leave_together(stage: Stage, desk: Desk, parts: list[int]) -> None:
@@ -216,38 +155,6 @@ def test_it_asks_for_what_a_lane_asks_for(
     assert rows == rows_of_lanes
 
 
-@pytest.mark.parametrize("newest", [NEWEST_SECONDS, -1.0])
-@pytest.mark.parametrize("way", ["cancelled", "filled"])
-def test_an_order_that_is_gone_since_it_was_read_is_told(
-    stage: Stage, desk: Desk, monkeypatch: pytest.MonkeyPatch, way: str, newest: float
-) -> None:
-    provider, followers = desk
-    ticket = placed(stage, desk)
-    (mine,) = waiting_at(stage, followers[:1])
-    move(stage, followers[0], mine.ticket, 1.095)
-    stage.run(10)
-
-    def gone() -> None:
-        if way == "filled":
-            crash_price(stage, 1.094)
-        else:
-            send(stage, followers[0], action=mt5.TRADE_ACTION_REMOVE, order=mine.ticket)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(changing, "NEWEST_SECONDS", newest)
-        after_writing(patch, gone)
-        move(stage, provider, ticket, 1.08)
-        stage.run(1)
-    stage.run(8)
-    assert prices(stage, desk) == [1.08] * 3
-    assert len(terminal_of(stage, followers[0]).positions()) == (way == "filled")
-    order = changes().get(account_id=followers[0].pk)
-    assert (order.state, order.message) == GONE
-    assert CopyOrder.objects.get(order_id=order.pk).state == "failed"
-    others = changes().exclude(pk=order.pk)
-    assert set(others.values_list("state", "attempts")) == {("filled", 1)}
-
-
 def test_what_the_gate_does_not_let_pass_is_said_by_the_lanes(
     stage: Stage, desk: Desk, parts: list[int]
 ) -> None:
@@ -325,68 +232,6 @@ def test_an_expiry_that_was_just_set_stays(
     assert [one.expires_at for one in waiting_at(stage, followers)] == set_expiries
     sent_at = changes().filter(origin=Order.Origin.COPY).earliest("sent_at").sent_at
     assert sent_at - answered_at > timedelta(seconds=1)
-
-
-def test_who_lost_the_host_while_writing_moves_nothing(
-    stage: Stage, desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ticket = placed(stage, desk)
-    one = replicator_of(stage)
-    with monkeypatch.context() as patch:
-        after_writing(patch, lambda: patch.setattr(one.hand_over, "_fence", LostFence()))
-        move(stage, desk[0], ticket, 1.08)
-        stage.run(1)
-        assert prices(stage, desk) == [1.09] * 4
-        assert set(changes().values_list("state", flat=True)) == {"pending"}
-    stage.run(8)
-    assert prices(stage, desk) == [1.08] * 4
-
-
-@pytest.mark.parametrize("fault", [FaultKind.TIMEOUT_AFTER, FaultKind.TIMEOUT_BEFORE])
-def test_a_lost_answer_is_found_out(stage: Stage, desk: Desk, fault: FaultKind) -> None:
-    ticket = placed(stage, desk)
-    stage.server.set_fault(desk[1][0].login, fault, once=True)
-    move(stage, desk[0], ticket, 1.08)
-    pass_time(stage, 80)
-    assert prices(stage, desk) == [1.08] * 4
-    assert changes().count() == 4 + (fault is FaultKind.TIMEOUT_BEFORE)
-
-
-@pytest.mark.parametrize("sent", [0, 3])
-@pytest.mark.parametrize("is_sent", [False, True])
-def test_a_death_while_they_leave_loses_no_change(
-    stage: Stage, desk: Desk, monkeypatch: pytest.MonkeyPatch, sent: int, is_sent: bool
-) -> None:
-    ticket = placed(stage, desk)
-    with monkeypatch.context() as patch:
-        work = dying(stage.server.submit, after=sent, is_done=is_sent)
-        patch.setattr(stage.server, "submit", work)
-        move(stage, desk[0], ticket, 1.08)
-        with pytest.raises(Killed):
-            stage.run(3)
-        stage.kill_worker()
-    stage.run(25, seconds=1.0)
-    assert prices(stage, desk) == [1.08] * 4
-    # Whose changes had not left has a second one.
-    states = sorted(changes().values_list("state", flat=True))
-    assert states == ["filled"] * 4 + ["not_executed"] * (4 - sent - is_sent)
-    moved = CopyOrder.objects.filter(order_id__in=changes().values("pk"))
-    assert [row.state for row in moved] == ["done"] * 4
-
-
-@pytest.mark.parametrize("is_done", [False, True])
-def test_a_death_around_the_writing_loses_no_change(
-    stage: Stage, desk: Desk, monkeypatch: pytest.MonkeyPatch, is_done: bool
-) -> None:
-    ticket = placed(stage, desk)
-    with monkeypatch.context() as patch:
-        patch.setattr(Folds, "write", dying(Folds.write, is_done=is_done))
-        move(stage, desk[0], ticket, 1.08)
-        with pytest.raises(Killed):
-            stage.run(3)
-        stage.kill_worker()
-    stage.run(25, seconds=1.0)
-    assert prices(stage, desk) == [1.08] * 4
 
 
 def test_they_wait_for_the_next_reading_and_leave_together(
