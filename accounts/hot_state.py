@@ -23,7 +23,7 @@ TABLES_FIELD = b"tables"
 # Layout version, checksum of the names that the indices stand for; rule, position, order rows.
 _HEADER = struct.Struct("<BIIII")
 _STAMP = struct.Struct("<BI")  # how the header of every layout begins
-LAYOUT_VERSION = 5
+LAYOUT_VERSION = 6
 
 ACCOUNT_STATE_DTYPE = np.dtype(
     [

@@ -89,10 +89,13 @@ ORDER_DTYPE = np.dtype(
         ("type", "<i1"),  # ORDER_TYPE_*
         ("volume", "<f8"),  # what is left of it
         ("price_open", "<f8"),
+        ("price_stoplimit", "<f8"),  # of a stop limit's limit order, else 0
         ("sl", "<f8"),
         ("tp", "<f8"),
         ("magic", "<i8"),
         ("time_msc", "<i8"),
+        ("type_time", "<i1"),  # ORDER_TIME_*
+        ("time_expiration", "<i8"),  # seconds of the broker's clock, 0 without
     ]
 )
 

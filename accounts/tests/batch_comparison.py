@@ -16,7 +16,8 @@ _POSITION_NAMES = ("ticket", "type", "volume", "price_open", "price_current", "s
                    "profit", "magic", "time_msc", "identifier")  # fmt: skip
 _ORDER_NAMES = {
     "ticket": "ticket", "type": "type", "volume": "volume_current", "price_open": "price_open",
-    "sl": "sl", "tp": "tp", "magic": "magic", "time_msc": "time_setup_msc",
+    "price_stoplimit": "price_stoplimit", "sl": "sl", "tp": "tp", "magic": "magic",
+    "time_msc": "time_setup_msc", "type_time": "type_time", "time_expiration": "time_expiration",
 }  # fmt: skip
 _DEAL_NAMES = tuple(name for name in DEAL_DTYPE.names or () if name not in ("account", "symbol"))
 

@@ -19,6 +19,7 @@ SYMBOLS = {
     "AUDNZD": (0.11, mt5.ORDER_FILLING_FOK), "XAUUSD": (0.13, mt5.ORDER_FILLING_FOK),
     "GER40": (0.1, mt5.ORDER_FILLING_FOK), "US500": (1.0, mt5.ORDER_FILLING_FOK),
 }  # fmt: skip
+EXPIRES_AT = 4_000_000_000
 
 
 @pytest.fixture
@@ -36,6 +37,10 @@ def open_positions(desk: Desk, login: int) -> None:
     desk.server.charge_swap(ticket, -1.23)
     desk.wait_for(login, mt5.ORDER_TYPE_BUY_LIMIT, 0.2, 1.0, "EURUSD.r", magic=2**63)
     desk.wait_for(login, mt5.ORDER_TYPE_SELL_LIMIT, 0.3, 200.0, "GBPJPY.r", tp=150.0)
+    desk.wait_for(
+        login, mt5.ORDER_TYPE_BUY_STOP_LIMIT, 0.1, 1.3, "EURUSD.r", stoplimit=1.2,
+        type_time=mt5.ORDER_TIME_SPECIFIED, expiration=EXPIRES_AT,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("margin_mode", [HEDGING, NETTING])
@@ -63,6 +68,9 @@ def test_it_reads_an_account_as_the_batch_does(desk: Desk, currency: str, margin
     assert_equal_to_batch(reading, desk.server.read_batch([login], [0]))
     assert reading.taken_at == TAKEN_AT
     assert (reading.positions["notional"] > 0).all()
+    assert reading.orders["price_stoplimit"].tolist() == [0.0, 0.0, 1.2]
+    assert reading.orders["type_time"].tolist() == [0, 0, mt5.ORDER_TIME_SPECIFIED]
+    assert reading.orders["time_expiration"].tolist() == [0, 0, EXPIRES_AT]
 
 
 def test_it_reads_an_account_without_any_trades(desk: Desk) -> None:

@@ -1,3 +1,4 @@
+import zlib
 from uuid import UUID, uuid4
 
 import numpy as np
@@ -94,6 +95,12 @@ def test_it_does_not_believe_rows_of_other_tables_or_another_layout() -> None:
     assert unpack_account(values[b"0"], TABLES, 2) is None
     other = bytes([LAYOUT_VERSION + 1]) + values[b"0"][1:]
     assert unpack_account(other, TABLES, 1) is None
+
+
+def test_rows_that_are_laid_out_anew_have_another_layout_version() -> None:
+    dtypes = (ACCOUNT_STATE_DTYPE, RULE_STATE_DTYPE, POSITION_DTYPE, ORDER_DTYPE)
+    layout = zlib.crc32(repr([dtype.descr for dtype in dtypes]).encode())
+    assert (LAYOUT_VERSION, layout) == (6, 3389236515)
 
 
 def test_it_tells_tables_with_other_names_apart() -> None:

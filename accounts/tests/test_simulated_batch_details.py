@@ -13,6 +13,7 @@ from accounts.tests.simulated_desk import PASSWORD, SERVER, Desk
 SUFFIXED, PREFIXED, TWIN = "Southwind-Live", "Westwind-Demo", "Southwind-Demo"
 LOGINS = [2001, 1001, 3001, 1002, 2002]
 CURSORS = [0] * len(LOGINS)
+EXPIRES_AT = 4_000_000_000
 
 
 @pytest.fixture
@@ -55,6 +56,18 @@ def test_it_reads_waiting_orders_as_each_terminal_does(desk: Desk) -> None:
         assert_equal_to_single_reads(desk, batch, place, login)
     assert batch.accounts["order_count"].tolist() == [0, 1, 2, 3, 4]
     assert batch.orders["account"].tolist() == [1, 2, 2, 3, 3, 3, 4, 4, 4, 4]
+
+
+def test_it_reads_what_a_change_of_an_order_replaces(desk: Desk) -> None:
+    for kind, lifetime in enumerate([mt5.ORDER_TIME_SPECIFIED, mt5.ORDER_TIME_DAY]):
+        desk.wait_for(
+            1001, mt5.ORDER_TYPE_BUY_STOP_LIMIT, 0.1, 1.3, stoplimit=1.2 - kind / 10,
+            type_time=lifetime, expiration=EXPIRES_AT,
+        )  # fmt: skip
+    batch = desk.server.read_batch([1001], [0])
+    assert_equal_to_single_reads(desk, batch, 0, 1001)
+    told = batch.orders[-2:][["price_stoplimit", "type_time", "time_expiration"]].tolist()
+    assert told == [(1.2, mt5.ORDER_TIME_SPECIFIED, EXPIRES_AT), (1.1, mt5.ORDER_TIME_DAY, 0)]
 
 
 def test_it_reads_only_the_orders_of_those_asked(desk: Desk) -> None:

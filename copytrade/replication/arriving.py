@@ -11,7 +11,8 @@ from django.db import transaction
 
 from copytrade.core.facts import RelationshipTerms
 from copytrade.models import CopyOrder
-from copytrade.replication.changing import ChangeGate, complete
+from copytrade.replication.change_gate import ChangeGate
+from copytrade.replication.changing import complete
 from copytrade.replication.flights import Flights
 from copytrade.replication.followers import Follower, FollowerAccount
 from copytrade.replication.gating import BatchGate, goes_at_once
@@ -100,7 +101,7 @@ class Arrivals:
             if copy.row.order_id and _has_time(copy, now) and waits_for_reading(copy, scene)
         }
         gate = BatchGate(scene, self._replicator.markets)
-        changes = ChangeGate(scene, self._replicator.markets).decide(copies, now)
+        changes = ChangeGate(scene, self._replicator.markets, gate).decide(copies, now)
         decisions = {**gate.decide(copies, now), **changes}
         hand_over = self._replicator.hand_over
         for batch in cut(copies, BATCH):
@@ -170,9 +171,13 @@ _SENT: Final = (
     "state",
     "sent_at",
     "attempts",
+    "requested_volume",
     "volume",
+    "price",
+    "stop_limit_price",
     "stop_loss",
     "take_profit",
+    "valid_until_at",
     "gated_at",
     "next_attempt_at",
 )

@@ -1,29 +1,27 @@
-"""Stops moved on many accounts together, by what the host's last readings show of the positions.
+"""What positions and waiting orders are that changes are about, by the host's last readings.
 
-A lane asks the terminal before it sends a change: whether the position is there, what stops it has,
-and the gate about those that loosen. Here a reading says that, if it is new enough. Whatever it
-leaves open, and whatever the gate has something against, is for the lanes.
+A lane asks the terminal before it sends a change: whether it is there, and what of it the change
+leaves as it is. Here a reading says that, if it is new enough. Whatever it leaves open is for the
+lanes.
 """
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime
-from functools import cached_property
+from collections.abc import Iterable
 from typing import Any, Final
-from uuid import UUID
 
-from accounts.symbol_terms import SymbolTerms
-from copytrade.replication.markets import Kind, Markets
 from copytrade.replication.rows import Copy
 from copytrade.replication.scene import Scene
-from risk.core.gate.book import InFlight
-from risk.core.gate.changes import StopChange, decide_stop
-from risk.core.gate.verdicts import GateDecision
-from risk.gate.intents import SETTLING_SECONDS, aloft
+from risk.gate.intents import SETTLING_SECONDS
 from risk.models import Order
-from risk.orders.terminal import BUY
+from risk.orders.completion import complete_change
+from risk.orders.requests import SPECIFIED, order_type
+from risk.orders.terminal import BUY, PendingOrder, lots
 
 # An older reading is not asked: the next one is there a moment later.
 NEWEST_SECONDS: Final = 0.5
+CHANGES: Final = frozenset({Order.Kind.MODIFY_ORDER, Order.Kind.MODIFY_POSITION})
+# A later expiry may be no date that could be sent again.
+_LATEST_EXPIRY: Final = 2**37
+_PLACED: Final = 1  # ORDER_STATE_PLACED
 
 
 def position_of(order: Order, scene: Scene) -> Any:
@@ -42,6 +40,42 @@ def position_of(order: Order, scene: Scene) -> Any:
     return there if (int(there["type"]) == BUY) is is_buy else None
 
 
+def pending_of(order: Order, scene: Scene) -> PendingOrder | None:
+    """Return the waiting order that a change is about; None where nobody can tell.
+
+    That is also so where it is not what it was when the change was planned. What the reading does
+    not say of it, nobody asks.
+    """
+    account_id, ticket = order.account_id, order.order_ticket
+    if ticket is None or not is_read(order, scene):
+        return None
+    there = scene.pending_of(account_id, ticket)
+    if there is None or scene.symbol_of(account_id, there) != order.symbol:
+        return None
+    if int(there["type"]) != order_type(order):
+        return None
+    lifetime, expires_at = int(there["type_time"]), int(there["time_expiration"])
+    if lifetime == SPECIFIED and not 0 <= expires_at < _LATEST_EXPIRY:
+        return None
+    return PendingOrder(
+        ticket=ticket,
+        symbol=order.symbol,
+        type=int(there["type"]),
+        state=_PLACED,
+        volume=lots(float(there["volume"])),
+        volume_left=lots(float(there["volume"])),
+        price_open=float(there["price_open"]),
+        stop_limit_price=float(there["price_stoplimit"]),
+        stop_loss=float(there["sl"]),
+        take_profit=float(there["tp"]),
+        magic=int(there["magic"]),
+        position_id=0,
+        comment="",
+        lifetime=lifetime,
+        expires_at=expires_at,
+    )
+
+
 def is_read(order: Order, scene: Scene) -> bool:
     """Tell whether a reading is new, and younger than all that was sent to the account."""
     account_id = order.account_id
@@ -49,104 +83,48 @@ def is_read(order: Order, scene: Scene) -> bool:
     if read_at is None or scene.now.timestamp() - read_at > NEWEST_SECONDS:
         return False
     # What is left as it is is sent as well: it must not be what it was before it was moved.
-    settling = SETTLING_SECONDS if _leaves_a_level(order) else 0.0
+    settling = SETTLING_SECONDS if _leaves_something(order, scene) else 0.0
     return scene.flights.are_shown_by(account_id, read_at, settling)
 
 
 def complete(copies: Iterable[Copy], scene: Scene) -> None:
-    """Fill in the levels that changes, right before they are written as sent, leave as they are."""
+    """Fill in what changes, right before they are written as sent, leave as it is."""
     for copy in copies:
         order = copy.order
-        if order is None or order.kind != Order.Kind.MODIFY_POSITION:
+        if order is None:
             continue
-        there = position_of(order, scene) if _leaves_a_level(order) else None
-        if there is not None:
-            order.stop_loss, order.take_profit = _levels(order, there)
+        if order.kind == Order.Kind.MODIFY_ORDER:
+            before = pending_of(order, scene)
+            if before is not None:
+                complete_change(order, before, copy.follower.account.broker_zone)
+        elif order.kind == Order.Kind.MODIFY_POSITION and None in _levels(order):
+            there = position_of(order, scene)
+            if there is not None:
+                order.stop_loss, order.take_profit = stops_of(order, there)
 
 
-class ChangeGate:
-    """Lets changes of stops pass that a lane would let pass, by one scene."""
-
-    def __init__(self, scene: Scene, markets: Markets) -> None:
-        self._scene = scene
-        self._markets = markets
-
-    def decide(self, copies: Sequence[Copy], now: datetime) -> dict[UUID, GateDecision]:
-        """Decide about the changes among claimed copies; return what was said of those that pass.
-
-        The others are not claimed any more: their lanes look again, and say what is in the way.
-        """
-        decided: dict[UUID, GateDecision] = {}
-        for copy in copies:
-            order = copy.order
-            if order is None or not copy.is_claimed or order.kind != Order.Kind.MODIFY_POSITION:
-                continue
-            decision = self._decision(copy, order, now)
-            if decision is None or not decision.is_allowed:
-                copy.is_claimed = False
-                continue
-            order.gated_at = copy.row.gated_at = now
-            decided[order.pk] = decision
-        return decided
-
-    def _decision(self, copy: Copy, order: Order, now: datetime) -> GateDecision | None:
-        there, scene = position_of(order, self._scene), self._scene
-        account = copy.follower.account
-        kind = scene.kind_of(account.id, account.server, account.currency)
-        terms = self._markets.terms(kind, order.login, order.symbol)
-        if there is None or terms is None:
-            return None
-        change = StopChange(
-            order_id=order.id,
-            row=scene.rows[order.account_id],
-            ticket=int(there["ticket"]),
-            symbol=order.symbol,
-            magic=int(there["magic"]),
-            is_buy=order.direction == Order.Direction.BUY,
-            lots=float(there["volume"]),
-            entry_price=float(there["price_open"]),
-            present_price=float(there["price_current"]),
-            former_stop=float(there["sl"]),
-            stop_loss=_levels(order, there)[0],
-            terms=terms,
-            costs_per_lot=self._markets.commission(kind, account.id, order.symbol, now),
-        )
-        in_flight = self._in_flight(order, kind, change.magic, now) if change.loosens else ()
-        return decide_stop(scene.book, change, in_flight)
-
-    def _in_flight(self, order: Order, kind: Kind, magic: int, now: datetime) -> Sequence[InFlight]:
-        """Return what may be filled on the account without its reading showing it."""
-        scene, markets = self._scene, self._markets
-
-        def terms(login: int, symbol: str) -> SymbolTerms | None:
-            return markets.terms(kind, login, symbol)
-
-        others = [other for other in scene.flights.of(order.account_id) if other.tag != magic]
-        return list(
-            aloft(
-                others,
-                scene.rows,
-                scene.book,
-                read_at=self._read_at,
-                terms=terms,
-                commissions=lambda pk, symbol: markets.commission(kind, pk, symbol, now),
-            )
-        )
-
-    @cached_property
-    def _read_at(self) -> Sequence[float]:
-        read_at: Sequence[float] = self._scene.view.poll.read_at.tolist()
-        return read_at
-
-
-def _leaves_a_level(order: Order) -> bool:
-    return order.stop_loss is None or order.take_profit is None
-
-
-def _levels(order: Order, there: Any) -> tuple[float, float]:
-    """Return both stops as they are to be, 0 for none."""
-    stop_loss, take_profit = order.stop_loss, order.take_profit
+def stops_of(order: Order, there: Any) -> tuple[float, float]:
+    """Return both stops of a position as a change of them lets them be, 0 for none."""
+    stop_loss, take_profit = _levels(order)
     return (
         float(there["sl"]) if stop_loss is None else stop_loss,
         float(there["tp"]) if take_profit is None else take_profit,
     )
+
+
+def _levels(order: Order) -> tuple[float | None, float | None]:
+    return order.stop_loss, order.take_profit
+
+
+def _leaves_something(order: Order, scene: Scene) -> bool:
+    """Tell whether a change leaves anything as it is that was just sent, and may not show yet."""
+    if None in _levels(order):
+        return True
+    if order.kind != Order.Kind.MODIFY_ORDER:
+        return False
+    is_limited = order.type == Order.Type.STOP_LIMIT
+    if order.price is None or (is_limited and order.stop_limit_price is None):
+        return True
+    # No copy says when an order expires: what somebody has just set stays.
+    lately = scene.flights.of(order.account_id)
+    return any(other.valid_until_at is not None for other in lately)

@@ -11,12 +11,12 @@ import numpy as np
 
 from accounts.symbol_terms import SymbolTerms
 from copytrade.replication.alike import Alike
-from copytrade.replication.changing import position_of
+from copytrade.replication.changing import pending_of, position_of
 from copytrade.replication.checks import Decided
 from copytrade.replication.markets import Kind, Markets
 from copytrade.replication.rows import Copy, refused
 from copytrade.replication.scene import Scene
-from risk.core.gate.book import InFlight, Intent
+from risk.core.gate.book import Book, InFlight, Intent
 from risk.core.gate.deciding import Round, decide, decide_round
 from risk.core.gate.intents import Intents
 from risk.core.gate.verdicts import VERDICTS, GateDecision, Verdict
@@ -28,13 +28,13 @@ from risk.orders.outcomes import refused as order_refused
 
 _WARN: Final = VERDICTS.index(Verdict.WARN)
 _OPENING: Final = frozenset(Order.OPENING_KINDS)
-# Not the change of what waits: no reading tells all of the terms that it leaves as they are.
 AT_ONCE: Final = frozenset(
     {
         Order.Kind.OPEN,
         Order.Kind.PLACE,
         Order.Kind.CLOSE,
         Order.Kind.CANCEL,
+        Order.Kind.MODIFY_ORDER,
         Order.Kind.MODIFY_POSITION,
     }
 )
@@ -82,7 +82,6 @@ class BatchGate:
         What may go is `sent` from now on, in memory; what is blocked is refused. An account has at
         most one of these copies.
         """
-        self._moment = now
         asking: list[tuple[Copy, Order, int]] = []
         decided: dict[UUID, GateDecision] = {}
         for copy in copies:
@@ -97,13 +96,24 @@ class BatchGate:
                 _follow(copy, decision, now)
                 continue
             asking.append((copy, order, place))
-        rounds: list[Round] = []
-        decisions = decide(self._scene.book, self._intents(asking), self._aloft, rounds)
-        self.rounds += [(each, now) for each in rounds]
+        decisions = self.asked(asking, self._scene.book, now)
         for (copy, order, _), decision in zip(asking, decisions, strict=True):
             decided[order.id] = decision
             _follow(copy, decision, now)
         return decided
+
+    def asked(
+        self, asking: Sequence[tuple[Copy, Order, int]], book: Book, now: datetime
+    ) -> list[GateDecision]:
+        """Decide about orders, at most one of each account, given with the rows of those in a book.
+
+        Nothing follows from it here but that it is noted.
+        """
+        self._moment = now
+        rounds: list[Round] = []
+        decisions = decide(book, self._intents(asking), self._aloft, rounds)
+        self.rounds += [(each, now) for each in rounds]
+        return decisions
 
     def passing(self, crowd: Alike, now: datetime) -> Passing:
         """Decide about a crowd's opens in one round, and return those that pass whole.
@@ -271,6 +281,8 @@ def goes_at_once(copy: Copy, scene: Scene) -> bool:
         return held is not None and order.volume is not None and order.volume <= held
     if order.kind == Order.Kind.CANCEL:
         return order.order_ticket is not None
+    if order.kind == Order.Kind.MODIFY_ORDER:
+        return pending_of(order, scene) is not None
     if order.kind == Order.Kind.MODIFY_POSITION:
         return position_of(order, scene) is not None
     # What `HostView.doubt_about` asks of one account was asked of all of them together.

@@ -39,8 +39,9 @@ def held_pendings(
     if not copies:
         return {}
     orders = Order.objects.filter(pk__in=rows.values("order_id")).exclude(state__in=_GONE)
+    was_moved = _was_moved(event)
     return {
-        copies[order.pk]: _pending(order, positions_of(order.account_id))
+        copies[order.pk]: _pending(order, positions_of(order.account_id), was_moved=was_moved)
         for order in orders
         if order.pk in copies
     }
@@ -70,7 +71,17 @@ def _order_tickets(event: CopyEvent) -> set[int]:
     return {ticket for ticket in tickets if ticket is not None}
 
 
-def _pending(order: Order, positions: Mapping[int, Any] | None) -> HeldPending:
+def _was_moved(event: CopyEvent) -> bool:
+    """Tell whether the order that is moved was moved before: its copies may wait anywhere then."""
+    moves = CopyEvent.objects.filter(
+        provider_id=event.provider_id,
+        kind=EventKind.PENDING_MODIFIED,
+        order_ticket=event.order_ticket,
+    )
+    return event.kind == EventKind.PENDING_MODIFIED and moves.exclude(pk=event.pk).exists()
+
+
+def _pending(order: Order, positions: Mapping[int, Any] | None, *, was_moved: bool) -> HeldPending:
     is_filled = positions is not None and any(
         int(one["magic"]) == order.tag for one in positions.values()
     )
@@ -81,7 +92,8 @@ def _pending(order: Order, positions: Mapping[int, Any] | None) -> HeldPending:
         lots=order.volume or order.requested_volume or Decimal(0),
         ticket=order.order_ticket,
         is_filled=is_filled,
-        price=order.price,
+        # As it was placed; where that may not be so any more, a change is never needless.
+        price=None if was_moved else order.price,
         stop_limit_price=order.stop_limit_price,
         stop_loss=order.stop_loss,
         take_profit=order.take_profit,

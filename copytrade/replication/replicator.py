@@ -21,7 +21,8 @@ from accounts.terminals.readings import STALE_AFTER_SECONDS
 from accounts.terminals.registry import Source
 from copytrade.models import CopyEvent
 from copytrade.replication.alike import Alike
-from copytrade.replication.changing import ChangeGate, complete
+from copytrade.replication.change_gate import ChangeGate
+from copytrade.replication.changing import complete
 from copytrade.replication.checks import Decided
 from copytrade.replication.collecting import Collector
 from copytrade.replication.flights import Flights
@@ -288,7 +289,7 @@ class Replicator:
             copy.is_claimed = copy.order is not None and copy.order.account_id in course.claimed
         self._keep_together(better_together(copies, course.scene), course.scene)
         course.decisions |= gate.decide(copies, self._clock())
-        changes = ChangeGate(course.scene, self.markets).decide(copies, self._clock())
+        changes = ChangeGate(course.scene, self.markets, gate).decide(copies, self._clock())
         course.decisions |= changes
         course.changes += changes.values()
         course.rounds, gate.rounds = [*course.rounds, *gate.rounds], []

@@ -210,8 +210,18 @@ class Scene:
         held: Iterable[Any] = self.book.positions[first:last]
         return held
 
+    def pending_of(self, account_id: UUID, ticket: int) -> Any:
+        """Return a pending order of an account of this host, None where its reading shows none."""
+        row = self.rows.get(account_id)
+        if row is None:
+            return None
+        first, last = self.book.order_starts[row : row + 2].tolist()
+        waiting = self.book.orders[first:last]
+        found = np.flatnonzero(waiting["ticket"] == ticket)
+        return waiting[found[0]] if len(found) else None
+
     def symbol_of(self, account_id: UUID, position: Any) -> str:
-        """Return the name of the symbol of one of an account's positions."""
+        """Return the name of the symbol of one of an account's positions, or orders."""
         is_here = account_id in self.rows
         names = self.book.symbols if is_here else self.elsewhere[account_id].tables.symbols
         return names[int(position["symbol"])]

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
-from copytrade.replication.changing import is_read
+from copytrade.replication.changing import CHANGES, is_read
 from copytrade.replication.gating import AT_ONCE
 from copytrade.replication.rows import Copy
 from copytrade.replication.scene import Scene
@@ -78,14 +78,15 @@ def waits_for_reading(copy: Copy, scene: Scene) -> bool:
     order = copy.order
     if order is None or order.state != Order.State.PENDING or copy.is_for_lane:
         return False
-    account_id, ticket = order.account_id, order.position_ticket
+    account_id, is_pending = order.account_id, order.kind == Order.Kind.MODIFY_ORDER
+    ticket = order.order_ticket if is_pending else order.position_ticket
     if ticket is None or account_id not in scene.rows or scene.read_at(account_id) is None:
         return False
     if scene.flights.is_busy(account_id):
         return False
     if order.kind == Order.Kind.CLOSE:
         return scene.lots_of(account_id, ticket) is None
-    return order.kind == Order.Kind.MODIFY_POSITION and not is_read(order, scene)
+    return order.kind in CHANGES and not is_read(order, scene)
 
 
 def waits_for_copies(copy: Copy, scene: Scene) -> bool:

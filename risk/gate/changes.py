@@ -5,6 +5,9 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
+import numpy as np
+
+from accounts.symbol_terms import SymbolTerms
 from risk.core.gate.book import Book, InFlight
 from risk.core.gate.changes import StopChange, decide_stop
 from risk.core.gate.deciding import decide
@@ -35,21 +38,40 @@ def decide_change(
     learned = commissions or (lambda account_id, symbol: LEARNED.per_lot(account_id, symbol, now))
     book = BOOKS.book_of(view, locks, now)
     rows = view.assessment.desk.account_index
+    row = rows[order.account_id]
     others = [other for other in in_flight if other.tag != before.magic]
     read_at = view.poll.read_at.tolist()
     flying = list(aloft(others, rows, book, read_at=read_at, terms=terms, commissions=learned))
-    if isinstance(before, PendingOrder) and _is_moved(order, before):
-        return _placed_anew(order, before, _without(book, rows[order.account_id], before), flying,
+    if isinstance(before, PendingOrder) and is_moved(order, before):
+        return _placed_anew(order, before, without(book, {row: before.ticket}), flying,
                             rows=rows, terms=terms, learned=learned)  # fmt: skip
-    costs = learned(order.account_id, order.symbol)
+    change = stop_change(
+        order,
+        before,
+        row,
+        terms=terms(order.login, order.symbol),
+        commission_per_lot=learned(order.account_id, order.symbol),
+    )
+    return decide_stop(book, change, flying)
+
+
+def stop_change(
+    order: Order,
+    before: Position | PendingOrder,
+    row: int,
+    *,
+    terms: SymbolTerms | None,
+    commission_per_lot: float | None,
+) -> StopChange:
+    """Return a change that leaves a price as it is as the gate looks at it."""
     # A position has paid its way in; what waits pays both ways.
     if isinstance(before, PendingOrder):
         lots, present, ways = before.volume_left, _filled_at(before), 2.0
     else:
         lots, present, ways = before.volume, before.price_current, 1.0
-    change = StopChange(
+    return StopChange(
         order_id=order.id,
-        row=rows[order.account_id],
+        row=row,
         ticket=before.ticket,
         symbol=order.symbol,
         magic=before.magic,
@@ -59,10 +81,9 @@ def decide_change(
         present_price=present,
         former_stop=before.stop_loss,
         stop_loss=order.stop_loss or 0.0,
-        terms=terms(order.login, order.symbol),
-        costs_per_lot=None if costs is None else costs * ways,
+        terms=terms,
+        costs_per_lot=None if commission_per_lot is None else commission_per_lot * ways,
     )
-    return decide_stop(book, change, flying)
 
 
 def _filled_at(before: Position | PendingOrder) -> float:
@@ -72,16 +93,20 @@ def _filled_at(before: Position | PendingOrder) -> float:
     return before.price_open
 
 
-def _is_moved(order: Order, before: PendingOrder) -> bool:
+def is_moved(order: Order, before: PendingOrder) -> bool:
+    """Tell whether a change, with all that it leaves as it is, gives a waiting order other prices.
+
+    Then it could be filled at once, and is checked like a new one that takes its place.
+    """
     former = before.price_open, before.stop_limit_price
     return (order.price or 0.0, order.stop_limit_price or 0.0) != former
 
 
-def _without(book: Book, row: int, before: PendingOrder) -> Book:
-    orders = book.orders
-    return replace(
-        book, orders=orders[(orders["account"] != row) | (orders["ticket"] != before.ticket)]
-    )
+def without(book: Book, tickets: Mapping[int, int]) -> Book:
+    """Return a book without the waiting orders that are moved, one each, by their account's row."""
+    orders, moved = book.orders, np.zeros(len(book.accounts), dtype=np.int64)
+    moved[list(tickets)] = list(tickets.values())
+    return replace(book, orders=orders[orders["ticket"] != moved[orders["account"]]])
 
 
 def _placed_anew(

@@ -89,16 +89,19 @@ def _complete_pending(
     found = next((o for o in terminal.pending_orders() if o.ticket == order.order_ticket), None)
     if found is None:
         return refused(_GONE_ORDER, Order.RefusedBy.GATE, now)
-    order.symbol = found.symbol
-    order.direction = Order.Direction.SELL if found.type % 2 else Order.Direction.BUY
-    order.volume = order.requested_volume = found.volume_left
     if order.kind != Order.Kind.MODIFY_ORDER:
+        _name(order, found)
         return None
-    _keep_unchanged(order, found, zone)
+    complete_change(order, found, zone)
     return found
 
 
-def _keep_unchanged(order: Order, found: PendingOrder, zone: str) -> None:
+def complete_change(order: Order, found: PendingOrder, zone: str) -> None:
+    """Fill in what a change leaves as it is of the pending order that it is about.
+
+    `zone` is the broker's. Raises OverflowError or ValueError for an expiry that is no date.
+    """
+    _name(order, found)
     if order.price is None:
         order.price = found.price_open
     if order.stop_limit_price is None and found.stop_limit_price:
@@ -110,6 +113,12 @@ def _keep_unchanged(order: Order, found: PendingOrder, zone: str) -> None:
     if order.valid_until_at is None and found.lifetime == SPECIFIED and found.expires_at:
         epoch = from_broker_epoch(float(found.expires_at), broker_zone(zone))
         order.valid_until_at = datetime.fromtimestamp(epoch, UTC)
+
+
+def _name(order: Order, found: PendingOrder) -> None:
+    order.symbol = found.symbol
+    order.direction = Order.Direction.SELL if found.type % 2 else Order.Direction.BUY
+    order.volume = order.requested_volume = found.volume_left
 
 
 def _position(order: Order, terminal: AccountTerminal) -> Position | None:

@@ -4,25 +4,19 @@ from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
 from accounts.models import ConnectedAccount, User
-from copytrade.models import CopyOrder
-from copytrade.replication.arriving import _follower
-from copytrade.replication.changing import NEWEST_SECONDS, ChangeGate, complete, position_of
-from copytrade.replication.flights import Flights
+from copytrade.replication.changing import NEWEST_SECONDS, complete, position_of
 from copytrade.replication.markets import Markets
-from copytrade.replication.rows import Copy
-from copytrade.replication.scene import Scene
 from copytrade.replication.waiting import waits_for_reading
 from risk.core.gate.verdicts import VERDICTS
 from risk.gate import decide_change
 from risk.gate.intents import SETTLING_SECONDS
 from risk.models import AccountLock, Order, RiskRule
-from risk.orders.drafts import new_tag
 from risk.orders.terminal import Position
+from tradeguard.tests.copying_changes import change_of, gate_of, scene_of
 from tradeguard.tests.copying_stage import view_of
 from tradeguard.tests.enforcement_stage import rule_on, terminal_of, trade
 from tradeguard.tests.stage import Stage, staged
@@ -48,30 +42,6 @@ def stage() -> Iterator[Stage]:
 @pytest.fixture
 def account(stage: Stage, alice: User) -> ConnectedAccount:
     return stage.open(alice, "Follower")
-
-
-def scene_of(stage: Stage, *orders: Order, age: float = 0.0, locked: Any = ()) -> Scene:
-    view = view_of(stage)
-    locks = {lock.account_id: lock for lock in locked}
-    now = view.poll.now + timedelta(seconds=age)
-    return Scene.at(view, Flights(orders), locks, now)
-
-
-def change_of(stage: Stage, account: ConnectedAccount, position: Position, **own: Any) -> Copy:
-    fields = {
-        "kind": Order.Kind.MODIFY_POSITION, "symbol": position.symbol,
-        "direction": "buy" if position.is_buy else "sell", "position_ticket": position.ticket,
-        "stop_loss": 1.08, "take_profit": 1.12,
-    }  # fmt: skip
-    order = Order(
-        id=uuid4(), tag=new_tag(), user_id=account.user_id, account_id=account.pk,
-        account_name=account.name, server=account.server, login=account.login, host="local",
-        origin=Order.Origin.COPY, created_at=stage.now, **{**fields, **own},
-    )  # fmt: skip
-    facts = view_of(stage).facts_of(account.pk)
-    assert facts is not None
-    row = CopyOrder(id=uuid4(), relationship_id=uuid4(), follower_id=account.pk)
-    return Copy(_follower(row, facts, "local"), row, order, is_claimed=True)
 
 
 @pytest.mark.parametrize("lots", [1.0, -1.0])
@@ -100,7 +70,7 @@ def test_it_lets_pass_what_a_lane_would_let_pass(
             stop = round(2.2 - wanted, 5) if wanted and lots < 0 else wanted
             copy = change_of(stage, account, position, stop_loss=stop)
             assert copy.order is not None
-            decided = ChangeGate(scene, markets).decide([copy], scene.now).get(copy.order.pk)
+            decided = gate_of(scene, markets).decide([copy], scene.now).get(copy.order.pk)
             complete([copy], scene)
             assert copy.order.stop_loss == (position.stop_loss if stop is None else stop)
             told = decide_change(
@@ -180,7 +150,7 @@ def test_it_leaves_what_is_not_as_it_was_planned_to_the_lane(
     scene = scene_of(stage)
     assert position_of(copy.order, scene) is None
     assert not waits_for_reading(copy, scene)
-    assert ChangeGate(scene, Markets(stage.server)).decide([copy], scene.now) == {}
+    assert gate_of(scene, Markets(stage.server)).decide([copy], scene.now) == {}
     assert not copy.is_claimed
     assert copy.order.gated_at is None
 

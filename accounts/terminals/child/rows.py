@@ -87,7 +87,8 @@ def position_row(position: Any, symbol: int, price_digits: int, notional: float)
 def order_row(order: Any, symbol: int) -> bytes:
     return _ORDER.pack(
         _HERE, order.ticket, symbol, order.type, order.volume_current, order.price_open,
-        order.sl, order.tp, order.magic, order.time_setup_msc,
+        order.price_stoplimit, order.sl, order.tp, order.magic, order.time_setup_msc,
+        order.type_time, order.time_expiration,
     )  # fmt: skip
 
 

@@ -40,8 +40,9 @@ _POSITION_FIELDS = tuple(name for name in POSITION_DTYPE.names or () if name != 
 _DEAL_FIELDS = tuple(name for name in DEAL_DTYPE.names or () if name != "account")
 _ORDER_FIELDS = {
     "ticket": "ticket", "symbol": "symbol", "type": "type", "volume": "volume_current",
-    "price_open": "price_open", "sl": "sl", "tp": "tp", "magic": "magic",
-    "time_msc": "time_setup_msc",
+    "price_open": "price_open", "price_stoplimit": "price_stoplimit", "sl": "sl", "tp": "tp",
+    "magic": "magic", "time_msc": "time_setup_msc", "type_time": "type_time",
+    "time_expiration": "time_expiration",
 }  # fmt: skip
 _DEAL_NAMES = tuple(name for name, _ in DEAL_COLUMNS if name != "comment")
 
