@@ -179,7 +179,7 @@ def test_it_tells_both_prices_of_a_stop_limit_order_and_not_that_it_was_triggere
     )
 
     stage.desk.modify(LOGIN, ticket, 1.105, stoplimit=1.103)
-    [modified] = stage.looks(8, seconds=0.3)
+    [modified] = stage.looks()
     assert (modified.kind, modified.stop_limit_price) == ("pending_modified", 1.103)
 
     stage.prices(1.1052)

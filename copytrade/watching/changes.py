@@ -32,14 +32,13 @@ class Evidence:
     """What is known beside the reading.
 
     `own_tags` are the magic numbers of copies that TradeGuard sent to this account, `endings` what
-    the history says of orders that are gone, `stop_limits` the prices that no batch tells. Opens
-    from before `since` are nobody's, nor are closes from before it of what was never told.
+    the history says of orders that are gone. Opens from before `since` are nobody's, nor are closes
+    from before it of what was never told.
     """
 
     now: datetime
     own_tags: Collection[int] = frozenset()
     endings: Mapping[int, OrderEnding] = field(default_factory=dict)
-    stop_limits: Mapping[int, float] = field(default_factory=dict)
     since: datetime | None = None
 
 
@@ -52,7 +51,6 @@ def detect(
         reading,
         own_tags=evidence.own_tags,
         endings=evidence.endings,
-        stop_limits=evidence.stop_limits,
         now=evidence.now,
     )
     deal_changes, dealt = _follow_deals(memory.positions, reading, evidence)

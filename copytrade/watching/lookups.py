@@ -1,9 +1,8 @@
-"""Asking a provider's terminal for what no batch tells, beside the watch and not within it."""
+"""Asking a provider's terminal how orders ended, beside the watch and not within it."""
 
 import logging
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -22,12 +21,8 @@ _CANCELLED, _PARTIAL, _FILLED, _REJECTED, _EXPIRED = range(2, 7)
 _ENDED: Final = frozenset({_CANCELLED, _PARTIAL, _FILLED, _REJECTED, _EXPIRED})
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """How orders ended, and the second prices of the stop-limit orders that wait."""
-
-    endings: dict[int, OrderEnding] = field(default_factory=dict)
-    stop_limits: dict[int, float] = field(default_factory=dict)
+Endings = dict[int, OrderEnding]
+"""How orders ended, by their tickets."""
 
 
 class Lookup:
@@ -37,26 +32,20 @@ class Lookup:
         self._provider = provider
         self._source = source
         self._job = job
-        self._answer: Future[Found] | None = None
+        self._answer: Future[Endings] | None = None
         self._due_at = 0.0
 
-    def ask(
-        self, gone: Sequence[int], *, wants_stop_limits: bool, now: datetime, monotonic: float
-    ) -> None:
+    def ask(self, gone: Sequence[int], *, now: datetime, monotonic: float) -> None:
         """Ask, unless an answer is due or the last one came a moment ago."""
-        if (not gone and not wants_stop_limits) or self._answer is not None:
-            return
-        if monotonic < self._due_at:
+        if not gone or self._answer is not None or monotonic < self._due_at:
             return
         self._due_at = monotonic + AGAIN_SECONDS
-        self._answer = self._job.start(
-            lambda: self._look(gone, now, wants_stop_limits=wants_stop_limits)
-        )
+        self._answer = self._job.start(lambda: self._look(gone, now))
 
-    def take(self) -> Found:
+    def take(self) -> Endings:
         """Return what was found since the last time."""
         if self._answer is None or not self._answer.done():
-            return Found()
+            return {}
         answer, self._answer = self._answer, None
         try:
             return answer.result()
@@ -64,22 +53,18 @@ class Lookup:
             logger.info("%s cannot be asked: %s", self._provider.name, error.text)
         except (ArithmeticError, LookupError, OSError, TypeError, ValueError):
             logger.exception("%s gave no sense.", self._provider.name)
-        return Found()
+        return {}
 
-    def _look(self, gone: Sequence[int], now: datetime, *, wants_stop_limits: bool) -> Found:
+    def _look(self, gone: Sequence[int], now: datetime) -> Endings:
         terminal = AccountTerminal(self._source, self._provider.login, self._provider.server)
-        found = Found()
+        found: Endings = {}
         for ticket in gone:
             terminal.require_connected()
             rows = self._history(ticket)
             terminal.account()
             for row in rows:
                 if int(row[0]) == ticket and int(row[9]) in _ENDED:
-                    found.endings[ticket] = self._ending(row, now)
-        if wants_stop_limits:
-            found.stop_limits.update(
-                {each.ticket: each.stop_limit_price for each in terminal.pending_orders()}
-            )
+                    found[ticket] = self._ending(row, now)
         return found
 
     def _history(self, ticket: int) -> Sequence[Sequence[Any]]:

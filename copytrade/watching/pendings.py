@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from copytrade.core.kinds import EventKind, OrderType
+from copytrade.core.kinds import EventKind
 from copytrade.watching.deals import IN, INOUT
 from copytrade.watching.facts import (
     AccountReading,
@@ -28,13 +28,9 @@ def detect_orders(
     *,
     own_tags: Collection[int],
     endings: Mapping[int, OrderEnding],
-    stop_limits: Mapping[int, float],
     now: datetime,
 ) -> tuple[list[Change], Orders]:
-    """Return what happened to the orders, and which are known from now on.
-
-    A stop-limit order whose second price is not known yet is left for a later look.
-    """
+    """Return what happened to the orders, and which are known from now on."""
     changes: list[Change] = []
     orders: Orders = {}
     for ticket, known in before.items():
@@ -46,10 +42,7 @@ def detect_orders(
                 orders[ticket] = known
             else:
                 changes.append(ended)
-    for ticket, shown in reading.orders.items():
-        order = _completed(shown, stop_limits)
-        if order is None:
-            continue
+    for ticket, order in reading.orders.items():
         change, orders[ticket] = _followed(orders.get(ticket), order, own_tags, now)
         if change is not None:
             changes.append(change)
@@ -64,13 +57,6 @@ def gone_orders(before: Mapping[int, KnownOrder], reading: AccountReading) -> li
         for ticket, known in before.items()
         if known.is_told and ticket not in reading.orders and ticket not in filled
     ]
-
-
-def _completed(shown: WaitingOrder, stop_limits: Mapping[int, float]) -> WaitingOrder | None:
-    if shown.order_type is not OrderType.STOP_LIMIT:
-        return shown
-    price = stop_limits.get(shown.ticket)
-    return None if price is None else replace(shown, stop_limit_price=price)
 
 
 def _followed(

@@ -28,7 +28,9 @@ ORDER_TYPES: Final = {
     6: OrderType.STOP_LIMIT, 7: OrderType.STOP_LIMIT,
 }  # fmt: skip
 _POSITION_MARKS: Final = ("identifier", "symbol", "type", "volume", "sl", "tp", "magic")
-_ORDER_MARKS: Final = ("ticket", "symbol", "type", "volume", "price_open", "sl", "tp", "magic")
+_ORDER_MARKS: Final = (
+    "ticket", "symbol", "type", "volume", "price_open", "price_stoplimit", "sl", "tp", "magic",
+)  # fmt: skip
 _LAST_INSTANT_MSC: Final = datetime(9000, 1, 1, tzinfo=UTC).timestamp() * 1000
 _LONGEST_AGE_MSC: Final = 10 * 86_400_000
 
@@ -157,17 +159,19 @@ def _position(row: dict[str, Any], symbols: Sequence[str]) -> HeldPosition:
 
 
 def _order(row: dict[str, Any], symbols: Sequence[str], clock: BrokerClock) -> WaitingOrder:
+    order_type = ORDER_TYPES[row["type"]]
     return WaitingOrder(
         ticket=row["ticket"],
         symbol=_name(symbols, row["symbol"]),
         is_buy=row["type"] % 2 == BUY,
-        order_type=ORDER_TYPES[row["type"]],
+        order_type=order_type,
         lots=lots_of(row["volume"]),
         price=row["price_open"],
         placed_at=clock.instant(row["time_msc"]),
         stop_loss=row["sl"],
         take_profit=row["tp"],
         magic=row["magic"],
+        stop_limit_price=row["price_stoplimit"] if order_type is OrderType.STOP_LIMIT else None,
     )
 
 

@@ -10,7 +10,6 @@ from typing import Final
 from accounts.sessions.checks import Verdict
 from accounts.sessions.host import SideJob
 from accounts.terminals.registry import Source
-from copytrade.core.kinds import OrderType
 from copytrade.models import CopyEvent
 from copytrade.watching.baseline import baseline
 from copytrade.watching.changes import Evidence, detect, moved_untold
@@ -34,7 +33,6 @@ logger = logging.getLogger(__name__)
 
 # Right after a login a terminal may show positions before the deals that made them.
 EXPLAINED_WITHIN_SECONDS: Final = 15.0
-STOP_LIMITS_SECONDS: Final = 1.0
 # Without a reading for so long, what the lists showed before says nothing about how long they do.
 BREAK_SECONDS: Final = 5.0
 # A broker that has put old deals away shows none as new as those that were told.
@@ -77,8 +75,6 @@ class Watched:
         self._detected_at: datetime | None = None
         self._first_look_at: float | None = None
         self._endings: dict[int, OrderEnding] = {}
-        self._stop_limits: dict[int, float] = {}
-        self._stop_limits_due_at = 0.0
         self._tags: dict[int, bool] = {}
 
     @property
@@ -209,7 +205,6 @@ class Watched:
             now=now,
             own_tags=self._own_tags(memory, reading),
             endings=self._endings,
-            stop_limits=self._stop_limits,
             since=since,
         )
         return detect(memory, reading, evidence)
@@ -257,20 +252,8 @@ class Watched:
         self, memory: Memory, reading: AccountReading, now: datetime, monotonic: float
     ) -> None:
         gone = [each for each in gone_orders(memory.orders, reading) if each not in self._endings]
-        waiting = {
-            order.ticket
-            for order in reading.orders.values()
-            if order.order_type is OrderType.STOP_LIMIT
-        }
-        is_due = monotonic >= self._stop_limits_due_at or not waiting <= self._stop_limits.keys()
-        self._lookup.ask(
-            gone, wants_stop_limits=bool(waiting) and is_due, now=now, monotonic=monotonic
-        )
-        found = self._lookup.take()
-        self._endings.update(found.endings)
-        if found.stop_limits:
-            self._stop_limits = found.stop_limits
-            self._stop_limits_due_at = monotonic + STOP_LIMITS_SECONDS
+        self._lookup.ask(gone, now=now, monotonic=monotonic)
+        self._endings.update(self._lookup.take())
 
     def _own_tags(self, memory: Memory, reading: AccountReading) -> set[int]:
         magics = {deal.magic for deal in reading.deals}
@@ -324,5 +307,4 @@ def _is_settled(memory: Memory, reading: AccountReading) -> bool:
     return (
         all(known.differs_since is None for known in memory.positions.values())
         and memory.orders.keys() == reading.orders.keys()
-        and all(order.order_type is not OrderType.STOP_LIMIT for order in reading.orders.values())
     )
