@@ -261,6 +261,9 @@ class CopyDesk:
             forget_connection()
             postponed.clear()
             logger.warning("What was put off at %s waits for the database: %s", self.host, error)
+        except Exception:
+            postponed.clear()
+            logger.exception("What was put off at %s could not be looked at.", self.host)
 
     def _keep_warm(self) -> None:
         try:

@@ -6,7 +6,7 @@ they leave together as any crowd does.
 """
 
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence, Set
+from collections.abc import Callable, Collection, Hashable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -31,6 +31,9 @@ CALM_FOR_FEW: Final = timedelta(seconds=0.05)
 _FEW: Final = 0.05
 # Where a smaller share is busy, the others leave at once.
 _MANY: Final = 0.25
+# What was sent earlier has long been answered, and is shown by the readings.
+LATELY: Final = timedelta(seconds=5)
+_MOST_POSITIONS: Final = 10_000
 # What depends on what the last reading shows of the position.
 _CHANGES: Final = frozenset({EventKind.CLOSE, EventKind.PARTIAL_CLOSE, EventKind.STOPS})
 _NOBODY: Final[Set[UUID]] = frozenset()
@@ -43,6 +46,7 @@ class PutOff:
     event: CopyEvent
     account_ids: Set[UUID]
     until: datetime
+    needs_reading: bool
     least: int  # that were waited for at any time
     changed_at: datetime
 
@@ -62,6 +66,8 @@ class Postponed:
         self._has_answers = has_answers
         self._put_off: dict[UUID, PutOff] = {}
         self._freed_at: dict[UUID, float] = {}
+        # The last event of each position, and when it was noticed.
+        self._latest: dict[Hashable, tuple[UUID, datetime]] = {}
         self._lock = threading.Lock()
 
     def __contains__(self, event_id: UUID) -> bool:
@@ -70,9 +76,7 @@ class Postponed:
     def __bool__(self) -> bool:
         return bool(self._put_off)
 
-    def put_off(
-        self, event: CopyEvent, followers: Sequence[Follower], view: HostView
-    ) -> Set[UUID]:
+    def put_off(self, event: CopyEvent, followers: Sequence[Follower], view: HostView) -> Set[UUID]:
         """Return the accounts for which an event is to be planned later; it is remembered then.
 
         These are many, or none. Whoever else is among the followers is planned for now; but where
@@ -80,20 +84,21 @@ class Postponed:
         """
         now, before = self._clock(), self._put_off.get(event.pk)
         until = _until(event, followers)
+        needs_reading = self._needs_reading(event) if before is None else before.needs_reading
         waiting: Set[UUID] = set()
         if now < until:
             ids = {each.account.id for each in followers}
             # The others have their orders by now, which is why they are busy.
             ids = ids if before is None else ids & before.account_ids
             waiting = self._waiting(event, ids)
-            waiting |= self._unready(event, ids - waiting, view)
+            waiting |= self._unready(event, ids - waiting, view, needs_reading=needs_reading)
         with self._lock:
             if len(waiting) < FEWEST:
                 self._put_off.pop(event.pk, None)
                 return _NOBODY
             is_all = before is None and len(waiting) >= _MANY * len(ids)
             later = ids if is_all else waiting
-            self._put_off[event.pk] = PutOff(event, later, until, len(waiting), now)
+            self._put_off[event.pk] = PutOff(event, later, until, needs_reading, len(waiting), now)
         return later
 
     def clear(self) -> None:
@@ -137,7 +142,9 @@ class Postponed:
             return True
         few, waiting = _FEW * len(one.account_ids), self._waiting(one.event, one.account_ids)
         if len(waiting) <= few:
-            waiting |= self._unready(one.event, one.account_ids - waiting, view)
+            waiting |= self._unready(
+                one.event, one.account_ids - waiting, view, needs_reading=one.needs_reading
+            )
         if len(waiting) < one.least or self._has_answers():
             one.least, one.changed_at = min(len(waiting), one.least), now
         if len(waiting) == len(one.account_ids):
@@ -153,11 +160,31 @@ class Postponed:
                 waiting |= other.account_ids & account_ids
         return waiting
 
-    def _unready(self, event: CopyEvent, account_ids: Set[UUID], view: HostView) -> Set[UUID]:
+    def _needs_reading(self, event: CopyEvent) -> bool:
+        """Tell whether an event depends on what was sent to followers a moment ago.
+
+        A close does not depend on what was done to other positions: see `Scene.lots_of`.
+        """
+        key = (event.provider_id, event.position_ticket)
+        latest = self._latest.get(key)
+        if len(self._latest) >= _MOST_POSITIONS:
+            self._latest.clear()
+        self._latest[key] = event.pk, event.detected_at
+        if event.kind == EventKind.STOPS:
+            return True
+        if latest is None or event.kind not in _CHANGES:
+            return False
+        event_id, seen_at = latest
+        return event_id != event.pk and event.detected_at - seen_at < LATELY
+
+    def _unready(
+        self, event: CopyEvent, account_ids: Set[UUID], view: HostView, *, needs_reading: bool
+    ) -> Set[UUID]:
         """Return those that are free, of which nobody can tell yet what is there to be changed."""
         if event.kind not in _CHANGES or not account_ids:
             return _NOBODY
-        return self._unread(account_ids, view) | (_opening(event) & account_ids)
+        unread = self._unread(account_ids, view) if needs_reading else _NOBODY
+        return unread | (_opening(event) & account_ids)
 
     def _unread(self, account_ids: Set[UUID], view: HostView) -> Set[UUID]:
         """Return those that were not read since their last answer."""

@@ -27,7 +27,7 @@ from tradeguard.tests.copying_stage import (
 )
 from tradeguard.tests.stage import Stage, staged
 
-ONE = Decimal("1.00")
+ONE, HALF = Decimal("1.00"), Decimal("0.50")
 COUNT = 8
 NOTHING: list[Decimal] = []
 
@@ -244,14 +244,31 @@ def test_a_close_that_meets_its_open_waits_for_the_fill_and_leaves_as_a_crowd(
 def test_a_close_waits_for_a_reading_that_shows_what_was_sent_before(
     stage: Stage, desk: Desk, waves: list[int]
 ) -> None:
-    followers = busy(stage, opened(stage, desk))
-    copy(stage, event_of(stage, desk[0], EventKind.CLOSE, 77))
-    answered(stage, followers)
+    followers = opened(stage, desk)
+    part = event_of(stage, desk[0], EventKind.PARTIAL_CLOSE, 77, volume=HALF)
+    copy(stage, part)
+    copy(stage, event_of(stage, desk[0], EventKind.CLOSE, 77, volume_before=HALF))
     take_up(stage)
-    assert waves == [COUNT]
-    stage.run(1)
     assert waves == [COUNT, COUNT]
+    assert held(stage, followers) == [[HALF]] * COUNT
+    stage.run(1)
+    assert waves == [COUNT] * 3
     assert held(stage, followers) == [NOTHING] * COUNT
+
+
+def test_a_close_waits_for_no_reading_of_what_was_done_to_other_positions(
+    stage: Stage, desk: Desk, waves: list[int]
+) -> None:
+    followers = opened(stage, desk)
+    copy(stage, event_of(stage, desk[0], EventKind.OPEN, 78))
+    stage.run(3, seconds=3.0)
+    for ticket in (77, 78):
+        copy(stage, event_of(stage, desk[0], EventKind.CLOSE, ticket))
+    assert waves == [COUNT] * 4
+    assert held(stage, followers) == [NOTHING] * COUNT
+    stage.run(5, seconds=1.0)
+    assert set(CopyPosition.objects.values_list("state", flat=True)) == {"closed"}
+    assert Order.objects.count() == 4 * COUNT
 
 
 def test_a_close_of_what_is_never_known_to_be_filled_is_not_given_up(
@@ -334,7 +351,7 @@ def test_what_cannot_be_looked_at_is_among_what_is_left_over(
     copy(stage, event_of(stage, desk[0], EventKind.CLOSE, 77))
     answered(stage, followers)
 
-    def away(*_: Any) -> Any:
+    def away(*_: Any, **__: Any) -> Any:
         raise OperationalError("away")
 
     monkeypatch.setattr(Postponed, "_unready", away)
