@@ -8,7 +8,7 @@ they leave together as any crowd does.
 import threading
 from collections.abc import Callable, Collection, Hashable, Iterator, Sequence, Set
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -66,6 +66,7 @@ class Postponed:
         self._has_answers = has_answers
         self._put_off: dict[UUID, PutOff] = {}
         self._freed_at: dict[UUID, float] = {}
+        self._last_freed_at = datetime.min.replace(tzinfo=UTC)
         # The last event of each position, and when it was noticed.
         self._latest: dict[Hashable, tuple[UUID, datetime]] = {}
         self._lock = threading.Lock()
@@ -86,7 +87,7 @@ class Postponed:
         until = _until(event, followers)
         needs_reading = self._needs_reading(event) if before is None else before.needs_reading
         waiting: Set[UUID] = set()
-        if now < until:
+        if now < until and (self._put_off or needs_reading or self._desk.claimed()):
             ids = {each.account.id for each in followers}
             # The others have their orders by now, which is why they are busy.
             ids = ids if before is None else ids & before.account_ids
@@ -114,9 +115,10 @@ class Postponed:
 
     def note_freed(self, account_ids: Collection[UUID]) -> None:
         """Take in that the answers of accounts, which are free in a moment, are written."""
-        at = self._clock().timestamp()
+        now = self._clock()
         with self._lock:
-            self._freed_at.update(dict.fromkeys(account_ids, at))
+            self._last_freed_at = now
+            self._freed_at.update(dict.fromkeys(account_ids, now.timestamp()))
 
     def is_nearly_free(self) -> bool:
         """Tell whether it is worth it to look for what is due."""
@@ -171,7 +173,7 @@ class Postponed:
             self._latest.clear()
         self._latest[key] = event.pk, event.detected_at
         if event.kind == EventKind.STOPS:
-            return True
+            return event.detected_at - self._last_freed_at < LATELY
         if latest is None or event.kind not in _CHANGES:
             return False
         event_id, seen_at = latest
@@ -181,10 +183,9 @@ class Postponed:
         self, event: CopyEvent, account_ids: Set[UUID], view: HostView, *, needs_reading: bool
     ) -> Set[UUID]:
         """Return those that are free, of which nobody can tell yet what is there to be changed."""
-        if event.kind not in _CHANGES or not account_ids:
+        if not needs_reading or not account_ids:
             return _NOBODY
-        unread = self._unread(account_ids, view) if needs_reading else _NOBODY
-        return unread | (_opening(event) & account_ids)
+        return self._unread(account_ids, view) | (_opening(event) & account_ids)
 
     def _unread(self, account_ids: Set[UUID], view: HostView) -> Set[UUID]:
         """Return those that were not read since their last answer."""
