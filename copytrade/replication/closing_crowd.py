@@ -102,14 +102,16 @@ class ClosingCrowds(CrowdPlanner):
                 continue
             if relationship_id in apart:
                 continue
-            if has_flights and not self._is_settled(follower.account.id, place):
+            if has_flights and not self._is_settled(follower.account.id, place, held.ticket):
                 continue
             plain[member] = held
         return plain
 
-    def _is_settled(self, account_id: UUID, place: int) -> bool:
+    def _is_settled(self, account_id: UUID, place: int, ticket: int) -> bool:
         read_at = float(self._scene.view.poll.read_at[place])
-        return self._scene.flights.are_shown_by(account_id, read_at)
+        # Of stops also what was done to other positions is to be shown: see `Scene.positions_of`.
+        of_it = ticket if self._event.kind in _CLOSES else None
+        return self._scene.flights.are_shown_by(account_id, read_at, ticket=of_it)
 
     def _shown(self, wanted: Collection[tuple[int, int]]) -> dict[tuple[int, int], _Shown]:
         """Return the positions with these tickets, each beside the row of its account."""

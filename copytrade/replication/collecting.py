@@ -7,7 +7,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -15,6 +15,7 @@ from uuid import UUID
 
 from django.db import connections, transaction
 
+from accounts.core.right_of_way import RIGHT_OF_WAY
 from accounts.terminals.alike import Answered
 from accounts.terminals.link import LinkError
 from copytrade.replication.checks import Decided, Notes
@@ -31,7 +32,7 @@ from risk.orders.terminal import SendResult, lots
 
 logger = logging.getLogger(__name__)
 
-MOST_TOGETHER: Final = 50
+MOST_TOGETHER: Final = 200
 TOGETHER_SECONDS: Final = 0.01
 # So long at most the end of an order waits for others to be sent.
 LONGEST_HELD_SECONDS: Final = 0.5
@@ -67,7 +68,8 @@ class Collector:
     """Waits for answers on a thread of its own, or writes them at once when inline.
 
     `unfold` makes rows of what was written ahead, which comes before any answer. `settled` gets
-    orders whose ends are written, `release` the accounts that are free again.
+    orders whose ends are written, `release` the accounts that are free again. Where it `is_urgent`,
+    for an event waits for these accounts, they come before all that can wait.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class Collector:
         release: Callable[[Sequence[UUID]], None],
         begin: Callable[[], None],
         is_inline: bool,
+        is_urgent: Callable[[], bool] = lambda: False,
     ) -> None:
         self._ledger = ledger
         self._clock = clock
@@ -89,8 +92,10 @@ class Collector:
         self._release = release
         self._begin = begin
         self._is_inline = is_inline
+        self._is_urgent = is_urgent
         self._came: queue.SimpleQueue[list[_Came] | None] = queue.SimpleQueue()
         self._left: deque[_Came] = deque()  # of the thread: what is written with the next
+        self._is_writing = False
         self._notes = Notes(clock)
         self._is_quiet = threading.Event()
         self._is_quiet.set()
@@ -137,6 +142,11 @@ class Collector:
         finally:
             self._is_quiet.set()
 
+    @property
+    def has_answers(self) -> bool:
+        """Tell whether there are answers that are not written yet; some accounts wait for that."""
+        return self._is_writing or bool(self._left) or not self._came.empty()
+
     def flush(self) -> None:
         """Write what has come; for an inline collector, whose answers are there at once."""
         while self._is_inline and not (self._came.empty() and not self._left):
@@ -155,12 +165,14 @@ class Collector:
         try:
             self._begin()
             while (first := self._next()) is not None:
+                self._is_writing = bool(first or self._left)
                 self._is_quiet.wait(LONGEST_HELD_SECONDS)
                 came = self._gathered(first)
                 try:
                     self._write(came)
                 except Exception:
                     logger.exception("%d answers could not be taken in.", len(came))
+                self._is_writing = False
             self._notes.write_all()
         finally:
             connections.close_all()
@@ -194,16 +206,17 @@ class Collector:
     def _write(self, came: Sequence[_Came]) -> None:
         if not came:
             return
-        ended = [(one.sents[one.place], one.said, one.at) for one in came]
-        orders = [sent.order for sent, _, _ in ended]
-        try:
-            self._write_outcomes(ended)
-        except Exception:
-            # Their rows say `sent`: the lanes find out about them.
-            logger.exception("The ends of %d copies could not be written.", len(came))
-            forget_connection()
-        finally:
-            self._release([order.account_id for order in orders])
+        with RIGHT_OF_WAY.taken() if self._is_urgent() else nullcontext():
+            ended = [(one.sents[one.place], one.said, one.at) for one in came]
+            orders = [sent.order for sent, _, _ in ended]
+            try:
+                self._write_outcomes(ended)
+            except Exception:
+                # Their rows say `sent`: the lanes find out about them.
+                logger.exception("The ends of %d copies could not be written.", len(came))
+                forget_connection()
+            finally:
+                self._release([order.account_id for order in orders])
         try:
             self._settled(orders)
         except Exception:

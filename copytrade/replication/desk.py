@@ -38,6 +38,8 @@ logger = logging.getLogger(__name__)
 SYNC_SECONDS: Final = 1.0
 # So often what could not be planned yet is looked at again: its followers may have connected.
 LEFT_OVER_SECONDS: Final = 0.25
+# And so often what was put off for a moment: accounts may have been read, or their copies taken in.
+POSTPONED_SECONDS: Final = 0.03
 MOST_LEFT_OVER: Final = 500
 
 
@@ -87,6 +89,7 @@ class CopyDesk:
             release=self._release,
             begin=begin,
             is_inline=is_inline,
+            is_urgent=lambda: bool(self._replicator.postponed),
         )
         self._replicator = Replicator(
             host,
@@ -125,6 +128,7 @@ class CopyDesk:
                 self._synced_at = poll.monotonic
                 self.sync()
             self.watch.poll(poll.now, poll.monotonic)
+            self._take_up_postponed()
         elif not self._syncing.is_alive() and not self._closing.is_set():
             self._syncing.start()
             self.watch.start()
@@ -216,10 +220,11 @@ class CopyDesk:
             self._begin()
             due_at = float("-inf")
             while not self._closing.is_set():
-                longest = min(LEFT_OVER_SECONDS, WARM_SECONDS)
-                if self._wake.wait(min(max(0.0, due_at - time.monotonic()), longest)):
+                if self._wake.wait(min(max(0.0, due_at - time.monotonic()), self._longest())):
                     self._wake.clear()
+                    self._take_up_postponed()
                     self._take_arrivals()
+                self._take_up_postponed()
                 if time.monotonic() >= due_at:
                     due_at = time.monotonic() + SYNC_SECONDS
                     self.sync()
@@ -231,9 +236,34 @@ class CopyDesk:
 
     def _release(self, account_ids: Sequence[UUID]) -> None:
         """Free accounts whose orders have ended; what has waited for them goes together."""
+        postponed = self._replicator.postponed
+        postponed.note_freed(account_ids)
         self._desk.release(account_ids)
-        if self._replicator.waiting.freed(account_ids):
+        is_time = self._replicator.waiting.freed(account_ids)
+        if is_time or postponed.is_nearly_free():
             self.wake()
+
+    def _longest(self) -> float:
+        """Return how long the thread that looks after copies may wait, in seconds."""
+        is_near = bool(self._replicator.postponed)
+        return POSTPONED_SECONDS if is_near else min(LEFT_OVER_SECONDS, WARM_SECONDS)
+
+    def _take_up_postponed(self) -> None:
+        """Carry out what was put off and can be done now; each once, the earliest first."""
+        postponed, view = self._replicator.postponed, self._view
+        if not postponed or view is None:
+            return
+        try:
+            for one in postponed.due(view):
+                self._carry_out(one.event)
+                postponed.forget(one)
+        except (DatabaseError, InterfaceError) as error:
+            forget_connection()
+            postponed.clear()
+            logger.warning("What was put off at %s waits for the database: %s", self.host, error)
+        except Exception:
+            postponed.clear()
+            logger.exception("What was put off at %s could not be looked at.", self.host)
 
     def _keep_warm(self) -> None:
         try:
@@ -283,7 +313,8 @@ class CopyDesk:
         found = list(events[:MOST_LEFT_OVER])
         self._is_left = bool(found)
         for event in found:
-            if event.pk not in self._under_way and self._replicator.is_due(event, view):
+            is_taken = event.pk in self._under_way or event.pk in self._replicator.postponed
+            if not is_taken and self._replicator.is_due(event, view):
                 self._carry_out(event)
 
     def _carry_out(self, event: CopyEvent) -> None:

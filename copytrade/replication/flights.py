@@ -13,6 +13,9 @@ from risk.models import Order
 
 _ENDED: Final = (Order.State.FILLED, Order.State.PARTIAL, Order.State.PLACED)
 _COUNTED: Final = (*Order.UNFINISHED, *_ENDED)
+_OF_POSITIONS: Final = frozenset(
+    {Order.Kind.CLOSE, Order.Kind.CLOSE_BY, Order.Kind.MODIFY_POSITION}
+)
 _MOST_IDS: Final = 500
 _NOTHING: Final[tuple[Order, ...]] = ()
 
@@ -59,11 +62,22 @@ class Flights:
     def is_busy(self, account_id: UUID) -> bool:
         return account_id in self.busy
 
-    def are_shown_by(self, account_id: UUID, read_at: float, settling_seconds: float = 0.0) -> bool:
-        """Tell whether a reading, an epoch, is younger than all that the account did."""
+    def are_shown_by(
+        self,
+        account_id: UUID,
+        read_at: float,
+        settling_seconds: float = 0.0,
+        *,
+        ticket: int | None = None,
+    ) -> bool:
+        """Tell whether a reading, an epoch, is younger than all that the account did.
+
+        With a ticket: than what may have changed that position, of an account that does not net.
+        """
         return not any(
             order.state in Order.UNFINISHED or _ended_at(order) + settling_seconds >= read_at
             for order in self.of(account_id)
+            if ticket is None or _may_concern(order, ticket)
         )
 
     def closing_lots(self, account_id: UUID, ticket: int | None) -> Decimal:
@@ -84,6 +98,13 @@ class Flights:
                 sign = 1 if order.direction == Order.Direction.SELL else -1
                 total += sign * _sum((order,))
         return total
+
+
+def _may_concern(order: Order, ticket: int) -> bool:
+    """Tell whether an order may change a position that others are not netted with."""
+    if order.kind not in _OF_POSITIONS or order.position_ticket is None:
+        return True
+    return ticket in (order.position_ticket, order.opposite_ticket)
 
 
 def _ended_at(order: Order) -> float:

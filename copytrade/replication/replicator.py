@@ -34,6 +34,7 @@ from copytrade.replication.left_over import LeftOver
 from copytrade.replication.markets import Markets
 from copytrade.replication.order_of_events import held_back
 from copytrade.replication.planning import Planning
+from copytrade.replication.postponing import Postponed
 from copytrade.replication.rows import Copy
 from copytrade.replication.scene import Scene
 from copytrade.replication.stamps import Stamp
@@ -103,6 +104,7 @@ class Replicator:
         self.hand_over = HandOver(source, fence, collector, self.markets, lambda: self._clock())
         self._left = LeftOver()
         self.waiting = Waiting()
+        self.postponed = Postponed(desk, lambda: self._clock(), lambda: collector.has_answers)
         # Nobody waits for what it writes while an event is sent, and it has patience.
         self._writer: Executor = (
             InlineExecutor() if is_inline else ThreadPoolExecutor(1, f"{host}-copy-writer")
@@ -123,29 +125,31 @@ class Replicator:
         """Plan a stored event for this host's followers, write that, send what may go at once.
 
         Tells whether others have followers to plan it for; it counts as planned only if not, and
-        once nobody waits for what is not known yet. Done again, be it after a crash, it goes on
-        where it was: a copy is written once. When it returns, or raises an error, what was sent is
-        in its rows, or the folds say that something may be left. Raises a database error when
-        something could not be written.
+        once nobody waits for what is not known yet, or for an earlier event (see `postponing`).
+        Done again, be it after a crash, it goes on where it was: a copy is written once. When it
+        returns, or raises an error, what was sent is in its rows, or the folds say that something
+        may be left. Raises a database error when something could not be written.
         """
-        with self._collector.held_back():
-            with RIGHT_OF_WAY.taken():
-                stamp = Stamp.of(event, self._host, oldest(view, self._clock()))
-                number = self._folds.begin(event) if stamp.has_batches else 0
-                everybody = self._book.followers(
-                    event.provider_id, until=event.detected_at, version=stamp.followers
-                )
-                here = [each for each in everybody if each.account.host == self._host]
-                done = copied_to(event) if stamp.is_copied else set()
-                known = set(done)
-                if stamp.has_earlier:
-                    known |= held_back(event, [each.terms.id for each in here])
-                followers = [follower for follower in here if follower.terms.id not in known]
-                course = self._send(event, followers, view, number, stamp) if followers else None
-            if course is not None:
-                self._end(course)
-                done |= course.written
-            is_done = self._left.note(event, here, done, self._clock())
+        with self._collector.held_back(), RIGHT_OF_WAY.taken():
+            stamp = Stamp.of(event, self._host, oldest(view, self._clock()))
+            everybody = self._book.followers(
+                event.provider_id, until=event.detected_at, version=stamp.followers
+            )
+            here = [each for each in everybody if each.account.host == self._host]
+            later = self.postponed.put_off(event, here, view)
+            free = [each for each in here if each.account.id not in later] if later else here
+            # What is still folded is not waited for where nobody is planned for.
+            number = self._folds.begin(event) if stamp.has_batches and free else 0
+            done = copied_to(event) if stamp.is_copied else set()
+            known = set(done)
+            if stamp.has_earlier:
+                known |= held_back(event, [each.terms.id for each in free])
+            followers = [follower for follower in free if follower.terms.id not in known]
+            course = self._send(event, followers, view, number, stamp) if followers else None
+        if course is not None:
+            self._end(course)
+            done |= course.written
+        is_done = self._left.note(event, here, done, self._clock())
         if len(here) < len(everybody):
             if is_done:
                 self._left.wait_for_others(event, self._clock())

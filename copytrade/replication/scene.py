@@ -196,6 +196,9 @@ class Scene:
         read_at = self.read_at(account_id)
         if read_at is None or not self.flights.are_shown_by(account_id, read_at):
             return None
+        return self._listed(account_id)
+
+    def _listed(self, account_id: UUID) -> Mapping[int, Any]:
         found = self.positions.get(account_id)
         if found is None:
             held = self._held_by(account_id)
@@ -228,13 +231,15 @@ class Scene:
 
     def lots_of(self, account_id: UUID, ticket: int) -> Decimal | None:
         """Return what a position holds, 0 when it is gone; None while nobody can tell."""
-        positions = self.positions_of(account_id)
-        if positions is None:
+        read_at = self.read_at(account_id)
+        if read_at is None:
             return None
-        there = positions.get(ticket)
-        if there is not None:
+        # What was done to its other positions changes nothing of this one, unless they are netted.
+        own = None if self.is_netting(account_id) else ticket
+        there = self._listed(account_id).get(ticket)
+        if there is not None and self.flights.are_shown_by(account_id, read_at, ticket=own):
             return lots(float(there["volume"]))
-        return Decimal(0) if self._is_settled(account_id) else None
+        return Decimal(0) if there is None and self._is_settled(account_id) else None
 
     def net_lots(self, account_id: UUID, symbol: str) -> Decimal | None:
         """Return what is held of a symbol, below 0 when sold; None while nobody can tell."""

@@ -96,3 +96,35 @@ def test_it_does_not_look_at_all_that_a_host_ever_had() -> None:
     assert "risk_order_of_host (host=? AND state=?)" in plan
     assert "risk_order_answered (host=? AND answered_at>?)" in plan
     assert "risk_order_reconciled (host=? AND reconciled_at>?)" in plan
+
+
+CONCERNED, ANOTHER = 77, 78
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_shown"),
+    [
+        ({"kind": "close", "position_ticket": ANOTHER}, True),
+        ({"kind": "close", "position_ticket": CONCERNED}, False),
+        ({"kind": "close", "position_ticket": None}, False),
+        ({"kind": "close_by", "position_ticket": ANOTHER, "opposite_ticket": CONCERNED}, False),
+        ({"kind": "close_by", "position_ticket": ANOTHER, "opposite_ticket": 79}, True),
+        ({"kind": "modify_position", "position_ticket": ANOTHER}, True),
+        ({"kind": "modify_position", "position_ticket": CONCERNED}, False),
+        ({"kind": "open", "order_ticket": ANOTHER}, False),
+        ({"kind": "cancel", "order_ticket": ANOTHER}, False),
+    ],
+)
+@pytest.mark.parametrize("state", ["sent", "filled"])
+def test_a_position_is_shown_once_what_may_have_changed_it_is(
+    fields: dict[str, Any], is_shown: bool, state: str
+) -> None:
+    account_id, answered_at = uuid4(), READ_AT if state == "filled" else None
+    write(account_id=account_id, state=state, answered_at=answered_at, **fields)
+    read_at = READ_AT.timestamp()
+    flights = Flights.on_host("local", read_at)
+    assert flights.are_shown_by(account_id, read_at, ticket=CONCERNED) is is_shown
+    assert not flights.are_shown_by(account_id, read_at)
+    assert flights.are_shown_by(account_id, read_at + 1, ticket=CONCERNED) is (
+        is_shown or state == "filled"
+    )

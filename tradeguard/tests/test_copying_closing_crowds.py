@@ -133,6 +133,7 @@ _PLAIN: dict[str, Any] = {
     "pending": set(),
     "under_way": set(),
     "lately": set(),
+    "others": set(),
     "locked": set(),
     "age_seconds": 0.0,
 }
@@ -242,14 +243,24 @@ def told(copy: Copy) -> list[dict[str, Any] | None]:
     ]
 
 
-def flights_of(world: World, under_way: set[int], lately: set[int]) -> Flights:
+def flights_of(world: World, under_way: set[int], lately: set[int], others: set[int]) -> Flights:
+    """Return what no reading shows: of `others` closes of one of their two positions."""
     ended_at = world.stage.now - timedelta(seconds=0.5)
     sent = [world.order(world.accounts[one], state=Order.State.SENT) for one in under_way]
     ended = [
         world.order(world.accounts[one], state=Order.State.FILLED, answered_at=ended_at)
         for one in lately
     ]
-    return Flights([*sent, *ended])
+    of_others = [
+        world.order(
+            world.accounts[one],
+            state=Order.State.FILLED,
+            answered_at=ended_at,
+            position_ticket=world.tickets.get(world.accounts[one].pk, [1])[-1],
+        )
+        for one in others
+    ]
+    return Flights([*sent, *ended, *of_others])
 
 
 def scene_of(world: World, flights: Flights, locked: set[int], age_seconds: float) -> Scene:
@@ -270,6 +281,8 @@ def test_a_crowd_gets_what_each_would_get_alone(stage: Stage, alice: User) -> No
     @example(kind=EventKind.PARTIAL_CLOSE, **_PLAIN)
     @example(kind=EventKind.STOPS, **_PLAIN)
     @example(kind=EventKind.PARTIAL_CLOSE, **{**_PLAIN, **_CRUMBS})
+    @example(kind=EventKind.CLOSE, **{**_PLAIN, "others": set(range(len(TERMS)))})
+    @example(kind=EventKind.STOPS, **{**_PLAIN, "others": set(range(len(TERMS)))})
     @given(
         kind=st.sampled_from([EventKind.CLOSE, EventKind.PARTIAL_CLOSE, EventKind.STOPS]),
         ledger=_ledgers,
@@ -280,6 +293,7 @@ def test_a_crowd_gets_what_each_would_get_alone(stage: Stage, alice: User) -> No
         pending=_some,
         under_way=_some,
         lately=_some,
+        others=_some,
         locked=_some,
         age_seconds=st.sampled_from([0.0, 0.0, 0.0, 0.3, 5.0]),
     )
@@ -293,6 +307,7 @@ def test_a_crowd_gets_what_each_would_get_alone(stage: Stage, alice: User) -> No
         pending: set[int],
         under_way: set[int],
         lately: set[int],
+        others: set[int],
         locked: set[int],
         age_seconds: float,
     ) -> None:
@@ -311,7 +326,7 @@ def test_a_crowd_gets_what_each_would_get_alone(stage: Stage, alice: User) -> No
             stop_loss=levels[0],
             take_profit=levels[1],
         )
-        flights = flights_of(world, under_way, lately)
+        flights = flights_of(world, under_way, lately, others)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(ClosingCrowds, "planned", lambda *_: ([], {}))
             alone = planned(world, event, scene_of(world, flights, locked, age_seconds))
