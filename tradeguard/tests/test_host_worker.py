@@ -14,6 +14,7 @@ from pytest_django.fixtures import Settings
 
 from accounts.models import TerminalHost
 from accounts.redis import redis_client, tick_key
+from accounts.sessions.lease import LEASE_SECONDS
 from accounts.sessions.process import open_sessions, sessions_of
 from accounts.sessions.roster import ensure_hosts
 from accounts.terminals.registry import register, unregister
@@ -130,6 +131,25 @@ def test_it_watches_on_when_the_lease_cannot_be_looked_at(worker: HostWorker) ->
     with patch.object(workers, "renew", side_effect=OperationalError("database is away")):
         worker.tick()
     assert has_ticked()
+
+
+def test_a_lease_that_could_not_be_looked_at_once_is_no_alarm(
+    worker: HostWorker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(workers, "RENEW_SECONDS", LEASE_SECONDS / 3)
+    monkeypatch.setattr(workers, "AGAIN_SECONDS", 0.0)
+    worker.tick()
+    worker._asked_at = float("-inf")
+    with patch.object(
+        workers, "renew", side_effect=OperationalError("database is locked")
+    ) as asked:
+        worker.tick()
+        worker.tick()
+        assert asked.call_count == 2
+        assert "could not be looked at" not in caplog.text
+        worker._lapses_at -= timedelta(seconds=2 * LEASE_SECONDS / 3)
+        worker.tick()
+    assert "could not be looked at" in caplog.text
 
 
 def test_it_asks_at_once_when_its_lease_has_lapsed(

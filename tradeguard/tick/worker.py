@@ -34,6 +34,8 @@ logger = logging.getLogger(__name__)
 
 RENEW_SECONDS = LEASE_SECONDS / 3
 ACQUIRE_SECONDS = 0.5
+# What the database did not take for once, be it that somebody else wrote for long, is tried again.
+AGAIN_SECONDS = 0.5
 # The lease of a worker that died elsewhere lapses well within this.
 PATIENCE_SECONDS = 4 * LEASE_SECONDS
 
@@ -96,9 +98,11 @@ class HostWorker:
         except (DatabaseError, InterfaceError) as error:
             # Watching goes on without the database; nothing may be sent without the lease.
             close_old_connections()
-            self._complaints.say(
-                "lease", f"The lease of {self.host} could not be looked at: {error}"
-            )
+            self._asked_at = monotonic - wait + AGAIN_SECONDS
+            if now >= self._lapses_at - timedelta(seconds=RENEW_SECONDS):
+                self._complaints.say(
+                    "lease", f"The lease of {self.host} could not be looked at: {error}"
+                )
         return self._lease is not None
 
     def _ask_for_lease(self, now: datetime, monotonic: float) -> None:
