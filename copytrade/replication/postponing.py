@@ -29,8 +29,6 @@ FEWEST: Final = 50
 CALM: Final = timedelta(seconds=0.25)
 CALM_FOR_FEW: Final = timedelta(seconds=0.05)
 _FEW: Final = 0.05
-# Where a smaller share is busy, the others leave at once.
-_MANY: Final = 0.25
 # What was sent earlier has long been answered, and is shown by the readings.
 LATELY: Final = timedelta(seconds=5)
 _MOST_POSITIONS: Final = 10_000
@@ -80,8 +78,7 @@ class Postponed:
     def put_off(self, event: CopyEvent, followers: Sequence[Follower], view: HostView) -> Set[UUID]:
         """Return the accounts for which an event is to be planned later; it is remembered then.
 
-        These are many, or none. Whoever else is among the followers is planned for now; but where
-        most are busy at first, those that are free wait for them.
+        These are many, or none. Whoever else is among the followers is planned for now.
         """
         now, before = self._clock(), self._put_off.get(event.pk)
         until = _until(event, followers)
@@ -97,10 +94,10 @@ class Postponed:
             if len(waiting) < FEWEST:
                 self._put_off.pop(event.pk, None)
                 return _NOBODY
-            is_all = before is None and len(waiting) >= _MANY * len(ids)
-            later = ids if is_all else waiting
-            self._put_off[event.pk] = PutOff(event, later, until, needs_reading, len(waiting), now)
-        return later
+            self._put_off[event.pk] = PutOff(
+                event, waiting, until, needs_reading, len(waiting), now
+            )
+        return waiting
 
     def clear(self) -> None:
         """Leave all of it to whoever looks after what is left over."""
