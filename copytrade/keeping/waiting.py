@@ -44,7 +44,7 @@ def carry_out_waiting(followers: Any, around: Surroundings, planner: Planner) ->
     events = {copy.pk: event for (copy, event), *_ in waiting.values()}
     for copy in in_turn([copy for (copy, _), *_ in waiting.values()]):
         event = events[copy.pk]
-        if event.kind == EventKind.CLOSE and matches.closed_by(copy, None):
+        if event.kind == EventKind.CLOSE and matches.to_close(copy, None):
             continue
         if matches.is_closed_since(event):
             _skip(copy, around, SkipReason.UNCHANGED, unchanged("trade was closed"))
