@@ -28,6 +28,7 @@ from copytrade.replication.unsettled import (
     unsettled_symbols,
     waiting_relationships,
 )
+from copytrade.replication.untaken import untaken_fills
 
 _PENDING_KINDS: Final = frozenset(
     {
@@ -62,6 +63,8 @@ class Ledger:
         self._event = event
         self._scene = scene
         self._ids = [follower.terms.id for follower in followers]
+        # What is taken in meanwhile is among the rows that are read next.
+        joining = set(untaken_fills(event))
         self._told = (
             []
             if event.position_ticket is None or is_new
@@ -69,7 +72,7 @@ class Ledger:
         )
         # Whose copies of the position are to be carried out before those of the event. What waits
         # is under way next, and never waits again: asked before that, it is seen in one of both.
-        self.waited_for = self._waiting()
+        self.waited_for = joining | self._waiting()
         # As models, of those for whom somebody has asked.
         self._rows: dict[UUID, list[CopyPosition]] = {}
         # What closes of a part will take of these rows.
@@ -144,7 +147,7 @@ class Ledger:
         return rows[-1] if rows else None
 
     def must_wait(self, relationship_id: UUID) -> bool:
-        """Tell whether the event comes after another one that waits for a fill itself."""
+        """Tell whether the event waits for a fill, or for what comes before it and does."""
         return relationship_id in self.waited_for
 
     def held(self, follower: Follower) -> HeldCopy | None:
