@@ -1,6 +1,6 @@
 """What the ledger knows of the copies of one position, beside what terminals show."""
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence, Set
 from decimal import Decimal
 from functools import cached_property
 from typing import Any, Final
@@ -46,6 +46,7 @@ _OPENING: Final = (EventKind.OPEN, EventKind.PENDING_PLACED)
 _IN_TURN: Final = (EventKind.OPEN, EventKind.PARTIAL_CLOSE, EventKind.STOPS)
 _MOST_IDS: Final = 500
 _MOST_LOOKS: Final = 20
+Concerns = Callable[[Sequence[CopyPosition]], Sequence[CopyPosition]]
 
 
 class Ledger:
@@ -58,8 +59,14 @@ class Ledger:
         scene: Scene,
         *,
         is_new: bool = False,
+        concerns: Concerns | None = None,
     ) -> None:
-        """Load what there is; nothing is known to be there where the event `is_new`."""
+        """Load what there is; nothing is known to be there where the event `is_new`.
+
+        After the fact, when more has happened to the position, only those copies count that the
+        event `concerns`.
+        """
+        self._concerns = concerns
         self._event = event
         self._scene = scene
         self._ids = [follower.terms.id for follower in followers]
@@ -154,7 +161,9 @@ class Ledger:
         event = self._event
         is_buy = (event.direction == "buy") is not follower.terms.is_reverse
         direction = "buy" if is_buy else "sell"
-        rows = concerned(self._rows_of(follower.terms.id), event.kind, direction)
+        known = self._rows_of(follower.terms.id)
+        known = known if self._concerns is None else self._concerns(known)
+        rows = concerned(known, event.kind, direction)
         if not rows or rows[-1].state == CopyPosition.State.KEPT:
             return None
         first, state = self._first_there(rows), state_of(rows)
