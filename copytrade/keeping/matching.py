@@ -50,9 +50,9 @@ def _closes_around(event: CopyEvent) -> _Around:
         kind=EventKind.CLOSE,
         position_ticket=event.position_ticket,
     )
-    earlier, later = [], []
-    for one in closes.exclude(pk=event.pk):
-        (later if order_of(one) > order_of(event) else earlier).append(one)
+    others = list(closes.exclude(pk=event.pk))
+    later = [one for one in others if order_of(one) > order_of(event)]
+    earlier = [one for one in others if one not in later]
     return max(earlier, key=order_of, default=None), min(later, key=order_of, default=None)
 
 

@@ -43,19 +43,21 @@ def untaken_fills(event: CopyEvent) -> Untaken:
     if not orders:
         return {}
     found: dict[UUID, set[int | None]] = defaultdict(set)
-    ticket = Order.objects.filter(pk=OuterRef("order_id")).order_by().values("order_ticket")
+    waiting = Order.objects.filter(pk=OuterRef("order_id")).order_by().values("order_ticket")
     copies = CopyOrder.objects.filter(
         Q(is_waiting=True) | Q(state__in=CopyOrder.UNFINISHED),
         event_id__in=list(orders),
         filled_volume=None,
     )
-    told = copies.order_by().values_list("relationship_id", Subquery(ticket))
+    told = copies.order_by().values_list("relationship_id", Subquery(waiting))
     for relationship_id, order_ticket in told:
         found[relationship_id].add(order_ticket)
     # Filled before the provider's, and under the order's own ticket yet: see `keeping.linking`.
     elsewhere = CopyPosition.objects.filter(
         provider_id=event.provider_id,
-        provider_position__in=set(orders.values()) - {event.position_ticket},
+        provider_position__in={
+            ticket for ticket in orders.values() if ticket and ticket != event.position_ticket
+        },
         state=CopyPosition.State.OPEN,
     )
     for relationship_id in elsewhere.order_by().values_list("relationship_id", flat=True):
