@@ -16,7 +16,7 @@ from copytrade.models import CopyEvent, CopyPosition
 from copytrade.replication.copied import Concerns, Ledger
 from copytrade.replication.followers import Follower, FollowerBook
 from copytrade.replication.markets import Markets
-from copytrade.replication.order_of_events import order_of
+from copytrade.replication.order_of_events import is_opened_after
 from copytrade.replication.pictures import Pictures, provider_event
 
 
@@ -87,7 +87,7 @@ def _opened_before(event: CopyEvent) -> Concerns:
         return [
             row
             for row in rows
-            if row.pk not in openings or order_of(openings[row.pk]) < order_of(event)
+            if row.pk not in openings or not is_opened_after(openings[row.pk], event)
         ]
 
     return concerned
