@@ -16,7 +16,13 @@ from copytrade.core.facts import (
 from copytrade.core.kinds import EventKind, HeldState
 from copytrade.models import CopyEvent, CopyPosition
 from copytrade.replication.followers import Follower
-from copytrade.replication.holding import PlainCopy, concerned, plain_copies, state_of
+from copytrade.replication.holding import (
+    PlainCopy,
+    concerned,
+    open_to_additions,
+    plain_copies,
+    state_of,
+)
 from copytrade.replication.pendings import held_pendings
 from copytrade.replication.scene import Scene
 from copytrade.replication.told_copies import id_of, told_copies
@@ -163,6 +169,8 @@ class Ledger:
         direction = "buy" if is_buy else "sell"
         known = self._rows_of(follower.terms.id)
         known = known if self._concerns is None else self._concerns(known)
+        if event.kind == EventKind.OPEN:
+            known = open_to_additions(known)
         rows = concerned(known, event.kind, direction)
         if not rows or rows[-1].state == CopyPosition.State.KEPT:
             return None

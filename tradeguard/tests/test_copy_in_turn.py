@@ -281,3 +281,18 @@ def test_a_part_takes_nothing_of_what_was_closed_before(
     # None of them was ordered for what another one closes.
     is_refused = Order.objects.filter(state=Order.State.REJECTED).exists()
     assert not (mode == "hedging" and is_refused)
+
+
+@pytest.mark.parametrize("mode", ["hedging", "netting"])
+def test_what_is_added_goes_the_way_of_the_position_that_it_is_added_to(
+    stage: Stage, alice: User, mode: str
+) -> None:
+    provider = stage.open(alice, "Provider", margin_mode=MARGIN_MODES["netting"])
+    follower = stage.open(alice, "Follower", margin_mode=MARGIN_MODES[mode])
+    follows(provider, follower, multiplier=Decimal("0.5"))
+    pass_time(stage, 5)
+    # So little is left after the turn that it is not copied.
+    for lots in (-0.60, 0.61, 0.66):
+        trade(stage, provider, lots)
+    pass_time(stage, 40, seconds=1.0)
+    assert held(stage, [follower]) == [[Decimal("0.33")]]
