@@ -18,8 +18,6 @@ from risk.models import Order
 
 # What changes a part of a copy, or its stops; a whole close finds what is filled late by itself.
 CHANGES: Final = (EventKind.PARTIAL_CLOSE, EventKind.STOPS)
-# What is gone from the broker is taken in within seconds, if ever.
-PATIENCE_SECONDS: Final = 60.0
 
 Untaken = Mapping[UUID, set[int | None]]
 """The tickets of such orders at the followers' brokers by relationship; None while not known."""
@@ -53,11 +51,14 @@ def untaken_fills(event: CopyEvent) -> Untaken:
     for relationship_id, order_ticket in told:
         found[relationship_id].add(order_ticket)
     # Filled before the provider's, and under the order's own ticket yet: see `keeping.linking`.
+    moving = theirs.filter(
+        kind=EventKind.PENDING_FILLED,
+        position_ticket=event.position_ticket,
+        order_ticket__in=list(orders.values()),
+    ).exclude(order_ticket=event.position_ticket)
     elsewhere = CopyPosition.objects.filter(
         provider_id=event.provider_id,
-        provider_position__in={
-            ticket for ticket in orders.values() if ticket and ticket != event.position_ticket
-        },
+        provider_position__in=moving.order_by().values("order_ticket"),
         state=CopyPosition.State.OPEN,
     )
     for relationship_id in elsewhere.order_by().values_list("relationship_id", flat=True):
@@ -75,6 +76,5 @@ def may_join_yet(
     read_at = scene.read_at(follower_id)
     if read_at is None:
         return True
-    since_seconds = read_at - event.detected_at.timestamp()
-    is_waiting = since_seconds > SETTLING_SECONDS and tickets <= scene.waiting_at(follower_id)
-    return since_seconds <= PATIENCE_SECONDS and not is_waiting
+    is_later = read_at > event.detected_at.timestamp() + SETTLING_SECONDS
+    return not (is_later and tickets <= scene.waiting_at(follower_id))

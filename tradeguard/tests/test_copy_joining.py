@@ -106,14 +106,16 @@ def test_its_stops_are_moved(stage: Stage, alice: User) -> None:
     assert copy_of(EventKind.STOPS).state == CopyOrder.State.DONE
 
 
-def test_a_part_waits_for_a_follower_that_is_away(stage: Stage, alice: User) -> None:
+@pytest.mark.parametrize("seconds", [10, 90])
+def test_a_part_waits_for_a_follower_that_is_away(stage: Stage, alice: User, seconds: int) -> None:
     provider, follower = desk(stage, alice, "hedging", "hedging")
     stage.server.set_fault(follower.login, FaultKind.DISCONNECT_TERMINAL)
     trade(stage, provider, -0.5, position=fill(stage, provider))
-    pass_time(stage, 10 * SECOND)
+    pass_time(stage, seconds, seconds=1.0)
     assert copy_of(EventKind.PARTIAL_CLOSE).state == CopyOrder.State.PLANNED
     stage.server.clear_faults()
-    pass_time(stage, 10 * SECOND)
+    # It is tried again at some moment, ever more seldom.
+    pass_time(stage, 60, seconds=1.0)
     assert held(stage, [follower]) == [[HALF]]
     assert lots_of_ledger() == HALF
 
