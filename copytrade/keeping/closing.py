@@ -56,13 +56,13 @@ def carry_on_closes(followers: Any, around: Surroundings) -> bool:
     for copy in in_turn(copies):
         order = orders.get(copy.order_id) if copy.order_id else None
         if copy.state == CopyOrder.State.PLANNED:
-            rows = matches.closed_by(copy, None) if matches.is_close_of_provider(copy) else []
+            rows = matches.to_close(copy, None) if matches.is_close_of_provider(copy) else []
             is_new = copy.planned_at + PATIENCE > around.now
             written |= bool(rows) and _go_on(copy, rows, around, netted, looks_first=is_new)
         elif order is not None and order.state not in Order.UNFINISHED:
             if order.kind == Order.Kind.MODIFY_POSITION:
                 continue
-            rows = matches.closed_by(copy, order)
+            rows = matches.to_close(copy, order)
             left = (copy.volume or _NONE) - (copy.filled_volume or _NONE)
             most = None if matches.is_whole_close(copy) else left
             event = matches.event_of(copy)

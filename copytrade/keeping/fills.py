@@ -12,7 +12,7 @@ from typing import Final
 from uuid import UUID
 
 from copytrade.core.kinds import EventKind
-from copytrade.models import CopyEvent
+from copytrade.models import CopyEvent, CopyOrder
 from copytrade.replication.order_of_events import order_of
 
 # Deals of an order that has ended may be told so much later than its end.
@@ -95,3 +95,27 @@ class Fills:
     def _last(self, key: OrderKey, kind: EventKind) -> CopyEvent | None:
         events = self._events.get(key, ())
         return next((event for event in reversed(events) if event.kind == kind), None)
+
+
+def openings_of(positions: Collection[UUID]) -> dict[UUID, CopyEvent]:
+    """Return the events that opened copied positions; each goes by its copy's id.
+
+    A copied pending order stands for what the provider's has opened, which may be long after it
+    was placed: the deal that turns a position round closes it and opens it anew.
+    """
+    copies = CopyOrder.objects.filter(pk__in=positions).order_by()
+    event_ids = dict(copies.values_list("pk", "event_id"))
+    events = CopyEvent.objects.in_bulk(set(event_ids.values()))
+    pendings = {
+        (event.provider_id, event.order_ticket or 0)
+        for event in events.values()
+        if event.kind == EventKind.PENDING_PLACED
+    }
+    fills = Fills(pendings)
+    found = {}
+    for pk, event_id in event_ids.items():
+        event = events.get(event_id)
+        if event is not None:
+            key = event.provider_id, event.order_ticket or 0
+            found[pk] = (fills.opened_by(key) if key in pendings else None) or event
+    return found

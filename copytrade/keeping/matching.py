@@ -8,6 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from copytrade.core.kinds import EventKind
+from copytrade.keeping.fills import openings_of
 from copytrade.models import CopyEvent, CopyOrder, CopyPosition
 from copytrade.replication.holding import is_leaving
 from copytrade.replication.order_of_events import order_of
@@ -15,6 +16,7 @@ from risk.models import Order
 
 _NAMESPACE: Final = UUID("0d3c7f52-52a5-4c0c-9a53-6f1f6b6f0c11")
 _OPENS: Final = (EventKind.OPEN, EventKind.PENDING_PLACED)
+_Around = tuple[CopyEvent | None, CopyEvent | None]
 
 
 def own_close_id(position_id: UUID) -> UUID:
@@ -34,22 +36,24 @@ def is_changed_again(event: CopyEvent) -> bool:
     return any(order_of(one) > order_of(event) for one in alike.exclude(pk=event.pk))
 
 
-def next_close(event: CopyEvent) -> CopyEvent | None:
-    """Return the provider's first close of the position since, which took all that was left."""
+def is_closed_since(event: CopyEvent) -> bool:
+    """Tell whether the provider has closed the whole position since."""
+    return _closes_around(event)[1] is not None
+
+
+def _closes_around(event: CopyEvent) -> _Around:
+    """Return the provider's last whole close of the position before an event, and the next one."""
     if event.position_ticket is None:
-        return None
+        return None, None
     closes = CopyEvent.objects.filter(
         provider_id=event.provider_id,
         kind=EventKind.CLOSE,
         position_ticket=event.position_ticket,
-        detected_at__gte=event.detected_at,
     )
-    later = [one for one in closes.exclude(pk=event.pk) if order_of(one) > order_of(event)]
-    return min(later, key=order_of, default=None)
-
-
-def is_closed_since(event: CopyEvent) -> bool:
-    return next_close(event) is not None
+    others = list(closes.exclude(pk=event.pk))
+    later = [one for one in others if order_of(one) > order_of(event)]
+    earlier = [one for one in others if one not in later]
+    return max(earlier, key=order_of, default=None), min(later, key=order_of, default=None)
 
 
 class Matches:
@@ -83,16 +87,14 @@ class Matches:
         for row in self.positions:
             self._of_position[row.relationship_id, row.provider_position].append(row)
         self._own = {own_close_id(row.pk): row for row in self.positions}
-        self._closed: dict[UUID, bool] = {}
+        self._around: dict[UUID, _Around] = {}
 
     def event_of(self, copy: CopyOrder) -> CopyEvent | None:
         return self.events.get(copy.event_id)
 
     def is_closed_since(self, event: CopyEvent) -> bool:
         """Tell whether the position was closed after an event; asked once for all its copies."""
-        if event.pk not in self._closed:
-            self._closed[event.pk] = is_closed_since(event)
-        return self._closed[event.pk]
+        return self._closes_around(event)[1] is not None
 
     def opened_by(self, copy: CopyOrder) -> CopyPosition | None:
         """Return the position that an open makes; it goes by the copy's id."""
@@ -101,38 +103,59 @@ class Matches:
     def closed_by(self, copy: CopyOrder, order: Order | None) -> list[CopyPosition]:
         """Return the positions that a close is about and that are held yet.
 
-        Those of the order's ticket come first, then the oldest.
+        Those of the order's ticket come first, then the oldest. A whole close may have been ordered
+        for what an earlier one has left: that comes last. A part takes nothing of it.
         """
-        own, event = self._own.get(copy.event_id), self.events.get(copy.event_id)
-        rows = [] if own is None else [own]
-        if event is not None and event.position_ticket is not None:
-            rows = self._of_position.get((copy.relationship_id, event.position_ticket), [])
-        if event is not None and self.is_whole_close(copy):
-            rows = self._opened_before([row for row in rows if is_leaving(row)], event)
-        elif event is not None:
-            rows = self._opened_before(rows, next_close(event))
+        rows = self._concerned(copy)
+        if not self.is_whole_close(copy):
+            rows = [row for row in rows if not self._is_left_over(copy, row)]
+        else:
+            rows = sorted(rows, key=lambda row: self._is_left_over(copy, row))
         held = [row for row in rows if row.state in CopyPosition.HELD]
         if order is None:
             return held
         held = [row for row in held if row.direction != order.direction]
         return sorted(held, key=lambda row: row.follower_position != order.position_ticket)
 
-    def _opened_before(
-        self, rows: Sequence[CopyPosition], close: CopyEvent | None
-    ) -> list[CopyPosition]:
-        """Leave out what was opened once the position had been closed."""
-        if close is None:
-            return list(rows)
-        found = ((row, self._openings.get(row.pk)) for row in rows)
-        return [row for row, by in found if by is None or order_of(by) < order_of(close)]
+    def to_close(self, copy: CopyOrder, order: Order | None) -> list[CopyPosition]:
+        """Return those of them that are closed for no earlier close of the provider."""
+        return [row for row in self.closed_by(copy, order) if not self._is_left_over(copy, row)]
+
+    def _concerned(self, copy: CopyOrder) -> list[CopyPosition]:
+        """Leave out what was opened once the position had been closed, or is not to be closed."""
+        own, event = self._own.get(copy.event_id), self.events.get(copy.event_id)
+        rows = [] if own is None else [own]
+        if event is None:
+            return rows
+        if event.position_ticket is not None:
+            rows = self._of_position.get((copy.relationship_id, event.position_ticket), [])
+        if self.is_whole_close(copy):
+            end: CopyEvent | None = event
+            rows = [row for row in rows if is_leaving(row)]
+        else:
+            end = self._closes_around(event)[1]
+        return [row for row in rows if end is None or self._is_older(row, end) is not False]
+
+    def _is_left_over(self, copy: CopyOrder, row: CopyPosition) -> bool:
+        """Tell whether a copy was opened before the last whole close that came before another."""
+        event = self.events.get(copy.event_id)
+        before = None if event is None else self._closes_around(event)[0]
+        return before is not None and self._is_older(row, before) is True
+
+    def _closes_around(self, event: CopyEvent) -> _Around:
+        if event.pk not in self._around:
+            self._around[event.pk] = _closes_around(event)
+        return self._around[event.pk]
+
+    def _is_older(self, row: CopyPosition, close: CopyEvent) -> bool | None:
+        """Tell whether a copy was opened before a close; None where nobody knows by what."""
+        by = self._openings.get(row.pk)
+        return None if by is None else order_of(by) < order_of(close)
 
     @cached_property
     def _openings(self) -> dict[UUID, CopyEvent]:
         """The events that opened the positions."""
-        opens = CopyOrder.objects.filter(pk__in=[row.pk for row in self.positions])
-        copies = dict(opens.order_by().values_list("pk", "event_id"))
-        events = CopyEvent.objects.in_bulk(set(copies.values()))
-        return {pk: events[event] for pk, event in copies.items() if event in events}
+        return openings_of([row.pk for row in self.positions])
 
     def moved_after(self, copy: CopyOrder, order: Order) -> list[CopyPosition]:
         """Return the positions whose stops come after that of an order; each has its own ticket.
@@ -184,5 +207,5 @@ def being_closed(rows: Collection[CopyPosition]) -> set[UUID]:
         row.pk
         for copy in under_way
         if matches.event_of(copy) is None or matches.is_close_of_provider(copy)
-        for row in matches.closed_by(copy, None)
+        for row in matches.to_close(copy, None)
     }

@@ -13,7 +13,7 @@ from django.db.models import QuerySet
 
 from copytrade.cascade.running import falling_relationships
 from copytrade.core.kinds import EventKind
-from copytrade.keeping.fills import CLOSES, Fills, OrderKey
+from copytrade.keeping.fills import CLOSES, Fills, OrderKey, openings_of
 from copytrade.models import CopyEvent, CopyOrder, CopyPosition
 from copytrade.replication.order_of_events import order_of
 
@@ -85,7 +85,7 @@ def _outlived(
         provider_position__in={ticket for _, ticket in closes},
     )
     found = {row.pk: closes.get((row.provider_id, row.provider_position)) for row in held}
-    openings = _openings(list(found))
+    openings = openings_of(list(found))
     return [
         row
         for row in held
@@ -133,30 +133,6 @@ def _closes(positions: Collection[_Position], now: datetime) -> dict[_Position, 
     for event in sorted(closes, key=order_of):
         newest[event.provider_id, event.position_ticket or 0] = event
     return newest
-
-
-def _openings(positions: Sequence[UUID]) -> dict[UUID, CopyEvent]:
-    """Return the events that opened copied positions; each goes by its copy's id.
-
-    A copied pending order stands for what the provider's has opened, which may be long after it
-    was placed: the deal that turns a position round closes it and opens it anew.
-    """
-    copies = CopyOrder.objects.filter(pk__in=positions).order_by()
-    event_ids = dict(copies.values_list("pk", "event_id"))
-    events = CopyEvent.objects.in_bulk(set(event_ids.values()))
-    pendings = {
-        (event.provider_id, event.order_ticket or 0)
-        for event in events.values()
-        if event.kind == EventKind.PENDING_PLACED
-    }
-    fills = Fills(pendings)
-    found = {}
-    for pk, event_id in event_ids.items():
-        event = events.get(event_id)
-        if event is not None:
-            key = event.provider_id, event.order_ticket or 0
-            found[pk] = (fills.opened_by(key) if key in pendings else None) or event
-    return found
 
 
 def _under_way(rows: Sequence[CopyPosition]) -> set[tuple[UUID, str]]:

@@ -10,6 +10,7 @@ from django.db.models import Exists, Max, OuterRef
 
 from accounts.terminals.link import LinkError
 from copytrade.core.kinds import EventKind
+from copytrade.keeping.changes import Changes
 from copytrade.keeping.closing import close_by_itself, close_spent
 from copytrade.keeping.fills import Fills
 from copytrade.keeping.surroundings import Surroundings
@@ -29,13 +30,18 @@ class _Fill:
 
 
 def heed_pendings(
-    followers: Any, around: Surroundings, cancelled_since: datetime | None = None
+    followers: Any,
+    around: Surroundings,
+    changes: Changes,
+    cancelled_since: datetime | None = None,
 ) -> bool:
     """Take in copied pending orders that filled or are gone; tell whether orders were written.
 
-    Where nothing was filled, and no provider has cancelled an order since then, nothing is looked
-    for that was filled of cancelled ones.
+    What was filled is compared with the readings next: the follower may have closed it by itself
+    before. Where nothing was filled, and no provider has cancelled an order since then, nothing is
+    looked for that was filled of cancelled ones.
     """
+    written = False
     placed = CopyEvent.objects.filter(pk=OuterRef("event_id"), kind=EventKind.PENDING_PLACED)
     copies = list(
         CopyOrder.objects.filter(
@@ -53,13 +59,14 @@ def heed_pendings(
         if order is not None and fill is not None:
             cancelled_since = None
             row = _take_in(copy, order, fill, around)
+            changes.look_again([copy.follower_id])
             if row is not None and row.state == State.CLOSING:
-                close_by_itself(row, around)
+                written |= close_by_itself(row, around)
             elif row is not None:
-                close_spent([row], around)
+                written |= close_spent([row], around)
     cancelled = CopyEvent.objects.filter(kind=EventKind.PENDING_CANCELLED)
     is_news = cancelled_since is None or cancelled.filter(detected_at__gte=cancelled_since).exists()
-    return is_news and _close_cancelled(followers, around)
+    return (is_news and _close_cancelled(followers, around)) or written
 
 
 def _fill_of(order: Order, around: Surroundings) -> _Fill | None:

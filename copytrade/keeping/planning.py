@@ -10,11 +10,13 @@ from uuid import UUID
 from accounts.terminals.registry import Source
 from copytrade.core.plan import plan_event
 from copytrade.core.plans import Plan
+from copytrade.keeping.fills import openings_of
 from copytrade.keeping.surroundings import Surroundings
-from copytrade.models import CopyEvent
-from copytrade.replication.copied import Ledger
+from copytrade.models import CopyEvent, CopyPosition
+from copytrade.replication.copied import Concerns, Ledger
 from copytrade.replication.followers import Follower, FollowerBook
 from copytrade.replication.markets import Markets
+from copytrade.replication.order_of_events import is_opened_after
 from copytrade.replication.pictures import Pictures, provider_event
 
 
@@ -57,7 +59,7 @@ class Planner:
         scene = around.scene
         account = follower.account
         scene.look_elsewhere([(account.id, account.host)])
-        ledger = Ledger(event, [follower], scene)
+        ledger = Ledger(event, [follower], scene, concerns=_opened_before(event))
         facts = scene.view.facts_of(event.provider_id)
         told = provider_event(event, scene, self._markets, 0 if facts is None else facts.login)
         if adopted is not None:
@@ -72,3 +74,20 @@ class Planner:
             )
         picture = Pictures(scene, ledger, self._markets).of(follower)
         return plan_event(told, picture, now=around.now), ledger
+
+
+def _opened_before(event: CopyEvent) -> Concerns:
+    """Return what leaves out the copies of what was opened after an event.
+
+    A position that turns round is opened anew while the close of what it was may wait yet.
+    """
+
+    def concerned(rows: Sequence[CopyPosition]) -> Sequence[CopyPosition]:
+        openings = openings_of([row.pk for row in rows])
+        return [
+            row
+            for row in rows
+            if row.pk not in openings or not is_opened_after(openings[row.pk], event)
+        ]
+
+    return concerned

@@ -77,7 +77,9 @@ class Round:
         heed_readings(followers, next(around), self._changes)
         heed_equity_stops(followers, next(around))
         is_begun = begin_closing(followers, next(around), is_thorough=self._is_thoroughly_due(now))
-        is_begun |= heed_pendings(followers, next(around), self._cancelled_since(now))
+        is_begun |= heed_pendings(
+            followers, next(around), self._changes, self._cancelled_since(now)
+        )
         is_begun |= cancel_needless(followers, next(around))
         is_begun |= adopt_open_trades(next(around), self._planner)
         RIGHT_OF_WAY.give()

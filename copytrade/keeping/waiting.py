@@ -3,6 +3,7 @@
 from collections import defaultdict
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 from django.db import transaction
 
@@ -18,6 +19,7 @@ from copytrade.replication.followers import Follower
 from copytrade.replication.order_of_events import order_of
 from copytrade.replication.patience import is_guessed, may_be_known_soon
 from copytrade.replication.rows import Copy, copy_of
+from copytrade.replication.untaken import Untaken, may_join_yet, untaken_fills
 from copytrade.replication.writing import begin_closes
 
 _Key = tuple[Any, ...]
@@ -41,13 +43,19 @@ def carry_out_waiting(followers: Any, around: Surroundings, planner: Planner) ->
             key = (copy.relationship_id, event.position_ticket, event.order_ticket)
             waiting[key if event.position_ticket is None else key[:2]].append((copy, event))
     written = False
+    joining: dict[UUID, Untaken] = {}
     events = {copy.pk: event for (copy, event), *_ in waiting.values()}
     for copy in in_turn([copy for (copy, _), *_ in waiting.values()]):
         event = events[copy.pk]
-        if event.kind == EventKind.CLOSE and matches.closed_by(copy, None):
+        if event.kind == EventKind.CLOSE and matches.to_close(copy, None):
             continue
         if matches.is_closed_since(event):
             _skip(copy, around, SkipReason.UNCHANGED, unchanged("trade was closed"))
+            continue
+        if event.pk not in joining:
+            joining[event.pk] = untaken_fills(event)
+        tickets = joining[event.pk].get(copy.relationship_id)
+        if tickets and may_join_yet(event, tickets, copy.follower_id, around.scene):
             continue
         written |= _carry_out(copy, event, around, planner)
     return written

@@ -1,6 +1,6 @@
 """What the ledger knows of the copies of one position, beside what terminals show."""
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence, Set
 from decimal import Decimal
 from functools import cached_property
 from typing import Any, Final
@@ -16,7 +16,13 @@ from copytrade.core.facts import (
 from copytrade.core.kinds import EventKind, HeldState
 from copytrade.models import CopyEvent, CopyPosition
 from copytrade.replication.followers import Follower
-from copytrade.replication.holding import PlainCopy, concerned, plain_copies, state_of
+from copytrade.replication.holding import (
+    PlainCopy,
+    concerned,
+    open_to_additions,
+    plain_copies,
+    state_of,
+)
 from copytrade.replication.pendings import held_pendings
 from copytrade.replication.scene import Scene
 from copytrade.replication.told_copies import id_of, told_copies
@@ -28,6 +34,7 @@ from copytrade.replication.unsettled import (
     unsettled_symbols,
     waiting_relationships,
 )
+from copytrade.replication.untaken import untaken_fills
 
 _PENDING_KINDS: Final = frozenset(
     {
@@ -45,6 +52,7 @@ _OPENING: Final = (EventKind.OPEN, EventKind.PENDING_PLACED)
 _IN_TURN: Final = (EventKind.OPEN, EventKind.PARTIAL_CLOSE, EventKind.STOPS)
 _MOST_IDS: Final = 500
 _MOST_LOOKS: Final = 20
+Concerns = Callable[[Sequence[CopyPosition]], Sequence[CopyPosition]]
 
 
 class Ledger:
@@ -57,11 +65,19 @@ class Ledger:
         scene: Scene,
         *,
         is_new: bool = False,
+        concerns: Concerns | None = None,
     ) -> None:
-        """Load what there is; nothing is known to be there where the event `is_new`."""
+        """Load what there is; nothing is known to be there where the event `is_new`.
+
+        After the fact, when more has happened to the position, only those copies count that the
+        event `concerns`.
+        """
+        self._concerns = concerns
         self._event = event
         self._scene = scene
         self._ids = [follower.terms.id for follower in followers]
+        # What is taken in meanwhile is among the rows that are read next.
+        joining = set(untaken_fills(event))
         self._told = (
             []
             if event.position_ticket is None or is_new
@@ -69,7 +85,7 @@ class Ledger:
         )
         # Whose copies of the position are to be carried out before those of the event. What waits
         # is under way next, and never waits again: asked before that, it is seen in one of both.
-        self.waited_for = self._waiting()
+        self.waited_for = joining | self._waiting()
         # As models, of those for whom somebody has asked.
         self._rows: dict[UUID, list[CopyPosition]] = {}
         # What closes of a part will take of these rows.
@@ -144,14 +160,18 @@ class Ledger:
         return rows[-1] if rows else None
 
     def must_wait(self, relationship_id: UUID) -> bool:
-        """Tell whether the event comes after another one that waits for a fill itself."""
+        """Tell whether the event waits for a fill, or for what comes before it and does."""
         return relationship_id in self.waited_for
 
     def held(self, follower: Follower) -> HeldCopy | None:
         event = self._event
         is_buy = (event.direction == "buy") is not follower.terms.is_reverse
         direction = "buy" if is_buy else "sell"
-        rows = concerned(self._rows_of(follower.terms.id), event.kind, direction)
+        known = self._rows_of(follower.terms.id)
+        known = known if self._concerns is None else self._concerns(known)
+        if event.kind == EventKind.OPEN:
+            known = open_to_additions(known)
+        rows = concerned(known, event.kind, direction)
         if not rows or rows[-1].state == CopyPosition.State.KEPT:
             return None
         first, state = self._first_there(rows), state_of(rows)

@@ -47,6 +47,16 @@ def is_leaving(row: CopyPosition) -> bool:
     return row.state in _HELD and (row.state == State.CLOSING or row.closes_on_fill)
 
 
+def open_to_additions(rows: Sequence[CopyPosition]) -> Sequence[CopyPosition]:
+    """Return the copies, out of those of one position, oldest first, that may be added to.
+
+    What was turned round is there no more for what is added, though it may not be closed yet.
+    """
+    if rows and is_leaving(rows[-1]):
+        return ()
+    return [row for row in rows if not is_leaving(row)]
+
+
 def concerned(rows: Sequence[CopyPosition], kind: str, direction: str) -> Sequence[CopyPosition]:
     """Return the copies, out of those of one position, oldest first, that an event is about.
 

@@ -24,6 +24,12 @@ def order_of(event: CopyEvent) -> _Key:
     return event.detected_at, event.happened_at, event.deal_ticket or 0, not is_close
 
 
+def is_opened_after(opening: CopyEvent, event: CopyEvent) -> bool:
+    """Tell whether what an event opened came after another one; not where nobody can tell."""
+    mine, other = order_of(opening), order_of(event)
+    return mine > other and (opening.deal_ticket is not None or mine[:2] > other[:2])
+
+
 def held_back(event: CopyEvent, relationship_ids: Sequence[UUID]) -> set[UUID]:
     """Return those of these relationships that have something earlier to be planned first."""
     earlier = [

@@ -268,12 +268,12 @@ class Scene:
         netting = [each for each in accounts if self.is_netting(each)]
         for account_id, symbol, ticket in waiting_copies(netting):
             if account_id not in waiting:
-                waiting[account_id] = self._waiting_at(account_id)
+                waiting[account_id] = self.waiting_at(account_id)
             if ticket not in waiting[account_id]:
                 found.add((account_id, symbol))
         return frozenset(found)
 
-    def _waiting_at(self, account_id: UUID) -> set[int]:
+    def waiting_at(self, account_id: UUID) -> set[int]:
         """Return the tickets of the pending orders that an account's reading shows."""
         row, state = self.rows.get(account_id), self.elsewhere.get(account_id)
         if row is not None:

@@ -18,7 +18,14 @@ from copytrade.replication import folding
 from copytrade.services.states import terminate
 from risk.models import Enforcement, Order
 from tradeguard.tests.copying_stage import copy, event_of, follows, held
-from tradeguard.tests.enforcement_stage import MARGIN_MODES, crash_price
+from tradeguard.tests.enforcement_stage import (
+    MARGIN_MODES,
+    crash_price,
+    pass_time,
+    place,
+    terminal_of,
+    trade,
+)
 from tradeguard.tests.stage import Stage, staged
 
 pytestmark = pytest.mark.django_db
@@ -36,12 +43,12 @@ def stage() -> Iterator[Stage]:
 
 
 def pair(
-    stage: Stage, user: User, mode: str = "hedging"
+    stage: Stage, user: User, mode: str = "hedging", **terms: Any
 ) -> tuple[ConnectedAccount, ConnectedAccount]:
     """Return a provider and a follower whose sessions are connected."""
     provider = stage.open(user, "Provider")
     follower = stage.open(user, "Follower", margin_mode=MARGIN_MODES[mode])
-    follows(provider, follower)
+    follows(provider, follower, **terms)
     stage.run(3)
     return provider, follower
 
@@ -160,3 +167,19 @@ def test_a_cascade_that_was_given_up_reopens_nothing_that_is_being_closed(
     assert held(stage, [follower]) == [[]]
     assert by_position() == {77: State.CLOSED}
     assert CopyOrder.objects.get(event_id=whole.pk).state == CopyOrder.State.DONE
+
+
+def test_what_a_follower_closes_as_soon_as_it_is_filled_is_left_soon(
+    stage: Stage, alice: User
+) -> None:
+    provider, follower = pair(stage, alice, copies_pendings=True)
+    place(stage, provider, 1.0, 1.09500)
+    pass_time(stage, 12)
+    crash_price(stage, 1.09400)
+    stage.server.step()
+    # No reading shows it, nor that it is gone again.
+    (filled,) = terminal_of(stage, follower).positions()
+    trade(stage, follower, -1.0, position=filled.ticket)
+    pass_time(stage, 12)
+    (state,) = by_position().values()
+    assert state == State.LEFT

@@ -23,11 +23,12 @@ from tradeguard.tests.copying_stage import (
     copy,
     desk_of,
     event_of,
+    follows,
     held,
     view_of,
     without_keeper,
 )
-from tradeguard.tests.enforcement_stage import MARGIN_MODES, pass_time, terminal_of
+from tradeguard.tests.enforcement_stage import MARGIN_MODES, pass_time, terminal_of, trade
 from tradeguard.tests.stage import Stage, staged
 
 pytestmark = pytest.mark.django_db
@@ -255,3 +256,43 @@ def test_what_waited_on_a_netted_position_is_planned_while_nothing_is_copied(
     assert states(first) == {CopyOrder.State.SKIPPED}
     restored(stage, keeper)
     assert held(stage, followers) == [[]] * COUNT
+
+
+@pytest.mark.parametrize("mode", ["hedging", "netting"])
+def test_a_part_takes_nothing_of_what_was_closed_before(
+    stage: Stage, alice: User, mode: str
+) -> None:
+    provider = stage.open(alice, "Provider", margin_mode=MARGIN_MODES["netting"])
+    follower = stage.open(alice, "Follower", margin_mode=MARGIN_MODES[mode])
+    follows(provider, follower)
+    pass_time(stage, 5)
+    # Turned round four times, added to and closed in part, before anybody looks.
+    for lots in (-0.20, 0.40, -0.28, 0.28, -0.48, -0.46, 0.32):
+        trade(stage, provider, lots)
+    pass_time(stage, 40, seconds=1.0)
+    left = Decimal("-0.42")
+    assert sum(held(stage, [follower])[0]) == left
+    rows = CopyPosition.objects.filter(state__in=CopyPosition.HELD)
+    assert sum(-row.volume for row in rows) == left
+    closes = CopyOrder.objects.filter(
+        event_id__in=CopyEvent.objects.filter(kind=EventKind.CLOSE).values("pk")
+    )
+    assert set(closes.values_list("state", flat=True)) == {CopyOrder.State.DONE}
+    # None of them was ordered for what another one closes.
+    is_refused = Order.objects.filter(state=Order.State.REJECTED).exists()
+    assert not (mode == "hedging" and is_refused)
+
+
+@pytest.mark.parametrize("mode", ["hedging", "netting"])
+def test_what_is_added_goes_the_way_of_the_position_that_it_is_added_to(
+    stage: Stage, alice: User, mode: str
+) -> None:
+    provider = stage.open(alice, "Provider", margin_mode=MARGIN_MODES["netting"])
+    follower = stage.open(alice, "Follower", margin_mode=MARGIN_MODES[mode])
+    follows(provider, follower, multiplier=Decimal("0.5"))
+    pass_time(stage, 5)
+    # So little is left after the turn that it is not copied.
+    for lots in (-0.60, 0.61, 0.66):
+        trade(stage, provider, lots)
+    pass_time(stage, 40, seconds=1.0)
+    assert held(stage, [follower]) == [[Decimal("0.33")]]

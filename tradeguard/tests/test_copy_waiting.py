@@ -12,7 +12,7 @@ from copytrade.models import CopyEvent, CopyOrder, CopyPosition, CopyRelationshi
 from copytrade.tests.factories import make_copy
 from risk.models import Order
 from tradeguard.tests.copying_stage import copy, event_of, follows, held
-from tradeguard.tests.enforcement_stage import MARGIN_MODES
+from tradeguard.tests.enforcement_stage import MARGIN_MODES, pass_time, trade
 from tradeguard.tests.stage import Stage, staged
 
 pytestmark = pytest.mark.django_db
@@ -176,3 +176,25 @@ def test_they_wait_no_longer_than_a_minute_for_its_first_reading(stage: Stage, a
     stage.run(63, seconds=1.0)
     row = CopyOrder.objects.get(pk=waiting.pk)
     assert (row.state, row.reason) == (CopyOrder.State.SKIPPED, SkipReason.NO_READING)
+
+
+@pytest.mark.parametrize("mode", ["hedging", "netting"])
+def test_a_close_that_has_waited_leaves_what_was_opened_after_it(
+    stage: Stage, alice: User, mode: str
+) -> None:
+    provider = stage.open(alice, "Provider", margin_mode=MARGIN_MODES["netting"])
+    follower = stage.open(alice, "Follower", margin_mode=MARGIN_MODES[mode])
+    follows(provider, follower)
+    stage.run(3)
+    # Nobody knows for some seconds that it was never carried out.
+    stage.server.set_fault(follower.login, FaultKind.TIMEOUT_BEFORE, once=True)
+    trade(stage, provider, -1.0)
+    pass_time(stage, 3)
+    trade(stage, provider, 1.5)
+    pass_time(stage, 100)
+    assert held(stage, [follower]) == [[HALF]]
+    copies = CopyOrder.objects.filter(
+        event_id__in=CopyEvent.objects.filter(kind=EventKind.CLOSE).values("pk")
+    )
+    (copy_of_close,) = copies
+    assert (copy_of_close.state, copy_of_close.reason) == ("skipped", SkipReason.NOT_HELD)
