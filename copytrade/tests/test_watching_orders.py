@@ -116,6 +116,33 @@ def test_it_tells_the_fill_of_a_pending_order_and_the_position() -> None:
     assert filled.position_ticket == opened.position_ticket is not None
 
 
+def test_stops_that_moved_with_the_fill_are_told_to_those_whose_own_order_was_filled() -> None:
+    stage = Stage().ready()
+    stage.desk.wait_for(LOGIN, LIMIT, 0.5, 1.095, sl=1.09)
+    stage.look()
+
+    stage.prices(1.0940)
+    [position] = stage.desk.positions(LOGIN)
+    stage.stops(position["ticket"], 1.085)
+
+    assert levels(stage.looks()) == [
+        ("pending_filled", 1.09, None),
+        ("open", 1.085, None),
+        ("stops", 1.085, None),
+    ]
+    assert stage.looks() == []
+
+
+def test_stops_that_a_filled_order_brings_along_are_not_told_once_more() -> None:
+    stage = Stage().ready()
+    stage.desk.wait_for(LOGIN, LIMIT, 0.5, 1.095, sl=1.09, tp=1.12)
+    stage.look()
+
+    stage.prices(1.0940)
+
+    assert [event.kind for event in stage.looks()] == ["pending_filled", "open"]
+
+
 def test_it_tells_an_order_that_expired_as_cancelled() -> None:
     stage = Stage().ready()
     lasts_until = int(stage.desk.server.server_time()) + 60

@@ -10,11 +10,12 @@ from typing import Final
 
 from copytrade.core.kinds import EventKind
 from copytrade.watching import pendings
-from copytrade.watching.deals import OUT, OUT_BY, effect_of, is_own
+from copytrade.watching.deals import INOUT, OUT, OUT_BY, effect_of, is_own
 from copytrade.watching.facts import (
     AccountReading,
     Change,
     HeldPosition,
+    KnownOrder,
     KnownPosition,
     Memory,
     NewDeal,
@@ -53,7 +54,7 @@ def detect(
         endings=evidence.endings,
         now=evidence.now,
     )
-    deal_changes, dealt = _follow_deals(memory.positions, reading, evidence)
+    deal_changes, dealt = _follow_deals(memory, reading, evidence)
     stop_changes, positions = _follow_lists(dealt, reading, evidence.now)
     return [*order_changes, *deal_changes, *stop_changes], Memory(positions, orders)
 
@@ -70,9 +71,9 @@ def moved_untold(memory: Memory, reading: AccountReading) -> list[int]:
 
 
 def _follow_deals(
-    before: Mapping[int, KnownPosition], reading: AccountReading, evidence: Evidence
+    memory: Memory, reading: AccountReading, evidence: Evidence
 ) -> tuple[list[Change], dict[int, KnownPosition]]:
-    positions, changes = dict(before), []
+    positions, changes = dict(memory.positions), []
     for deal in reading.deals:
         known = _explained(positions.get(deal.position), deal)
         meant, left = effect_of(deal, known, reading.positions.get(deal.position))
@@ -83,8 +84,22 @@ def _follow_deals(
         else:
             was_told = known is not None and known.is_told
             opens = any(change.kind is EventKind.OPEN for change in told)
+            if opens and (known is None or deal.entry == INOUT):
+                left = _as_ordered(left, memory.orders.get(deal.order))
             positions[deal.position] = replace(left, is_told=was_told or opens)
     return changes, positions
+
+
+def _as_ordered(opened: KnownPosition, known: KnownOrder | None) -> KnownPosition:
+    """Give a position the stops with which the order was told that opened it.
+
+    Orders that were copied from that have the same: what was moved since is to be told to them.
+    """
+    if known is None or not known.is_told:
+        return opened
+    order = known.order
+    held = replace(opened.held, stop_loss=order.stop_loss, take_profit=order.take_profit)
+    return replace(opened, held=held)
 
 
 def _told(

@@ -106,6 +106,19 @@ def test_its_stops_are_moved(stage: Stage, alice: User) -> None:
     assert copy_of(EventKind.STOPS).state == CopyOrder.State.DONE
 
 
+def test_its_stops_are_moved_before_anybody_has_seen_it_filled(stage: Stage, alice: User) -> None:
+    provider, follower = desk(stage, alice, "hedging", "hedging")
+    without = stage.open(alice, "Without its own orders")
+    follows(provider, without)
+    pass_time(stage, SECOND)
+    move_stops(stage, provider, fill(stage, provider), 1.05, 1.2)
+    pass_time(stage, 6 * SECOND)
+    for each in (follower, without):
+        (there,) = terminal_of(stage, each).positions()
+        assert (there.stop_loss, there.take_profit) == (1.05, 1.2)
+    assert not CopyOrder.objects.filter(state__in=CopyOrder.UNFINISHED).exists()
+
+
 @pytest.mark.parametrize("seconds", [10, 90])
 def test_a_part_waits_for_a_follower_that_is_away(stage: Stage, alice: User, seconds: int) -> None:
     provider, follower = desk(stage, alice, "hedging", "hedging")
