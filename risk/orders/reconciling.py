@@ -159,8 +159,14 @@ def _order_changed(order: Order, evidence: Evidence) -> Outcome | None:
     pending = next((o for o in evidence.pending if o.ticket == order.order_ticket), None)
     if pending is None:
         return _gone("The order is there no longer.")
-    wanted = (order.price or 0.0, order.stop_loss or 0.0, order.take_profit or 0.0)
-    if _same(wanted, (pending.price_open, pending.stop_loss, pending.take_profit)):
+    wanted = (order.price, order.stop_limit_price, order.stop_loss, order.take_profit)
+    there = (
+        pending.price_open,
+        pending.stop_limit_price,
+        pending.stop_loss,
+        pending.take_profit,
+    )
+    if _same((level or 0.0 for level in wanted), there):
         return Outcome(Order.State.FILLED, "It was changed; the answer had been lost.")
     return None
 

@@ -388,6 +388,27 @@ def test_changes_without_an_answer_are_looked_for_where_they_show(
         assert change.reconciled_at is not None
 
 
+@pytest.mark.parametrize("fault", [FaultKind.TIMEOUT_AFTER, FaultKind.TIMEOUT_BEFORE])
+def test_a_second_price_that_was_changed_alone_is_looked_for_as_well(
+    stage: OrderStage, alice: User, fault: FaultKind
+) -> None:
+    account = stage.connect(alice)
+    placed = stage.ended(stage.buy(account, type="stop_limit", price=1.12, stop_limit_price=1.11))
+    stage.server.set_fault(account.login, fault, once=True)
+
+    change = services.modify_order(
+        account=account, user=alice, now=stage.now, ticket=placed.order_ticket or 0,
+        stop_limit_price=1.115,
+    )  # fmt: skip
+    stage.run(40)
+
+    change.refresh_from_db()
+    [waiting] = stage.terminal(account).pending_orders()
+    is_changed = fault is FaultKind.TIMEOUT_AFTER
+    assert change.state == (State.FILLED if is_changed else State.NOT_EXECUTED)
+    assert waiting.stop_limit_price == (1.115 if is_changed else 1.11)
+
+
 def test_it_leaves_what_was_sent_to_many_at_once_to_whoever_claimed_the_accounts(
     stage: OrderStage, alice: User
 ) -> None:
