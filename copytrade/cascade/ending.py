@@ -8,6 +8,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.urls import reverse
 
 from accounts.models import ConnectedAccount
@@ -35,7 +36,14 @@ def settle_positions(
     What could not be closed is open as before: its provider's close, or a person, will close it.
     It goes on being closed where such a close has come meanwhile.
     """
-    closing = CopyPosition.objects.filter(state=CopyPosition.State.CLOSING)
+    runs = Enforcement.objects.filter(
+        cause=Enforcement.Cause.CASCADE, finished_at__isnull=False
+    ).order_by("finished_at", "pk")
+    # Nearly all that is being closed is so for no cascade, and need not be locked.
+    its_runs = runs.filter(
+        account_id=OuterRef("follower_id"), created_at__gte=OuterRef("opened_at")
+    )
+    closing = CopyPosition.objects.filter(Exists(its_runs), state=CopyPosition.State.CLOSING)
     if provider_ids is not None:
         closing = closing.filter(provider_id__in=provider_ids)
     if follower_ids is not None:
@@ -46,12 +54,9 @@ def settle_positions(
     if not by_relationship:
         return 0
     follower_ids = {row.follower_id for rows in by_relationship.values() for row in rows}
-    runs = Enforcement.objects.filter(
-        account_id__in=follower_ids, cause=Enforcement.Cause.CASCADE, finished_at__isnull=False
-    )
     meant = [
         (row, run)
-        for run in runs.order_by("finished_at", "pk")
+        for run in runs.filter(account_id__in=follower_ids)
         for row in by_relationship.get(run.options.get(STORY, {}).get("relationship_id", ""), ())
         if str(row.follower_position) in run.options.get(COPIED_LOTS, {})
         and row.opened_at <= run.created_at
