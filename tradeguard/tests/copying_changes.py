@@ -13,6 +13,7 @@ from copytrade.replication.gating import BatchGate
 from copytrade.replication.markets import Markets
 from copytrade.replication.rows import Copy
 from copytrade.replication.scene import Scene
+from copytrade.replication.waiting import waits_for_reading
 from risk.models import Order
 from risk.orders.drafts import new_tag
 from risk.orders.terminal import PendingOrder, Position
@@ -32,6 +33,15 @@ def scene_of(stage: Stage, *orders: Order, age: float = 0.0, locked: Any = ()) -
 
 def gate_of(scene: Scene, markets: Markets) -> ChangeGate:
     return ChangeGate(scene, markets, BatchGate(scene, markets))
+
+
+def prove_left_to_lane(stage: Stage, copy: Copy, scene: Scene) -> None:
+    """Prove that a change neither leaves at once nor waits for a reading."""
+    assert not waits_for_reading(copy, scene)
+    assert gate_of(scene, Markets(stage.server)).decide([copy], scene.now) == {}
+    assert not copy.is_claimed
+    assert copy.order is not None
+    assert copy.order.gated_at is None
 
 
 def change_of(stage: Stage, account: ConnectedAccount, position: Position, **own: Any) -> Copy:

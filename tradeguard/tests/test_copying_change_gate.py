@@ -16,7 +16,7 @@ from risk.gate import decide_change
 from risk.gate.intents import SETTLING_SECONDS
 from risk.models import AccountLock, Order, RiskRule
 from risk.orders.terminal import Position
-from tradeguard.tests.copying_changes import change_of, gate_of, scene_of
+from tradeguard.tests.copying_changes import change_of, gate_of, prove_left_to_lane, scene_of
 from tradeguard.tests.copying_stage import view_of
 from tradeguard.tests.enforcement_stage import rule_on, terminal_of, trade
 from tradeguard.tests.stage import Stage, staged
@@ -149,10 +149,7 @@ def test_it_leaves_what_is_not_as_it_was_planned_to_the_lane(
     assert copy.order is not None
     scene = scene_of(stage)
     assert position_of(copy.order, scene) is None
-    assert not waits_for_reading(copy, scene)
-    assert gate_of(scene, Markets(stage.server)).decide([copy], scene.now) == {}
-    assert not copy.is_claimed
-    assert copy.order.gated_at is None
+    prove_left_to_lane(stage, copy, scene)
 
 
 def test_a_close_waits_for_a_reading_that_shows_its_position(

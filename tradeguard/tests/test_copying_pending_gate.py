@@ -24,7 +24,7 @@ from risk.models import AccountLock, Order, RiskRule
 from risk.orders.completion import complete as complete_by_lane
 from risk.orders.requests import trade_request
 from risk.orders.terminal import PendingOrder
-from tradeguard.tests.copying_changes import gate_of, move_of, scene_of
+from tradeguard.tests.copying_changes import gate_of, move_of, prove_left_to_lane, scene_of
 from tradeguard.tests.copying_stage import view_of
 from tradeguard.tests.enforcement_stage import rule_on, terminal_of, trade
 from tradeguard.tests.stage import Stage, staged
@@ -212,10 +212,7 @@ def test_it_leaves_what_is_not_as_it_was_planned_to_the_lane(
     assert copy.order is not None
     scene = scene_of(stage)
     assert pending_of(copy.order, scene) is None
-    assert not waits_for_reading(copy, scene)
-    assert gate_of(scene, Markets(stage.server)).decide([copy], scene.now) == {}
-    assert not copy.is_claimed
-    assert copy.order.gated_at is None
+    prove_left_to_lane(stage, copy, scene)
 
 
 def test_it_leaves_an_expiry_that_is_no_date_to_the_lane(
